@@ -1,0 +1,111 @@
+//! Takes a query string apart, noting every parameter that is unknown, given twice or malformed.
+
+use std::fmt::Display;
+
+use actix_web::HttpRequest;
+use actix_web::web::Query;
+use validator::{Validate, ValidationErrors};
+
+use crate::problem::{ApiError, ParameterFault};
+
+/// The query parameters of one request. Each [`Parameters::take`] takes one;
+/// [`Parameters::finish`] refuses the ones nobody asked for.
+pub(crate) struct Parameters {
+    given: Vec<(String, String)>,
+    faults: Vec<ParameterFault>,
+}
+
+impl Parameters {
+    /// Opens the request's query string.
+    pub(crate) fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+        let pairs = Query::<Vec<(String, String)>>::from_query(request.query_string())
+            .map_err(|error| ApiError::Malformed(format!("the query string cannot be read: {error}")))?;
+        let mut parameters = Self { given: Vec::new(), faults: Vec::new() };
+        for (name, value) in pairs.into_inner() {
+            if parameters.given.iter().any(|(known, _)| *known == name) {
+                parameters.fault(&name, "is given twice");
+            } else {
+                parameters.given.push((name, value));
+            }
+        }
+        Ok(parameters)
+    }
+
+    /// Takes one parameter and reads it with `read`, whose error says what is wrong.
+    pub(crate) fn take<T, E: Display>(&mut self, name: &str, read: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
+        let index = self.given.iter().position(|(given, _)| given == name)?;
+        let (_, value) = self.given.swap_remove(index);
+        read(&value).map_err(|error| self.fault(name, error.to_string())).ok()
+    }
+
+    /// Refuses the request if anything was wrong, parameters that were not taken included.
+    pub(crate) fn finish(mut self) -> Result<(), ApiError> {
+        for (name, _) in std::mem::take(&mut self.given) {
+            self.fault(&name, "is not a known parameter");
+        }
+        if self.faults.is_empty() { Ok(()) } else { Err(ApiError::InvalidParameters(self.faults)) }
+    }
+
+    /// Like [`Parameters::finish`], and refuses what `query`'s own bounds refuse.
+    pub(crate) fn finish_valid<Q: Validate>(mut self, query: Q) -> Result<Q, ApiError> {
+        if let Err(errors) = query.validate() {
+            self.note(&errors);
+        }
+        self.finish().map(|()| query)
+    }
+
+    fn note(&mut self, errors: &ValidationErrors) {
+        for (name, errors) in errors.field_errors() {
+            for error in errors {
+                let detail = error.message.as_ref().map_or("is out of bounds", |message| message.as_ref());
+                self.fault(&name, detail);
+            }
+        }
+    }
+
+    fn fault(&mut self, parameter: &str, detail: impl Into<String>) {
+        self.faults.push(ParameterFault { parameter: parameter.to_owned(), detail: detail.into() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[derive(Debug, Validate)]
+    struct Page {
+        #[validate(range(min = 1, max = 500, message = "must be from 1 to 500"))]
+        limit: u16,
+    }
+
+    fn page(query: &str) -> Result<u16, Vec<(String, String)>> {
+        let request = TestRequest::with_uri(&format!("/x?{query}")).to_http_request();
+        let mut parameters = Parameters::of(&request).unwrap();
+        let limit = parameters.take("limit", str::parse).unwrap_or(50);
+        match parameters.finish_valid(Page { limit }) {
+            Ok(page) => Ok(page.limit),
+            Err(ApiError::InvalidParameters(faults)) => {
+                Err(faults.into_iter().map(|fault| (fault.parameter, fault.detail)).collect())
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_odd_parameter_is_named() {
+        assert_eq!(page(""), Ok(50));
+        assert_eq!(page("limit=7"), Ok(7));
+        let fault = |name: &str, detail: &str| (name.to_owned(), detail.to_owned());
+        assert_eq!(page("limit=0"), Err(vec![fault("limit", "must be from 1 to 500")]));
+        assert_eq!(page("limit=501"), Err(vec![fault("limit", "must be from 1 to 500")]));
+        assert_eq!(
+            page("limit=x&asOf=now&limit=2"),
+            Err(vec![
+                fault("limit", "is given twice"),
+                fault("limit", "invalid digit found in string"),
+                fault("asOf", "is not a known parameter"),
+            ])
+        );
+    }
+}

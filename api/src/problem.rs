@@ -1,0 +1,247 @@
+//! Every error a client can see: one enum, one mapping to HTTP statuses, one body format (RFC 9457).
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+use satchel_shared::domain::Denied;
+use satchel_shared::json::{Faults, Pointer, SyntaxError};
+use serde::Serialize;
+
+/// Media type of RFC 9457.
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// How long a client shall wait before it tries again when a store is away, in seconds.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+/// Why a request was not answered as asked. `Display` is the problem's `detail`.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum ApiError {
+    /// 400: the request cannot be read.
+    #[error("{0}")]
+    Malformed(String),
+    /// 400: query parameters are unknown or out of bounds.
+    #[error("one or more query parameters are not valid")]
+    InvalidParameters(Vec<ParameterFault>),
+    /// 401: one body for every reason, so that nobody learns which part of a credential was right.
+    #[error("valid credentials are required: Authorization: Bearer <token or API key>")]
+    Unauthenticated,
+    /// 403: the caller is known and may not do this.
+    #[error("{0}")]
+    Forbidden(String),
+    /// 404: there is no such thing, or it is somebody else's.
+    #[error("there is nothing here, or it is not yours to see")]
+    NotFound,
+    /// 405: the route has other methods.
+    #[error("this resource supports {allow} only")]
+    MethodNotAllowed {
+        /// The methods that it has, as the `Allow` header lists them.
+        allow: &'static str,
+    },
+    /// 408: the body did not come in time.
+    #[error("the request's body did not arrive within {seconds} seconds")]
+    RequestTimeout {
+        /// How long the server waited.
+        seconds: u64,
+    },
+    /// 412: `If-Match` names another version than the current one.
+    #[error("{0}")]
+    PreconditionFailed(String),
+    /// 413: the body, after decompression, is over its limit.
+    #[error("the request's body is larger than {limit_bytes} bytes")]
+    TooLarge {
+        /// The limit that was exceeded.
+        limit_bytes: usize,
+    },
+    /// 415: not JSON, or a content coding that is not understood.
+    #[error("{0}")]
+    UnsupportedMediaType(&'static str),
+    /// 422: well-formed JSON that does not say what it must.
+    #[error("the document has {} that must be corrected", count(.0))]
+    Invalid(Faults),
+    /// 500: a fault of Satchel's own. The cause is in the log, not in the answer.
+    #[error("an unexpected error happened; it was logged under this request's id")]
+    Internal,
+    /// 503: a store is away; nothing was done, the request may be repeated.
+    #[error("the {0} is not available; nothing was done, try again")]
+    Unavailable(Store),
+}
+
+/// What may be away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Store {
+    /// Postgres.
+    Database,
+    /// Redis.
+    Queue,
+}
+
+impl std::fmt::Display for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Database => "database",
+            Self::Queue => "queue",
+        })
+    }
+}
+
+/// One query parameter that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ParameterFault {
+    /// Its name as given.
+    pub(crate) parameter: String,
+    /// What is wrong with it.
+    pub(crate) detail: String,
+}
+
+/// The body of an error: what RFC 9457 section 3.1 names, and `errors` with every fault.
+#[derive(Debug, Serialize)]
+pub(crate) struct Problem<'e> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<Errors<'e>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Errors<'e> {
+    Document(&'e Faults),
+    Parameters(&'e [ParameterFault]),
+}
+
+impl ApiError {
+    /// A document with one fault.
+    pub(crate) fn invalid(at: Pointer, detail: impl Into<String>) -> Self {
+        Self::Invalid(Faults::one(at, detail))
+    }
+
+    /// The one place where errors become statuses, problem types and titles.
+    fn class(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Malformed(_) => (StatusCode::BAD_REQUEST, "/problems/malformed", "Malformed request"),
+            Self::InvalidParameters(_) => {
+                (StatusCode::BAD_REQUEST, "/problems/invalid-parameters", "Invalid query parameters")
+            }
+            Self::Unauthenticated => {
+                (StatusCode::UNAUTHORIZED, "/problems/unauthenticated", "Missing or invalid credentials")
+            }
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "/problems/forbidden", "Not allowed"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "/problems/not-found", "Not found"),
+            Self::MethodNotAllowed { .. } => {
+                (StatusCode::METHOD_NOT_ALLOWED, "/problems/method-not-allowed", "Method not allowed")
+            }
+            Self::RequestTimeout { .. } => {
+                (StatusCode::REQUEST_TIMEOUT, "/problems/request-timeout", "Request timed out")
+            }
+            Self::PreconditionFailed(_) => {
+                (StatusCode::PRECONDITION_FAILED, "/problems/precondition-failed", "Precondition failed")
+            }
+            Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "/problems/too-large", "Body too large"),
+            Self::UnsupportedMediaType(_) => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "/problems/unsupported-media-type", "Unsupported media type")
+            }
+            Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "/problems/invalid", "Invalid document"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "/problems/internal", "Internal error"),
+            Self::Unavailable(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "/problems/unavailable", "Temporarily unavailable")
+            }
+        }
+    }
+
+    /// The body, as answered alone or as one entry of an array's answer.
+    pub(crate) fn problem(&self) -> Problem<'_> {
+        let (status, kind, title) = self.class();
+        let errors = match self {
+            Self::Invalid(faults) => Some(Errors::Document(faults)),
+            Self::InvalidParameters(faults) => Some(Errors::Parameters(faults)),
+            _ => None,
+        };
+        Problem { kind, title, status: status.as_u16(), detail: self.to_string(), errors }
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.class().0
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        match self {
+            Self::Unauthenticated => response.insert_header((header::WWW_AUTHENTICATE, "Bearer")),
+            Self::MethodNotAllowed { allow } => response.insert_header((header::ALLOW, *allow)),
+            Self::UnsupportedMediaType(_) => response.insert_header((header::ACCEPT_ENCODING, "gzip, identity")),
+            Self::Unavailable(_) => response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS)),
+            // What is left of the body is not worth reading.
+            Self::RequestTimeout { .. } | Self::TooLarge { .. } => response.force_close(),
+            _ => &mut response,
+        };
+        response.content_type(PROBLEM_JSON).json(self.problem())
+    }
+}
+
+impl From<SyntaxError> for ApiError {
+    fn from(error: SyntaxError) -> Self {
+        Self::Malformed(error.to_string())
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        Self::Forbidden(denied.to_string())
+    }
+}
+
+fn count(faults: &Faults) -> String {
+    match faults.as_slice().len() {
+        1 => "1 fault".to_owned(),
+        many => format!("{many} faults"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::body::to_bytes;
+
+    async fn body_of(response: HttpResponse) -> serde_json::Value {
+        serde_json::from_slice(&to_bytes(response.into_body()).await.unwrap()).unwrap()
+    }
+
+    #[actix_web::test]
+    async fn a_validation_problem_lists_every_fault_with_its_pointer() {
+        let mut faults = Faults::one(Pointer::root().field("items").index(0).field("quantity"), "must be an integer");
+        faults.add(Pointer::root().field("x"), "is not a known field");
+        let response = ApiError::Invalid(faults).error_response();
+        assert_eq!(response.status(), 422);
+        assert_eq!(response.headers().get("content-type").unwrap(), PROBLEM_JSON);
+        assert_eq!(
+            body_of(response).await,
+            serde_json::json!({
+                "type": "/problems/invalid",
+                "title": "Invalid document",
+                "status": 422,
+                "detail": "the document has 2 faults that must be corrected",
+                "errors": [
+                    {"pointer": "/items/0/quantity", "detail": "must be an integer"},
+                    {"pointer": "/x", "detail": "is not a known field"},
+                ],
+            })
+        );
+    }
+
+    #[actix_web::test]
+    async fn statuses_come_with_the_headers_that_their_rfcs_ask_for() {
+        let header = |error: ApiError, name: &str| {
+            error.error_response().headers().get(name).map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(header(ApiError::Unauthenticated, "www-authenticate").unwrap(), "Bearer");
+        assert_eq!(header(ApiError::MethodNotAllowed { allow: "GET, HEAD" }, "allow").unwrap(), "GET, HEAD");
+        assert_eq!(header(ApiError::Unavailable(Store::Queue), "retry-after").unwrap(), "1");
+        let plain = body_of(ApiError::NotFound.error_response()).await;
+        assert!(plain.get("errors").is_none());
+        assert_eq!(plain["status"], 404);
+    }
+}

@@ -1,0 +1,71 @@
+//! The configuration file of a private Redis. It holds the password, so only its owner may read it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::error::PrivateError;
+use crate::files;
+
+/// What differs between private servers.
+#[derive(Debug, Clone)]
+pub(crate) struct Conf {
+    pub(crate) port: u16,
+    pub(crate) password: SecretString,
+}
+
+/// Where Redis keeps its data.
+pub(crate) fn data_dir(dir: &Path) -> PathBuf {
+    dir.join("redis")
+}
+
+/// Where Redis writes its process id.
+pub(crate) fn pid_file(data: &Path) -> PathBuf {
+    data.join("redis.pid")
+}
+
+impl Conf {
+    /// The port and password of the last start, if there was one.
+    pub(crate) fn read(dir: &Path) -> Option<Self> {
+        let text = fs::read_to_string(dir.join("redis.conf")).ok()?;
+        let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Some(Self { port: value("port")?.parse().ok()?, password: value("requirepass")?.to_owned().into() })
+    }
+
+    /// Writes the file and returns its path. Every accepted job must survive a crash at once, hence `always`.
+    pub(crate) fn write(&self, dir: &Path) -> Result<PathBuf, PrivateError> {
+        let data = data_dir(dir);
+        let text = format!(
+            "bind 127.0.0.1\nport {}\nprotected-mode yes\nrequirepass {}\ndaemonize no\n\
+             dir {}\npidfile {}\nlogfile \"\"\nsave \"\"\nappendonly yes\nappendfsync always\n\
+             maxmemory-policy noeviction\n",
+            self.port,
+            self.password.expose_secret(),
+            quoted(&data),
+            quoted(&pid_file(&data)),
+        );
+        let path = dir.join("redis.conf");
+        files::write_private(&path, &text)?;
+        Ok(path)
+    }
+}
+
+/// A path as Redis's configuration syntax wants it.
+fn quoted(path: &Path) -> String {
+    format!("\"{}\"", path.display().to_string().replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let conf = Conf { port: 20_001, password: "secret".to_owned().into() };
+        conf.write(dir.path()).unwrap();
+        let read = Conf::read(dir.path()).unwrap();
+        assert_eq!((read.port, read.password.expose_secret()), (20_001, "secret"));
+    }
+}

@@ -1,0 +1,41 @@
+//! Logs go to standard error, as text for people or JSON for collectors.
+
+use std::str::FromStr;
+
+use tracing_subscriber::EnvFilter;
+
+use super::Env;
+
+/// How a log line looks (`SATCHEL_LOG_FORMAT`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("must be text or json"),
+        }
+    }
+}
+
+/// Starts logging as `SATCHEL_LOG` (a `tracing` filter) and `SATCHEL_LOG_FORMAT` say, or `default_filter`.
+/// The first call in a process wins.
+pub fn init_logging(env: &mut Env, default_filter: &str) {
+    let format = env.or("SATCHEL_LOG_FORMAT", LogFormat::Text);
+    let filter = env.optional("SATCHEL_LOG").unwrap_or_else(|| EnvFilter::new(default_filter));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // An error says that logging runs already: in `satchel dev` all parts share one process.
+    let _ = match format {
+        LogFormat::Text => logs.try_init(),
+        LogFormat::Json => logs.json().try_init(),
+    };
+}

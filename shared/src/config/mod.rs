@@ -1,0 +1,7 @@
+//! Configuration from the environment: every fault is found at start, and all are told at once.
+
+mod env;
+mod logging;
+
+pub use env::{ConfigFaults, Env};
+pub use logging::{LogFormat, init_logging};

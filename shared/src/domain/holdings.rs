@@ -1,0 +1,57 @@
+//! What one user has.
+
+use std::collections::HashMap;
+
+use super::{Change, ItemId, Plan};
+
+/// The most of one item that a user can have, in pieces: 2^53 − 1, so that JSON readers that hold
+/// numbers as doubles (RFC 8259 section 6) see it exactly.
+pub const MAX_BALANCE: i64 = (1 << 53) - 1;
+
+/// What a user has, and ever had, of one item.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Holding {
+    /// Pieces held now.
+    pub quantity: i64,
+    /// Pieces ever granted.
+    pub granted_total: i64,
+    /// Times ever used.
+    pub used_total: i64,
+}
+
+/// One user's holdings, as far as they were loaded. An item that is not in it is not held.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Holdings(HashMap<ItemId, Holding>);
+
+impl Holdings {
+    /// The holding of `item_id`; all zero if there is none.
+    #[must_use]
+    pub fn get(&self, item_id: &ItemId) -> Holding {
+        self.0.get(item_id).copied().unwrap_or_default()
+    }
+
+    /// Puts what was loaded for an item.
+    pub fn insert(&mut self, item_id: ItemId, holding: Holding) {
+        self.0.insert(item_id, holding);
+    }
+
+    /// Takes over what a plan decided.
+    pub fn apply(&mut self, plan: &Plan) {
+        for Change { item_id, delta, balance, .. } in &plan.changes {
+            let holding = self.0.entry(item_id.clone()).or_default();
+            holding.quantity = *balance;
+            // Quantities stay below 2^53, so these totals cannot come near their end in practice;
+            // at it they stay, which leaves `granted_total > 0` true for "once".
+            holding.granted_total = holding.granted_total.saturating_add((*delta).max(0));
+        }
+        if let Some(used) = &plan.used {
+            let holding = self.0.entry(used.item_id.clone()).or_default();
+            holding.used_total = holding.used_total.saturating_add(used.times);
+        }
+    }
+
+    /// Each item and its holding, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&ItemId, &Holding)> {
+        self.0.iter()
+    }
+}

@@ -1,0 +1,210 @@
+//! A type per id, parsed once at the edge: one that exists is valid.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// Why a text is not an id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidId {
+    /// Too short or too long.
+    #[error("must be {least} to {most} characters, not {actual}")]
+    Length {
+        /// Fewest characters allowed.
+        least: usize,
+        /// Most characters allowed.
+        most: usize,
+        /// Characters given.
+        actual: usize,
+    },
+    /// A character that is not allowed.
+    #[error("must be of {allowed} only")]
+    Characters {
+        /// What is allowed, as a phrase.
+        allowed: &'static str,
+    },
+}
+
+/// Checks a text's length in characters and that each is allowed.
+fn check(
+    text: &str,
+    least: usize,
+    most: usize,
+    allowed: &'static str,
+    is_allowed: impl Fn(char) -> bool,
+) -> Result<(), InvalidId> {
+    let actual = text.chars().count();
+    if actual < least || actual > most {
+        return Err(InvalidId::Length { least, most, actual });
+    }
+    if text.chars().all(is_allowed) { Ok(()) } else { Err(InvalidId::Characters { allowed }) }
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $least:literal..=$most:literal, $allowed:literal, $is_allowed:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Parses the text.
+            ///
+            /// # Errors
+            /// [`InvalidId`] if its length or a character is out of bounds.
+            pub fn parse(text: &str) -> Result<Self, InvalidId> {
+                check(text, $least, $most, $allowed, $is_allowed)?;
+                Ok(Self(text.into()))
+            }
+
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Self::parse(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+text_id!(
+    /// A player: 1–64 of `[A-Za-z0-9_.:-]`.
+    UserId, 1..=64, "A-Z a-z 0-9 _ . : -",
+    |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-')
+);
+
+text_id!(
+    /// A kind of item: 1–64 of `[a-z0-9_.-]`.
+    ItemId, 1..=64, "a-z 0-9 _ . -",
+    |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '.' | '-')
+);
+
+text_id!(
+    /// Why a job was submitted, in the submitter's words: at most 200 characters, none of them a control character.
+    Reason, 0..=200, "characters that are no control characters",
+    |c| !c.is_control()
+);
+
+text_id!(
+    /// The submitter's name for one submission: 1–255 printable ASCII characters.
+    IdempotencyKey, 1..=255, "printable ASCII characters",
+    |c| c.is_ascii_graphic() || c == ' '
+);
+
+text_id!(
+    /// One HTTP request, echoed as `X-Request-Id`: 1–64 of `[A-Za-z0-9_.:-]`.
+    RequestId, 1..=64, "A-Z a-z 0-9 _ . : -",
+    |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-')
+);
+
+impl RequestId {
+    /// A new, unique one.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::now_v7().to_string().into())
+    }
+}
+
+/// One job: a UUID (RFC 9562).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(Uuid);
+
+impl JobId {
+    /// A new one for a job without idempotency key: version 7, so that index pages fill in order of time.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// The one that `caller`'s `key` always names: version 8 over a SHA-256 of both. Whoever repeats a
+    /// submission under its key thereby repeats its job id, whatever was lost in between.
+    #[must_use]
+    pub fn of_key(caller: &str, key: &IdempotencyKey) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"satchel/job-id/1\0");
+        // The length keeps ("ab", "c") and ("a", "bc") apart.
+        hash.update((caller.len() as u64).to_be_bytes());
+        hash.update(caller);
+        hash.update(key.as_str());
+        let digest: [u8; 32] = hash.finalize().into();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(digest.first_chunk::<16>().unwrap_or(&[0; 16]));
+        Self(Uuid::new_v8(bytes))
+    }
+
+    /// Parses the hyphenated form.
+    ///
+    /// # Errors
+    /// If the text is no UUID.
+    pub fn parse(text: &str) -> Result<Self, uuid::Error> {
+        Uuid::try_parse(text).map(Self)
+    }
+
+    /// The UUID.
+    #[must_use]
+    pub fn as_uuid(&self) -> Uuid {
+        self.0
+    }
+}
+
+impl From<Uuid> for JobId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_the_contract_are_accepted_and_odd_ones_refused() {
+        assert!(UserId::parse("A.b_c:9-").is_ok());
+        assert!(UserId::parse(&"u".repeat(64)).is_ok());
+        for odd in ["", "a b", "é", "a\0", &"u".repeat(65)] {
+            assert!(UserId::parse(odd).is_err(), "{odd:?}");
+        }
+        assert!(ItemId::parse("gold.coin-1_x").is_ok());
+        for odd in ["", "Gold", "a:b", "a/b", &"i".repeat(65)] {
+            assert!(ItemId::parse(odd).is_err(), "{odd:?}");
+        }
+        assert!(IdempotencyKey::parse("order 42~").is_ok());
+        assert!(IdempotencyKey::parse("").is_err());
+        assert!(IdempotencyKey::parse("é").is_err());
+        assert!(Reason::parse("").is_ok());
+        assert!(Reason::parse(&"é".repeat(200)).is_ok());
+        assert!(Reason::parse("a\u{0}b").is_err());
+    }
+
+    #[test]
+    fn a_key_names_one_job_per_caller() {
+        let key = IdempotencyKey::parse("k").unwrap();
+        let id = JobId::of_key("service:game", &key);
+        assert_eq!(id, JobId::of_key("service:game", &key));
+        assert_ne!(id, JobId::of_key("service:other", &key));
+        let shifted = IdempotencyKey::parse("ek").unwrap();
+        assert_ne!(id, JobId::of_key("service:gam", &shifted));
+    }
+}

@@ -1,0 +1,25 @@
+//! The pure core: no clock, no randomness, no I/O.
+
+mod actor;
+pub mod catalogue;
+mod draft;
+mod holdings;
+mod ids;
+mod item_quantity;
+mod ledger;
+mod permission;
+mod plan;
+mod quantity;
+mod shard;
+
+pub use actor::{Actor, Role, Scope, Scopes};
+pub use draft::{Draft, GrantOutcome, Granted, Skipped, insufficient};
+pub use holdings::{Holding, Holdings, MAX_BALANCE};
+pub use ids::{IdempotencyKey, InvalidId, ItemId, JobId, Reason, RequestId, UserId};
+pub use item_quantity::ItemQuantity;
+pub use ledger::{ChainFault, ChainHash, ChainVerifier, LedgerEntry};
+pub use permission::{Denied, SubmitRule};
+pub(crate) use plan::raw;
+pub use plan::{Change, Condition, Pieces, Plan, Rejection, RejectionCode, Used};
+pub use quantity::{InvalidQuantity, Quantity};
+pub use shard::{Shard, ShardCount};

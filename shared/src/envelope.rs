@@ -1,0 +1,231 @@
+//! A job on its way: signed by the API, verified by the worker, which trusts nothing else in Redis.
+//!
+//! A stream entry has the fields `v` (version), `body` (JSON) and `mac` (HMAC-SHA256, RFC 2104, over a
+//! domain tag, the version and the body). The body carries everything that the worker decides by.
+
+use chrono::{DateTime, Utc};
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use uuid::Uuid;
+
+use crate::domain::{Actor, JobId, RequestId};
+use crate::jobs::{Job, Submission};
+use crate::json::{Faults, Node, Pointer};
+
+/// The envelope's form. A worker that meets a higher one leaves it to a newer worker.
+pub const VERSION: u32 = 1;
+
+/// A job with all that its application needs to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Envelope {
+    /// The job's id.
+    pub job_id: JobId,
+    /// The job.
+    pub job: Job,
+    /// Who submitted it.
+    pub actor: Actor,
+    /// The HTTP request that submitted it.
+    pub request_id: RequestId,
+    /// When the API took it, by the API's clock, to the microsecond.
+    pub submitted_at: DateTime<Utc>,
+    /// The API replica that waits for the outcome.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<ReplicaId>,
+}
+
+/// One running API process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ReplicaId(Uuid);
+
+impl ReplicaId {
+    /// A new one.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl std::fmt::Display for ReplicaId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.as_simple().fmt(f)
+    }
+}
+
+/// An envelope's signed bytes, as they stand in the stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedEnvelope {
+    /// The field `v`.
+    pub version: u32,
+    /// The field `body`.
+    pub body: Vec<u8>,
+    /// The field `mac`.
+    pub mac: Vec<u8>,
+}
+
+/// Why a stream entry is not taken for a job.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Nobody with the key wrote it, or it was changed since.
+    #[error("the signature does not fit")]
+    Signature,
+    /// Signed, but of a newer form.
+    #[error("envelope version {0} is not known to this worker")]
+    Version(u32),
+    /// Signed, but not of an envelope's form.
+    #[error("the body is no envelope: {0}")]
+    Shape(#[source] serde_json::Error),
+    /// Signed, but the job in it is not valid.
+    #[error("the job is not valid: {0}")]
+    Job(#[from] Faults),
+}
+
+/// A key of the wrong length.
+#[derive(Debug, thiserror::Error)]
+#[error("an envelope key must have at least {} bytes", EnvelopeKey::MIN_BYTES)]
+pub struct WeakKey;
+
+/// The key that the API signs with and the worker verifies with.
+#[derive(Clone)]
+pub struct EnvelopeKey(Hmac<Sha256>);
+
+impl EnvelopeKey {
+    /// The shortest key, in bytes: the output length of the hash (RFC 2104 section 3).
+    pub const MIN_BYTES: usize = 32;
+
+    /// Makes a key of a secret text.
+    ///
+    /// # Errors
+    /// [`WeakKey`] if it is too short.
+    pub fn new(secret: &SecretString) -> Result<Self, WeakKey> {
+        let bytes = secret.expose_secret().as_bytes();
+        if bytes.len() < Self::MIN_BYTES {
+            return Err(WeakKey);
+        }
+        Hmac::new_from_slice(bytes).map(Self).map_err(|_| WeakKey)
+    }
+
+    /// Signs an envelope.
+    #[must_use]
+    pub fn seal(&self, envelope: &Envelope) -> SealedEnvelope {
+        let body = crate::domain::raw(envelope).get().as_bytes().to_vec();
+        let mac = self.mac(VERSION, &body).finalize().into_bytes().to_vec();
+        SealedEnvelope { version: VERSION, body, mac }
+    }
+
+    /// Whether this key signed the entry; compared in constant time.
+    fn signed(&self, sealed: &SealedEnvelope) -> bool {
+        self.mac(sealed.version, &sealed.body).verify_slice(&sealed.mac).is_ok()
+    }
+
+    fn mac(&self, version: u32, body: &[u8]) -> Hmac<Sha256> {
+        let mut mac = self.0.clone();
+        mac.update(b"satchel/envelope\0");
+        mac.update(&version.to_be_bytes());
+        mac.update(body);
+        mac
+    }
+}
+
+impl std::fmt::Debug for EnvelopeKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EnvelopeKey(..)")
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Body {
+    job_id: JobId,
+    job: Node,
+    actor: Actor,
+    request_id: RequestId,
+    submitted_at: DateTime<Utc>,
+    reply_to: Option<ReplicaId>,
+}
+
+impl SealedEnvelope {
+    /// Verifies the signature by one of the keys, then reads and validates everything anew.
+    ///
+    /// # Errors
+    /// [`OpenError`]; an entry is never half read.
+    pub fn open(&self, keys: &[EnvelopeKey]) -> Result<Envelope, OpenError> {
+        if !keys.iter().any(|key| key.signed(self)) {
+            return Err(OpenError::Signature);
+        }
+        if self.version != VERSION {
+            return Err(OpenError::Version(self.version));
+        }
+        let body: Body = serde_json::from_slice(&self.body).map_err(OpenError::Shape)?;
+        let Submission { job, .. } = Submission::parse(body.job, Pointer::root().field("job"))?;
+        Ok(Envelope {
+            job_id: body.job_id,
+            job,
+            actor: body.actor,
+            request_id: body.request_id,
+            submitted_at: body.submitted_at,
+            reply_to: body.reply_to,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Role, Scopes};
+
+    fn key(text: &str) -> EnvelopeKey {
+        EnvelopeKey::new(&text.repeat(32).into()).unwrap()
+    }
+
+    fn envelope() -> Envelope {
+        let text = br#"{"type":"reward_inventory_item","userId":"u1","items":["key"],"reason":"r"}"#;
+        Envelope {
+            job_id: JobId::random(),
+            job: Submission::parse(Node::parse(text).unwrap(), Pointer::root()).unwrap().job,
+            actor: Actor::new(Role::Service, "game", Scopes::all()).unwrap(),
+            request_id: RequestId::random(),
+            submitted_at: DateTime::from_timestamp_micros(1_700_000_000_000_001).unwrap(),
+            reply_to: Some(ReplicaId::random()),
+        }
+    }
+
+    #[test]
+    fn what_was_sealed_opens_to_the_same_envelope() {
+        let envelope = envelope();
+        assert_eq!(key("a").seal(&envelope).open(&[key("b"), key("a")]).unwrap(), envelope);
+    }
+
+    #[test]
+    fn another_key_an_edited_body_and_an_edited_version_do_not_open() {
+        let sealed = key("a").seal(&envelope());
+        assert!(matches!(sealed.open(&[key("b")]), Err(OpenError::Signature)));
+        let mut edited = sealed.clone();
+        edited.body[20] ^= 1;
+        assert!(matches!(edited.open(&[key("a")]), Err(OpenError::Signature)));
+        let mut newer = sealed.clone();
+        newer.version = 2;
+        assert!(matches!(newer.open(&[key("a")]), Err(OpenError::Signature)));
+        let mut truncated = sealed;
+        truncated.mac.pop();
+        assert!(matches!(truncated.open(&[key("a")]), Err(OpenError::Signature)));
+    }
+
+    #[test]
+    fn a_signed_body_that_is_no_valid_job_does_not_open() {
+        let signer = key("a");
+        for body in [&b"{}"[..], b"not json", br#"{"jobId":1}"#] {
+            let mac = signer.mac(VERSION, body).finalize().into_bytes().to_vec();
+            let sealed = SealedEnvelope { version: VERSION, body: body.to_vec(), mac };
+            assert!(matches!(sealed.open(&[key("a")]), Err(OpenError::Shape(_))));
+        }
+    }
+
+    #[test]
+    fn a_short_key_is_refused() {
+        assert!(EnvelopeKey::new(&"short".into()).is_err());
+    }
+}

@@ -1,0 +1,79 @@
+//! What can be asked of Satchel: one file per job type, and one line for it in the registry below.
+//!
+//! A job is parsed the same way at both ends: by the API from the client's JSON, and again by the worker
+//! from the queue, which it does not trust.
+
+mod registry;
+mod reward_inventory_item;
+mod submission;
+mod use_item;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::domain::catalogue::Catalogue;
+use crate::domain::{Actor, Denied, Holdings, ItemId, Plan, Reason, Rejection, SubmitRule, UserId};
+use crate::json::Fields;
+
+pub use reward_inventory_item::RewardInventoryItem;
+pub use submission::Submission;
+pub use use_item::UseItem;
+
+registry::job_types! {
+    RewardInventoryItem,
+    UseItem,
+}
+
+/// A job type: how it is read, who may submit it, what it touches and what it decides.
+pub trait JobType: Sized + Serialize {
+    /// The name in the field `type`.
+    const TYPE: &'static str;
+    /// Who may submit it.
+    const SUBMIT: SubmitRule;
+
+    /// Takes the type's own fields, noting every fault.
+    fn read(fields: &mut Fields<'_>) -> Option<Self>;
+
+    /// Names every item whose holding [`JobType::plan`] may look at; they are loaded before it.
+    fn touched<'a>(&'a self, catalogue: &'a Catalogue, touch: &mut dyn FnMut(&'a ItemId));
+
+    /// Decides, from the holdings and the catalogue alone: no clock, no randomness, no I/O.
+    ///
+    /// # Errors
+    /// A [`Rejection`] if the rules of the game refuse the job.
+    fn plan(&self, holdings: &Holdings, catalogue: &Catalogue) -> Result<Plan, Rejection>;
+}
+
+/// One valid job. Its JSON is the canonical form that [`Job::payload_hash`] is taken over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Job {
+    /// Whose inventory it changes.
+    pub user_id: UserId,
+    /// Why, in the submitter's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// What to do.
+    #[serde(flatten)]
+    pub work: Work,
+}
+
+impl Job {
+    /// Whether `actor` may submit this job.
+    ///
+    /// # Errors
+    /// [`Denied`] with the reason.
+    pub fn check_submitter(&self, actor: &Actor) -> Result<(), Denied> {
+        self.work.submit_rule().check(actor, &self.user_id, self.work.type_name())
+    }
+
+    /// SHA-256 over the canonical form: equal for two submissions of the same job, however they were written.
+    #[must_use]
+    pub fn payload_hash(&self) -> PayloadHash {
+        PayloadHash(Sha256::digest(crate::domain::raw(self).get()).into())
+    }
+}
+
+/// See [`Job::payload_hash`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PayloadHash(pub [u8; 32]);

@@ -1,0 +1,117 @@
+//! A job as a client writes it.
+
+use std::convert::Infallible;
+
+use super::{Job, Work};
+use crate::domain::{IdempotencyKey, Reason, UserId};
+use crate::json::{Faults, Fields, Node, Pointer};
+
+/// A job and the submitter's name for this submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submission {
+    /// The job.
+    pub job: Job,
+    /// The field `idempotencyKey`.
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+impl Submission {
+    /// Reads one job object.
+    ///
+    /// # Errors
+    /// Every fault with its pointer.
+    pub fn parse(node: Node, at: Pointer) -> Result<Self, Faults> {
+        let mut faults = Faults::default();
+        match Self::read(node, at, &mut faults) {
+            Some(submission) if faults.is_empty() => Ok(submission),
+            _ => Err(faults),
+        }
+    }
+
+    fn read(node: Node, at: Pointer, faults: &mut Faults) -> Option<Self> {
+        let mut fields = Fields::open(node, at, faults)?;
+        let type_name = fields.required("type", Node::read_string(|text| Ok::<_, Infallible>(text.to_owned())));
+        let user_id = fields.required("userId", Node::read_string(UserId::parse));
+        let reason = fields.optional("reason", Node::read_string(Reason::parse));
+        let idempotency_key = fields.optional("idempotencyKey", Node::read_string(IdempotencyKey::parse));
+        let type_name = type_name?;
+        if !Work::TYPES.contains(&type_name.as_str()) {
+            // Which other fields belong to it cannot be known.
+            let at = fields.at().field("type");
+            fields.faults().add(at, format!("must be one of {}", Work::TYPES.join(", ")));
+            return None;
+        }
+        let work = Work::read(&type_name, &mut fields);
+        fields.finish();
+        Some(Self { job: Job { user_id: user_id?, reason, work: work? }, idempotency_key })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Submission, Vec<String>> {
+        Submission::parse(Node::parse(text.as_bytes()).unwrap(), Pointer::root()).map_err(|faults| {
+            faults.as_slice().iter().map(|fault| format!("{} {}", fault.pointer, fault.detail)).collect()
+        })
+    }
+
+    #[test]
+    fn the_payloads_of_the_contract_are_accepted() {
+        for text in [
+            r#"{"type":"reward_inventory_item","userId":"u1","items":["welcome_chest","key"]}"#,
+            r#"{"type":"reward_inventory_item","userId":"u1","items":[{"itemId":"gold","quantity":500}],"reason":"quest:42"}"#,
+            r#"{"type":"use_item","userId":"u1","itemId":"welcome_chest","quantity":1,"idempotencyKey":"k"}"#,
+        ] {
+            parse(text).unwrap();
+        }
+    }
+
+    #[test]
+    fn every_fault_is_listed_at_once() {
+        let text = r#"{"type":"reward_inventory_item","userId":"u 1","colour":"red","reason":"a\u0000b",
+            "items":[{"itemId":"GOLD","quantity":0},"key","key",{"itemId":"gold","quantity":"5","x":1}]}"#;
+        assert_eq!(
+            parse(text).unwrap_err(),
+            [
+                "/userId must be of A-Z a-z 0-9 _ . : - only",
+                "/reason must be of characters that are no control characters only",
+                "/items/0/itemId must be of a-z 0-9 _ . - only",
+                "/items/0/quantity must be an integer from 1 to 1000000000",
+                "/items/2 names key a second time",
+                "/items/3/quantity must be an integer, not a string",
+                "/items/3/x is not a known field",
+                "/colour is not a known field",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_unknown_type_is_told_which_there_are() {
+        assert_eq!(
+            parse(r#"{"type":"fly","userId":"u1"}"#).unwrap_err(),
+            ["/type must be one of reward_inventory_item, use_item"]
+        );
+    }
+
+    #[test]
+    fn the_hash_is_of_the_job_and_not_of_its_spelling() {
+        let short = parse(r#"{"type":"use_item","userId":"u1","itemId":"key"}"#).unwrap();
+        let long =
+            parse(r#"{"quantity":1,"itemId":"key","idempotencyKey":"k","userId":"u1","type":"use_item"}"#).unwrap();
+        let other = parse(r#"{"type":"use_item","userId":"u1","itemId":"key","quantity":2}"#).unwrap();
+        assert_eq!(short.job.payload_hash(), long.job.payload_hash());
+        assert_ne!(short.job.payload_hash(), other.job.payload_hash());
+    }
+
+    #[test]
+    fn the_canonical_form_parses_to_the_same_job() {
+        let job = parse(
+            r#"{"type":"reward_inventory_item","userId":"u1","items":["key",{"itemId":"gold","quantity":5}],"reason":"r"}"#,
+        )
+        .unwrap()
+        .job;
+        assert_eq!(parse(&serde_json::to_string(&job).unwrap()).unwrap().job, job);
+    }
+}

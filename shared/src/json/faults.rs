@@ -1,0 +1,104 @@
+//! Faults of a document and where they are.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// A JSON Pointer (RFC 6901) to a place in the document; empty for the whole document.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Pointer(String);
+
+impl Pointer {
+    /// The whole document.
+    #[must_use]
+    pub fn root() -> Self {
+        Self::default()
+    }
+
+    /// The member `name` below this place, escaped as RFC 6901 section 3 says.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Self {
+        Self(format!("{}/{}", self.0, name.replace('~', "~0").replace('/', "~1")))
+    }
+
+    /// The element `index` below this place.
+    #[must_use]
+    pub fn index(&self, index: usize) -> Self {
+        Self(format!("{}/{index}", self.0))
+    }
+
+    /// The pointer as text, e.g. `/items/0/quantity`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One fault: where, and what is wrong there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Where in the document.
+    pub pointer: Pointer,
+    /// What is wrong, as a sentence for the document's author.
+    pub detail: String,
+}
+
+/// Every fault found in one document, at most [`Faults::MAX`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(transparent)]
+pub struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// More faults than this in one document are counted as found but not listed.
+    pub const MAX: usize = 100;
+
+    /// Notes a fault.
+    pub fn add(&mut self, pointer: Pointer, detail: impl Into<String>) {
+        if self.0.len() < Self::MAX {
+            self.0.push(Fault { pointer, detail: detail.into() });
+        }
+    }
+
+    /// One fault.
+    #[must_use]
+    pub fn one(pointer: Pointer, detail: impl Into<String>) -> Self {
+        let mut faults = Self::default();
+        faults.add(pointer, detail);
+        faults
+    }
+
+    /// Whether none was found.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The faults in the order found.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Fault] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, fault) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str("; ")?;
+            }
+            if fault.pointer.as_str().is_empty() {
+                f.write_str(&fault.detail)?;
+            } else {
+                write!(f, "{}: {}", fault.pointer, fault.detail)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,220 @@
+//! Takes an object apart field by field, noting every fault on the way.
+
+use std::fmt::Display;
+
+use super::{Faults, Node, Pointer};
+
+/// The members of one object. Each `required` or `optional` call takes one; [`Fields::finish`] then
+/// notes the ones nobody asked for.
+pub struct Fields<'f> {
+    members: Vec<(String, Node)>,
+    at: Pointer,
+    faults: &'f mut Faults,
+}
+
+impl<'f> Fields<'f> {
+    /// The most members of one object, far above what any form here has. Each is compared with those
+    /// before it: without a bound, 1 MiB of members would keep a thread busy for many seconds.
+    pub const MAX_MEMBERS: usize = 64;
+
+    /// Opens an object, noting duplicate members; `None` (with a fault) if `node` is none or has too
+    /// many members.
+    pub fn open(node: Node, at: Pointer, faults: &'f mut Faults) -> Option<Self> {
+        let Node::Object(members) = node else {
+            faults.add(at, format!("must be an object, not {}", node.kind()));
+            return None;
+        };
+        if members.len() > Self::MAX_MEMBERS {
+            faults.add(at, format!("must have at most {} fields, not {}", Self::MAX_MEMBERS, members.len()));
+            return None;
+        }
+        let mut kept: Vec<(String, Node)> = Vec::with_capacity(members.len());
+        for (name, value) in members {
+            if kept.iter().any(|(seen, _)| *seen == name) {
+                faults.add(at.field(&name), "is given twice");
+            } else {
+                kept.push((name, value));
+            }
+        }
+        Some(Self { members: kept, at, faults })
+    }
+
+    /// Where this object is.
+    #[must_use]
+    pub fn at(&self) -> &Pointer {
+        &self.at
+    }
+
+    /// Where the faults go.
+    pub fn faults(&mut self) -> &mut Faults {
+        self.faults
+    }
+
+    /// Takes a member out as it is, if it is there.
+    pub fn take(&mut self, name: &str) -> Option<Node> {
+        let index = self.members.iter().position(|(member, _)| member == name)?;
+        Some(self.members.swap_remove(index).1)
+    }
+
+    /// Takes and reads a member; its absence is a fault.
+    pub fn required<T>(&mut self, name: &str, read: impl FnOnce(Node, Pointer, &mut Faults) -> Option<T>) -> Option<T> {
+        let at = self.at.field(name);
+        if let Some(node) = self.take(name) {
+            read(node, at, self.faults)
+        } else {
+            self.faults.add(at, "is required");
+            None
+        }
+    }
+
+    /// Takes and reads a member if it is there.
+    pub fn optional<T>(&mut self, name: &str, read: impl FnOnce(Node, Pointer, &mut Faults) -> Option<T>) -> Option<T> {
+        let at = self.at.field(name);
+        self.take(name).and_then(|node| read(node, at, self.faults))
+    }
+
+    /// Notes every member that was not taken.
+    pub fn finish(self) {
+        for (name, _) in self.members {
+            self.faults.add(self.at.field(&name), "is not a known field");
+        }
+    }
+
+    /// Notes every member that was not taken, saying why instead of "not a known field".
+    pub fn finish_with(self, why: impl Fn(&str) -> String) {
+        for (name, _) in self.members {
+            self.faults.add(self.at.field(&name), why(&name));
+        }
+    }
+}
+
+/// Readers for [`Fields::required`] and [`Fields::optional`].
+impl Node {
+    /// A string that `parse` accepts.
+    pub fn read_string<T, E: Display>(
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> impl FnOnce(Node, Pointer, &mut Faults) -> Option<T> {
+        move |node, at, faults| {
+            let Node::String(text) = node else {
+                faults.add(at, format!("must be a string, not {}", node.kind()));
+                return None;
+            };
+            parse(&text).map_err(|error| faults.add(at, error.to_string())).ok()
+        }
+    }
+
+    /// An integer that `parse` accepts. Fractions, `1.0`, `1e3` and strings are faults.
+    pub fn read_integer<T, E: Display>(
+        parse: impl FnOnce(i64) -> Result<T, E>,
+    ) -> impl FnOnce(Node, Pointer, &mut Faults) -> Option<T> {
+        move |node, at, faults| {
+            let Node::Number(number) = node else {
+                faults.add(at, format!("must be an integer, not {}", node.kind()));
+                return None;
+            };
+            // Integers beyond i64 are beyond every bound too: let `parse` say which.
+            let value = match number.as_i64() {
+                Some(value) => value,
+                None if number.is_u64() => i64::MAX,
+                None => {
+                    faults.add(at, format!("must be an integer, not {number}"));
+                    return None;
+                }
+            };
+            parse(value).map_err(|error| faults.add(at, error.to_string())).ok()
+        }
+    }
+
+    /// A boolean.
+    pub fn read_bool(node: Node, at: Pointer, faults: &mut Faults) -> Option<bool> {
+        if let Node::Bool(value) = node {
+            return Some(value);
+        }
+        faults.add(at, format!("must be true or false, not {}", node.kind()));
+        None
+    }
+
+    /// An array of `bounds` elements, each read by `read`.
+    pub fn read_array<T>(
+        bounds: std::ops::RangeInclusive<usize>,
+        mut read: impl FnMut(Node, Pointer, &mut Faults) -> Option<T>,
+    ) -> impl FnOnce(Node, Pointer, &mut Faults) -> Option<Vec<T>> {
+        move |node, at, faults| {
+            let Node::Array(nodes) = node else {
+                faults.add(at, format!("must be an array, not {}", node.kind()));
+                return None;
+            };
+            if !bounds.contains(&nodes.len()) {
+                let (least, most) = (bounds.start(), bounds.end());
+                faults.add(at, format!("must have {least} to {most} entries, not {}", nodes.len()));
+                return None;
+            }
+            let wanted = nodes.len();
+            let read: Vec<T> =
+                nodes.into_iter().enumerate().filter_map(|(i, node)| read(node, at.index(i), faults)).collect();
+            (read.len() == wanted).then_some(read)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults_of(text: &str, read: impl FnOnce(&mut Fields<'_>)) -> Vec<String> {
+        let mut faults = Faults::default();
+        let node = Node::parse(text.as_bytes()).unwrap();
+        if let Some(mut fields) = Fields::open(node, Pointer::root(), &mut faults) {
+            read(&mut fields);
+            fields.finish();
+        }
+        faults.as_slice().iter().map(|fault| format!("{} {}", fault.pointer, fault.detail)).collect()
+    }
+
+    fn any(value: i64) -> Result<i64, String> {
+        Ok(value)
+    }
+
+    #[test]
+    fn every_fault_is_listed_with_its_pointer() {
+        let faults = faults_of(r#"{"a":1.5,"b":"x","c":1,"c":2,"d/~":0}"#, |fields| {
+            fields.required("a", Node::read_integer(any));
+            fields.required("b", Node::read_integer(any));
+            fields.required("c", Node::read_integer(any));
+            fields.required("e", Node::read_integer(any));
+        });
+        assert_eq!(
+            faults,
+            [
+                "/c is given twice",
+                "/a must be an integer, not 1.5",
+                "/b must be an integer, not a string",
+                "/e is required",
+                "/d~1~0 is not a known field",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_document_that_is_no_object_is_one_fault() {
+        assert_eq!(faults_of("[]", |_| ()), [" must be an object, not an array"]);
+    }
+
+    #[test]
+    fn an_object_with_too_many_members_is_one_fault() {
+        let object = |count: usize| {
+            let members: Vec<_> = (0..count).map(|n| format!("\"{n}\":0")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        assert_eq!(faults_of(&object(64), |_| ()).len(), 64);
+        assert_eq!(faults_of(&object(65), |_| ()), [" must have at most 64 fields, not 65"]);
+    }
+
+    #[test]
+    fn an_array_out_of_bounds_is_one_fault() {
+        let faults = faults_of(r#"{"a":[]}"#, |fields| {
+            fields.required("a", Node::read_array(1..=2, Node::read_bool));
+        });
+        assert_eq!(faults, ["/a must have 1 to 2 entries, not 0"]);
+    }
+}

@@ -1,0 +1,13 @@
+//! Reading JSON that strangers wrote: every fault listed, each with its JSON Pointer (RFC 6901).
+//!
+//! `serde`'s derived readers stop at the first fault, and `serde_json::Value` forgets duplicate
+//! keys. A client developer wants all faults at once, so documents are read into a [`Node`], which
+//! keeps duplicates, and taken apart with [`Fields`], which collects [`Faults`].
+
+mod faults;
+mod fields;
+mod node;
+
+pub use faults::{Fault, Faults, Pointer};
+pub use fields::Fields;
+pub use node::{Node, SyntaxError};

@@ -1,0 +1,142 @@
+//! A JSON value as it was written: duplicate keys kept, order kept.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Number;
+
+/// A JSON value that still knows its duplicate keys.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Node {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// Any number; integers beyond 64 bits are kept as floats.
+    Number(Number),
+    /// A string, unescaped.
+    String(String),
+    /// An array.
+    Array(Vec<Node>),
+    /// An object's members in the order written, duplicates included.
+    Object(Vec<(String, Node)>),
+}
+
+/// The text is not JSON (RFC 8259), or is nested deeper than 128 levels.
+#[derive(Debug, thiserror::Error)]
+#[error("malformed JSON: {0}")]
+pub struct SyntaxError(#[from] serde_json::Error);
+
+impl Node {
+    /// Parses UTF-8 JSON text. Depth is limited to 128 levels by `serde_json`.
+    ///
+    /// # Errors
+    /// [`SyntaxError`] with line and column.
+    pub fn parse(text: &[u8]) -> Result<Self, SyntaxError> {
+        Ok(serde_json::from_slice(text)?)
+    }
+
+    /// What this value is, for messages: `a string`, `an object`…
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Number(_) => "a number",
+            Self::String(_) => "a string",
+            Self::Array(_) => "an array",
+            Self::Object(_) => "an object",
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NodeVisitor)
+    }
+}
+
+struct NodeVisitor;
+
+impl<'de> Visitor<'de> for NodeVisitor {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Node, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
+        Ok(Node::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
+        Ok(Node::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
+        Ok(Node::Number(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
+        // serde_json refuses numbers that are not finite before they come here.
+        Ok(Number::from_f64(value).map_or(Node::Null, Node::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
+        Ok(Node::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Node, E> {
+        Ok(Node::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Node, A::Error> {
+        let mut nodes = Vec::new();
+        while let Some(node) = seq.next_element()? {
+            nodes.push(node);
+        }
+        Ok(Node::Array(nodes))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Node::Object(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn duplicate_keys_are_kept() {
+        let node = Node::parse(br#"{"a":1,"a":"x"}"#).unwrap();
+        assert_eq!(
+            node,
+            Node::Object(vec![("a".into(), Node::Number(1.into())), ("a".into(), Node::String("x".into())),])
+        );
+    }
+
+    #[test]
+    fn nesting_beyond_128_levels_is_a_syntax_error() {
+        let deep = format!("{}{}", "[".repeat(129), "]".repeat(129));
+        assert!(Node::parse(deep.as_bytes()).is_err());
+        let allowed = format!("{}{}", "[".repeat(127), "]".repeat(127));
+        assert!(Node::parse(allowed.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn text_after_the_value_and_lone_surrogates_are_syntax_errors() {
+        assert!(Node::parse(b"{} x").is_err());
+        assert!(Node::parse(br#""\ud800""#).is_err());
+        assert!(Node::parse(b"\"\xff\"").is_err());
+        assert!(Node::parse(b"").is_err());
+    }
+}

@@ -1,0 +1,8 @@
+//! The heart of Satchel: the pure domain, the jobs, and the two stores that carry them.
+
+pub mod config;
+pub mod domain;
+pub mod envelope;
+pub mod jobs;
+pub mod json;
+pub mod store;

@@ -1,0 +1,206 @@
+//! Published catalogues: immutable versions, the highest of which is in force.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sqlx::types::Json;
+
+use super::stored::{self, Unreadable};
+use super::{Pool, StoreError, Tx};
+use crate::domain::catalogue::{Catalogue, Changes};
+use crate::domain::{ItemId, RequestId};
+use crate::json::Node;
+
+/// The advisory lock that orders publishing and batches: a batch holds it shared from before it reads the version
+/// until it has committed, so that no item is granted by a version that has just been replaced.
+const CATALOGUE_LOCK: i64 = 0x5341_5443_4845_4c01;
+
+/// A published version.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// Its number; versions count from 1.
+    pub version: i64,
+    /// The whole document.
+    pub document: Box<RawValue>,
+    /// Who published it: `role:subject`.
+    pub published_by: String,
+    /// When.
+    pub published_at: DateTime<Utc>,
+}
+
+impl Published {
+    /// The document as the domain reads it.
+    ///
+    /// # Errors
+    /// If a version of Satchel that knew more wrote it.
+    pub fn catalogue(&self) -> Result<Catalogue, StoreError> {
+        let node = Node::parse(self.document.get().as_bytes()).map_err(|e| Unreadable::new("document", e))?;
+        Ok(Catalogue::parse(node).map_err(|faults| Unreadable::new("document", faults))?)
+    }
+}
+
+/// What publishing did, or would do.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Publication {
+    /// The version now in force; with a dry run, the one that would be.
+    pub version: i64,
+    /// What it changes.
+    pub changes: Changes,
+    /// Whether nothing was published.
+    pub dry_run: bool,
+}
+
+/// Who publishes what, and on what condition.
+#[derive(Debug, Clone)]
+pub struct Publish<'a> {
+    /// The new catalogue.
+    pub catalogue: &'a Catalogue,
+    /// Only if this version is in force; 0 means none is.
+    pub if_version: Option<i64>,
+    /// Check everything and publish nothing.
+    pub dry_run: bool,
+    /// Who: `role:subject`.
+    pub actor: &'a str,
+    /// In which request.
+    pub request_id: &'a RequestId,
+}
+
+/// Why a catalogue was not published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// Another version is in force than the publisher thinks.
+    #[error("version {current} is in force")]
+    OtherVersion {
+        /// The one in force; 0 for none.
+        current: i64,
+    },
+    /// Items that someone holds would be gone.
+    #[error("held items cannot be removed, only retired")]
+    Held(Vec<ItemId>),
+    /// Postgres is away.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for PublishError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+async fn select_current<'e>(executor: impl sqlx::PgExecutor<'e>) -> Result<Option<Published>, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT version, document AS "document: Json<Box<RawValue>>", published_by, published_at
+           FROM catalogue_versions
+           ORDER BY version DESC
+           LIMIT 1"#
+    )
+    .fetch_optional(executor)
+    .await?;
+    Ok(row.map(|row| Published {
+        version: row.version,
+        document: row.document.0,
+        published_by: row.published_by,
+        published_at: row.published_at,
+    }))
+}
+
+/// The version in force, if any was ever published.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn current(pool: &Pool) -> Result<Option<Published>, StoreError> {
+    select_current(&pool.0).await
+}
+
+/// The number of the version in force, which stays so until the transaction ends; 0 if there is none.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn hold_version(tx: &mut Tx) -> Result<i64, StoreError> {
+    sqlx::query!("SELECT pg_advisory_xact_lock_shared($1)", CATALOGUE_LOCK).execute(&mut *tx.0).await?;
+    let version = sqlx::query_scalar!(r#"SELECT COALESCE(max(version), 0) AS "version!" FROM catalogue_versions"#);
+    Ok(version.fetch_one(&mut *tx.0).await?)
+}
+
+/// The version in force, as the transaction sees it.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn current_in(tx: &mut Tx) -> Result<Option<Published>, StoreError> {
+    select_current(&mut *tx.0).await
+}
+
+/// Publishes a new version. A catalogue that changes nothing publishes nothing.
+///
+/// # Errors
+/// [`PublishError`].
+pub async fn publish(pool: &Pool, publish: &Publish<'_>) -> Result<Publication, PublishError> {
+    let mut tx = pool.0.begin().await?;
+    sqlx::query!("SELECT pg_advisory_xact_lock($1)", CATALOGUE_LOCK).execute(&mut *tx).await?;
+    let current = select_current(&mut *tx).await?;
+    let current_version = current.as_ref().map_or(0, |current| current.version);
+    if publish.if_version.is_some_and(|wanted| wanted != current_version) {
+        return Err(PublishError::OtherVersion { current: current_version });
+    }
+    let old = current.as_ref().map(Published::catalogue).transpose()?.unwrap_or_default();
+    let changes = Catalogue::compare(&old, publish.catalogue);
+    let held = held_among(&mut tx, &changes.removed).await?;
+    if !held.is_empty() {
+        return Err(PublishError::Held(held));
+    }
+    let changed = !changes.is_empty() || current.is_none();
+    let version = current_version + i64::from(changed);
+    if changed && !publish.dry_run {
+        insert(&mut tx, version, publish).await?;
+        tx.commit().await?;
+    }
+    Ok(Publication { version, changes, dry_run: publish.dry_run })
+}
+
+async fn held_among(
+    tx: &mut sqlx::Transaction<'static, sqlx::Postgres>,
+    item_ids: &[ItemId],
+) -> Result<Vec<ItemId>, StoreError> {
+    if item_ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let item_ids: Vec<_> = item_ids.iter().map(ItemId::as_str).collect();
+    let held = sqlx::query_scalar!(
+        "SELECT DISTINCT item_id FROM inventory WHERE item_id = ANY($1::text[]) AND quantity > 0 ORDER BY item_id",
+        &item_ids as &[&str],
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(held.iter().map(|item_id| stored::item_id(item_id)).collect::<Result<_, _>>()?)
+}
+
+async fn insert(
+    tx: &mut sqlx::Transaction<'static, sqlx::Postgres>,
+    version: i64,
+    publish: &Publish<'_>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO catalogue_versions (version, document, published_by, request_id) VALUES ($1, $2, $3, $4)",
+        version,
+        Json(publish.catalogue) as _,
+        publish.actor,
+        publish.request_id.as_str(),
+    )
+    .execute(&mut **tx)
+    .await?;
+    let (item_ids, definitions): (Vec<_>, Vec<_>) =
+        publish.catalogue.iter().map(|(id, item)| (id.as_str(), crate::domain::raw(item).get().to_owned())).unzip();
+    sqlx::query!(
+        "INSERT INTO items (version, item_id, definition)
+         SELECT $1, item_id, definition::json
+         FROM UNNEST($2::text[], $3::text[]) AS defined (item_id, definition)",
+        version,
+        &item_ids as &[&str],
+        &definitions,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! Jobs that were decided: idempotency and job status in one table.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sqlx::types::Json;
+
+use super::stored::{self, Unreadable};
+use super::{Pool, StoreError, Tx};
+use crate::domain::{JobId, UserId};
+use crate::jobs::PayloadHash;
+
+/// How a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobStatus {
+    /// Its changes are in the ledger.
+    Applied,
+    /// The rules of the game refused it.
+    Rejected,
+}
+
+impl JobStatus {
+    /// `applied` or `rejected`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Rejected => "rejected",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, Unreadable> {
+        [Self::Applied, Self::Rejected]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| Unreadable::new("status", text))
+    }
+}
+
+/// A decided job. Serialises as the job status of HTTP.md "Outcomes".
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobRecord {
+    /// The job.
+    pub job_id: JobId,
+    /// The job's type.
+    #[serde(rename = "type")]
+    pub job_type: String,
+    /// Whose.
+    pub user_id: UserId,
+    /// How it ended.
+    pub status: JobStatus,
+    /// When the API took it.
+    pub submitted_at: DateTime<Utc>,
+    /// When it was decided, by the database's clock.
+    pub applied_at: DateTime<Utc>,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// What it answers to the client.
+    pub result: Box<RawValue>,
+    /// What exactly was asked.
+    #[serde(skip)]
+    pub payload_hash: PayloadHash,
+    /// Who asked, as `role:subject`.
+    #[serde(skip)]
+    pub actor: String,
+    /// In which HTTP request.
+    #[serde(skip)]
+    pub request_id: String,
+}
+
+struct Row {
+    user_id: String,
+    job_id: uuid::Uuid,
+    job_type: String,
+    payload_hash: Vec<u8>,
+    status: String,
+    result: Json<Box<RawValue>>,
+    actor: String,
+    request_id: String,
+    attempts: i32,
+    submitted_at: DateTime<Utc>,
+    applied_at: DateTime<Utc>,
+}
+
+impl TryFrom<Row> for JobRecord {
+    type Error = Unreadable;
+
+    fn try_from(row: Row) -> Result<Self, Unreadable> {
+        Ok(Self {
+            job_id: row.job_id.into(),
+            job_type: row.job_type,
+            user_id: stored::user_id(&row.user_id)?,
+            status: JobStatus::parse(&row.status)?,
+            submitted_at: row.submitted_at,
+            applied_at: row.applied_at,
+            attempts: row.attempts,
+            result: row.result.0,
+            payload_hash: stored::payload_hash(&row.payload_hash)?,
+            actor: row.actor,
+            request_id: row.request_id,
+        })
+    }
+}
+
+/// The decided jobs among `job_ids`, whoever their users are.
+async fn select<'e>(
+    executor: impl sqlx::PgExecutor<'e>,
+    job_ids: &[JobId],
+) -> Result<HashMap<JobId, JobRecord>, StoreError> {
+    let job_ids: Vec<_> = job_ids.iter().map(JobId::as_uuid).collect();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT user_id, job_id, type AS job_type, payload_hash, status, result AS "result: Json<Box<RawValue>>",
+                  actor, request_id, attempts, submitted_at, applied_at
+           FROM jobs
+           WHERE job_id = ANY($1)"#,
+        &job_ids,
+    )
+    .fetch_all(executor)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let record = JobRecord::try_from(row)?;
+            Ok((record.job_id, record))
+        })
+        .collect()
+}
+
+/// The job, if it was decided.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn find(pool: &Pool, job_id: JobId) -> Result<Option<JobRecord>, StoreError> {
+    Ok(find_many(pool, &[job_id]).await?.remove(&job_id))
+}
+
+/// Those of the jobs that were decided.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn find_many(pool: &Pool, job_ids: &[JobId]) -> Result<HashMap<JobId, JobRecord>, StoreError> {
+    select(&pool.0, job_ids).await
+}
+
+/// Those of the jobs that were decided, as the transaction sees them: deliveries that come again.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn find_decided(tx: &mut Tx, job_ids: &[JobId]) -> Result<HashMap<JobId, JobRecord>, StoreError> {
+    select(&mut *tx.0, job_ids).await
+}
+
+/// Adds decided jobs.
+///
+/// # Errors
+/// If Postgres is away, or a job id was decided by someone else meanwhile.
+pub async fn insert(tx: &mut Tx, records: &[JobRecord]) -> Result<(), StoreError> {
+    let user_ids: Vec<_> = records.iter().map(|record| record.user_id.as_str()).collect();
+    let job_ids: Vec<_> = records.iter().map(|record| record.job_id.as_uuid()).collect();
+    let types: Vec<_> = records.iter().map(|record| record.job_type.as_str()).collect();
+    let payload_hashes: Vec<_> = records.iter().map(|record| &record.payload_hash.0[..]).collect();
+    let statuses: Vec<_> = records.iter().map(|record| record.status.as_str()).collect();
+    let results: Vec<_> = records.iter().map(|record| record.result.get()).collect();
+    let actors: Vec<_> = records.iter().map(|record| record.actor.as_str()).collect();
+    let request_ids: Vec<_> = records.iter().map(|record| record.request_id.as_str()).collect();
+    let attempts: Vec<_> = records.iter().map(|record| record.attempts).collect();
+    let submitted_at: Vec<_> = records.iter().map(|record| record.submitted_at).collect();
+    let applied_at: Vec<_> = records.iter().map(|record| record.applied_at).collect();
+    sqlx::query!(
+        "INSERT INTO jobs (user_id, job_id, type, payload_hash, status, result, actor, request_id, attempts,
+                           submitted_at, applied_at)
+         SELECT user_id, job_id, type, payload_hash, status, result::json, actor, request_id, attempts,
+                submitted_at, applied_at
+         FROM UNNEST($1::text[], $2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::text[],
+                     $9::integer[], $10::timestamptz[], $11::timestamptz[])
+              AS decided (user_id, job_id, type, payload_hash, status, result, actor, request_id, attempts,
+                          submitted_at, applied_at)",
+        &user_ids as &[&str],
+        &job_ids,
+        &types as &[&str],
+        &payload_hashes as &[&[u8]],
+        &statuses as &[&str],
+        &results as &[&str],
+        &actors as &[&str],
+        &request_ids as &[&str],
+        &attempts,
+        &submitted_at,
+        &applied_at,
+    )
+    .execute(&mut *tx.0)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! Which worker serves which shard.
+//!
+//! A worker is alive until its row in `workers` expires, by the database's clock. A shard belongs to its
+//! `owner` as long as that worker is alive. Taking a shard raises its epoch; each batch transaction holds the
+//! epochs it was read under with `FOR SHARE`, so that a worker that lost a shard cannot commit to it, and a
+//! shard cannot be taken while its owner is in the middle of a commit.
+
+use uuid::Uuid;
+
+use super::{Pool, StoreError, Tx};
+use crate::domain::Shard;
+
+/// A shard that a worker holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// The shard.
+    pub shard: Shard,
+    /// Its epoch when it was taken.
+    pub epoch: i64,
+}
+
+/// Says that `worker_id` is alive for the next `ttl_ms` milliseconds, and forgets workers that are long gone.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn renew(pool: &Pool, worker_id: Uuid, ttl_ms: u32) -> Result<(), StoreError> {
+    sqlx::query!(
+        "WITH gone AS (
+             DELETE FROM workers WHERE expires_at < clock_timestamp() - interval '1 hour'
+         )
+         INSERT INTO workers (worker_id, expires_at)
+         VALUES ($1, clock_timestamp() + $2 * interval '1 millisecond')
+         ON CONFLICT (worker_id) DO UPDATE SET expires_at = EXCLUDED.expires_at",
+        worker_id,
+        f64::from(ttl_ms),
+    )
+    .execute(&pool.0)
+    .await?;
+    Ok(())
+}
+
+/// The workers that are alive, in order of their ids.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn live_workers(pool: &Pool) -> Result<Vec<Uuid>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        "SELECT worker_id
+         FROM workers
+         WHERE expires_at > clock_timestamp()
+         ORDER BY worker_id"
+    );
+    Ok(ids.fetch_all(&pool.0).await?)
+}
+
+/// Takes those of the shards that no live worker owns. One that is locked by a commit in flight is passed
+/// over: the next round finds it.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn acquire(pool: &Pool, worker_id: Uuid, shards: &[Shard]) -> Result<Vec<Lease>, StoreError> {
+    let rows = sqlx::query!(
+        "WITH free AS (
+             SELECT shard
+             FROM shard_leases
+             WHERE shard = ANY($2)
+               AND NOT EXISTS (
+                   SELECT FROM workers
+                   WHERE worker_id = shard_leases.owner AND expires_at > clock_timestamp()
+               )
+             ORDER BY shard
+             FOR UPDATE SKIP LOCKED
+         )
+         UPDATE shard_leases
+         SET owner = $1, epoch = epoch + 1
+         FROM free
+         WHERE shard_leases.shard = free.shard
+         RETURNING shard_leases.shard, epoch",
+        worker_id,
+        &numbers(shards),
+    )
+    .fetch_all(&pool.0)
+    .await?;
+    Ok(rows.into_iter().filter_map(|row| lease(row.shard, row.epoch)).collect())
+}
+
+/// What `worker_id` owns, alive or not.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn owned(pool: &Pool, worker_id: Uuid) -> Result<Vec<Lease>, StoreError> {
+    let rows = sqlx::query!("SELECT shard, epoch FROM shard_leases WHERE owner = $1 ORDER BY shard", worker_id)
+        .fetch_all(&pool.0)
+        .await?;
+    Ok(rows.into_iter().filter_map(|row| lease(row.shard, row.epoch)).collect())
+}
+
+/// Gives shards up, so that others need not wait for them to expire.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn release(pool: &Pool, worker_id: Uuid, shards: &[Shard]) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE shard_leases SET owner = NULL WHERE owner = $1 AND shard = ANY($2)",
+        worker_id,
+        &numbers(shards),
+    )
+    .execute(&pool.0)
+    .await?;
+    Ok(())
+}
+
+/// Takes the worker out of the live ones; whatever it owned is free.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn leave(pool: &Pool, worker_id: Uuid) -> Result<(), StoreError> {
+    sqlx::query!("DELETE FROM workers WHERE worker_id = $1", worker_id).execute(&pool.0).await?;
+    Ok(())
+}
+
+/// Whether all these leases still hold; if so, none can be taken before the transaction ends.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn fence(tx: &mut Tx, worker_id: Uuid, leases: &[Lease]) -> Result<bool, StoreError> {
+    let shards: Vec<_> = leases.iter().map(|lease| i32::from(lease.shard.get())).collect();
+    let epochs: Vec<_> = leases.iter().map(|lease| lease.epoch).collect();
+    let held = sqlx::query!(
+        "SELECT shard_leases.shard
+         FROM UNNEST($2::integer[], $3::bigint[]) AS claimed (shard, epoch)
+         JOIN shard_leases USING (shard, epoch)
+         WHERE owner = $1
+         FOR SHARE OF shard_leases",
+        worker_id,
+        &shards,
+        &epochs,
+    )
+    .fetch_all(&mut *tx.0)
+    .await?;
+    Ok(held.len() == leases.len())
+}
+
+fn numbers(shards: &[Shard]) -> Vec<i32> {
+    shards.iter().map(|shard| shard.get().into()).collect()
+}
+
+fn lease(shard: i32, epoch: i64) -> Option<Lease> {
+    Some(Lease { shard: Shard::new(u16::try_from(shard).ok()?), epoch })
+}

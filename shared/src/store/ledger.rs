@@ -1,0 +1,173 @@
+//! The append-only ledger.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::stored::{self, Unreadable};
+use super::{Pool, StoreError, Tx};
+use crate::domain::{ItemId, JobId, LedgerEntry, UserId};
+
+/// Which entries of a user's history are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Of this item only.
+    pub item_id: Option<ItemId>,
+    /// Of jobs of this type only.
+    pub job_type: Option<String>,
+    /// Of this job only.
+    pub job_id: Option<JobId>,
+    /// At or after this moment.
+    pub from: Option<DateTime<Utc>>,
+    /// Before this moment.
+    pub to: Option<DateTime<Utc>>,
+    /// Which comes first.
+    pub order: Order,
+    /// Continue after the entry with this number.
+    pub after_seq: Option<i64>,
+    /// At most so many.
+    pub limit: u16,
+}
+
+/// The order of a history.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// The newest entry first.
+    #[default]
+    NewestFirst,
+    /// The oldest entry first.
+    OldestFirst,
+}
+
+pub(super) struct Row {
+    pub(super) user_id: String,
+    pub(super) seq: i64,
+    pub(super) job_id: Uuid,
+    pub(super) item_id: String,
+    pub(super) delta: i64,
+    pub(super) balance: i64,
+    pub(super) job_type: String,
+    pub(super) actor: String,
+    pub(super) reason: Option<String>,
+    pub(super) request_id: String,
+    pub(super) cause: Option<String>,
+    pub(super) catalogue_version: i64,
+    pub(super) at: DateTime<Utc>,
+    pub(super) hash: Vec<u8>,
+}
+
+impl TryFrom<Row> for LedgerEntry {
+    type Error = Unreadable;
+
+    fn try_from(row: Row) -> Result<Self, Unreadable> {
+        Ok(Self {
+            user_id: stored::user_id(&row.user_id)?,
+            seq: row.seq,
+            at: row.at,
+            job_id: row.job_id.into(),
+            job_type: row.job_type,
+            item_id: stored::item_id(&row.item_id)?,
+            delta: row.delta,
+            balance: row.balance,
+            actor: row.actor,
+            reason: row.reason,
+            request_id: row.request_id,
+            cause: row.cause,
+            catalogue_version: row.catalogue_version,
+            hash: stored::chain_hash(&row.hash)?,
+        })
+    }
+}
+
+/// One page of a user's history. The two orders differ in the comparison and in the sort alone.
+macro_rules! select_page {
+    ($pool:expr, $user_id:expr, $filter:expr, $after:literal, $sort:literal) => {
+        sqlx::query_as!(
+            Row,
+            "SELECT user_id, seq, job_id, item_id, delta, balance, type AS job_type, actor, reason, request_id, cause,
+                    catalogue_version, at, hash
+             FROM ledger
+             WHERE user_id = $1
+               AND ($2::text IS NULL OR item_id = $2)
+               AND ($3::text IS NULL OR type = $3)
+               AND ($4::uuid IS NULL OR job_id = $4)
+               AND ($5::timestamptz IS NULL OR at >= $5)
+               AND ($6::timestamptz IS NULL OR at < $6) "
+                + $after
+                + $sort
+                + "LIMIT $8",
+            $user_id.as_str(),
+            $filter.item_id.as_ref().map(ItemId::as_str),
+            $filter.job_type.as_deref(),
+            $filter.job_id.map(|job_id| job_id.as_uuid()),
+            $filter.from,
+            $filter.to,
+            $filter.after_seq,
+            i64::from($filter.limit),
+        )
+        .fetch_all(&$pool.0)
+    };
+}
+
+/// A page of a user's history.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn page(pool: &Pool, user_id: &UserId, filter: &Filter) -> Result<Vec<LedgerEntry>, StoreError> {
+    let rows = match filter.order {
+        Order::NewestFirst => {
+            select_page!(pool, user_id, filter, "AND ($7::bigint IS NULL OR seq < $7) ", "ORDER BY seq DESC ").await?
+        }
+        Order::OldestFirst => {
+            select_page!(pool, user_id, filter, "AND ($7::bigint IS NULL OR seq > $7) ", "ORDER BY seq ASC ").await?
+        }
+    };
+    Ok(rows.into_iter().map(LedgerEntry::try_from).collect::<Result<_, _>>()?)
+}
+
+/// Adds entries, each user's in order.
+///
+/// # Errors
+/// If Postgres is away, or an entry's number is taken.
+pub async fn append(tx: &mut Tx, entries: &[LedgerEntry]) -> Result<(), StoreError> {
+    let user_ids: Vec<_> = entries.iter().map(|entry| entry.user_id.as_str()).collect();
+    let seqs: Vec<_> = entries.iter().map(|entry| entry.seq).collect();
+    let job_ids: Vec<_> = entries.iter().map(|entry| entry.job_id.as_uuid()).collect();
+    let item_ids: Vec<_> = entries.iter().map(|entry| entry.item_id.as_str()).collect();
+    let deltas: Vec<_> = entries.iter().map(|entry| entry.delta).collect();
+    let balances: Vec<_> = entries.iter().map(|entry| entry.balance).collect();
+    let types: Vec<_> = entries.iter().map(|entry| entry.job_type.as_str()).collect();
+    let actors: Vec<_> = entries.iter().map(|entry| entry.actor.as_str()).collect();
+    let reasons: Vec<_> = entries.iter().map(|entry| entry.reason.as_deref()).collect();
+    let request_ids: Vec<_> = entries.iter().map(|entry| entry.request_id.as_str()).collect();
+    let causes: Vec<_> = entries.iter().map(|entry| entry.cause.as_deref()).collect();
+    let versions: Vec<_> = entries.iter().map(|entry| entry.catalogue_version).collect();
+    let at: Vec<_> = entries.iter().map(|entry| entry.at).collect();
+    let hashes: Vec<_> = entries.iter().map(|entry| &entry.hash.0[..]).collect();
+    sqlx::query!(
+        "INSERT INTO ledger (user_id, seq, job_id, item_id, delta, balance, type, actor, reason, request_id, cause,
+                             catalogue_version, at, hash)
+         SELECT user_id, seq, job_id, item_id, delta, balance, type, actor, reason, request_id, cause,
+                catalogue_version, at, hash
+         FROM UNNEST($1::text[], $2::bigint[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::text[],
+                     $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::timestamptz[], $14::bytea[])
+              AS added (user_id, seq, job_id, item_id, delta, balance, type, actor, reason, request_id, cause,
+                        catalogue_version, at, hash)",
+        &user_ids as &[&str],
+        &seqs,
+        &job_ids,
+        &item_ids as &[&str],
+        &deltas,
+        &balances,
+        &types as &[&str],
+        &actors as &[&str],
+        &reasons as &[Option<&str>],
+        &request_ids as &[&str],
+        &causes as &[Option<&str>],
+        &versions,
+        &at,
+        &hashes as &[&[u8]],
+    )
+    .execute(&mut *tx.0)
+    .await?;
+    Ok(())
+}

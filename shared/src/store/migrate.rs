@@ -1,0 +1,109 @@
+//! Brings the schema to this program's version, as the owner.
+
+use std::str::FromStr;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{Connection, Row};
+
+use crate::domain::ShardCount;
+
+/// Every migration, in order, built into the program.
+static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
+
+/// The role that the service acts as: no more than it needs.
+const APPLICATION_ROLE: &str = "satchel_app";
+
+/// Why a database could not be migrated.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// Postgres is away or refused.
+    #[error("Postgres: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The schema is newer than this program, or was changed by hand.
+    #[error("{0}")]
+    Schema(#[from] sqlx::migrate::MigrateError),
+    /// The number of shards is fixed: jobs in the queue lie where it put them.
+    #[error("the database has {actual} shards, which cannot be changed to {wanted}")]
+    ShardsFixed {
+        /// As the first migration made it.
+        actual: i64,
+        /// As asked for.
+        wanted: u16,
+    },
+    /// The login that connected is also the application's role.
+    #[error("connect as the owner of the schema, not as {APPLICATION_ROLE}")]
+    NotOwner,
+}
+
+/// Creates or updates the schema. Makes the role `satchel_app` if there is none; with a password it may log in,
+/// else it is a role for others to act as. Safe to run again and side by side.
+///
+/// `shards` is for the first run; `None` means 64 there and "as it is" later.
+///
+/// # Errors
+/// [`MigrateError`]; what was done until then stays done, and a second run goes on from there.
+pub async fn migrate(
+    owner_url: &SecretString,
+    app_password: Option<&SecretString>,
+    shards: Option<ShardCount>,
+) -> Result<(), MigrateError> {
+    let options = PgConnectOptions::from_str(owner_url.expose_secret())?.application_name("satchel-migrate");
+    let mut connection = PgConnection::connect_with(&options).await?;
+    let user: String = sqlx::query("SELECT current_user::text").fetch_one(&mut connection).await?.try_get(0)?;
+    if user == APPLICATION_ROLE {
+        return Err(MigrateError::NotOwner);
+    }
+    ensure_role(&mut connection, app_password).await?;
+    MIGRATIONS.run(&mut connection).await?;
+    fix_shards(&mut connection, shards).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+async fn ensure_role(connection: &mut PgConnection, password: Option<&SecretString>) -> Result<(), MigrateError> {
+    // Roles belong to the whole server, where two migrations may run at once: losing that race is fine.
+    sqlx::query(
+        "DO $$ BEGIN
+             IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'satchel_app') THEN
+                 CREATE ROLE satchel_app NOLOGIN;
+             END IF;
+         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+         END $$",
+    )
+    .execute(&mut *connection)
+    .await?;
+    if let Some(password) = password {
+        // ALTER ROLE takes no parameters: format() quotes the password on the server. The statement with the
+        // password in it is not logged unless log_statement says so.
+        let statement: String = sqlx::query("SELECT format('ALTER ROLE satchel_app LOGIN PASSWORD %L', $1::text)")
+            .bind(password.expose_secret())
+            .fetch_one(&mut *connection)
+            .await?
+            .try_get(0)?;
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+async fn fix_shards(connection: &mut PgConnection, wanted: Option<ShardCount>) -> Result<(), MigrateError> {
+    let mut tx = connection.begin().await?;
+    sqlx::query("LOCK TABLE shard_leases IN SHARE ROW EXCLUSIVE MODE").execute(&mut *tx).await?;
+    let actual: i64 = sqlx::query("SELECT count(*) FROM shard_leases").fetch_one(&mut *tx).await?.try_get(0)?;
+    match wanted {
+        _ if actual == 0 => {
+            let shards = wanted.map_or(ShardCount::DEFAULT, ShardCount::get);
+            sqlx::query("INSERT INTO shard_leases (shard) SELECT generate_series(0, $1 - 1)")
+                .bind(i32::from(shards))
+                .execute(&mut *tx)
+                .await?;
+        }
+        Some(wanted) if i64::from(wanted.get()) != actual => {
+            return Err(MigrateError::ShardsFixed { actual, wanted: wanted.get() });
+        }
+        _ => {}
+    }
+    tx.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! The row per user that a batch locks: how long its ledger is and where its chain ends.
+
+use std::collections::HashMap;
+
+use super::{Pool, StoreError, Tx, stored};
+use crate::domain::{ChainHash, UserId};
+
+/// Where a user's ledger ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// How many entries there are.
+    pub version: i64,
+    /// The last one's hash.
+    pub hash: ChainHash,
+}
+
+impl Head {
+    /// Of a user without entries.
+    pub const GENESIS: Self = Self { version: 0, hash: ChainHash::GENESIS };
+}
+
+/// Locks the users' rows until the transaction ends, creating missing ones. `user_ids` must be sorted and
+/// distinct: all transactions take the locks in the same order, so that no two can wait for each other.
+///
+/// # Errors
+/// If Postgres is away, or another session keeps a row beyond the lock timeout.
+pub async fn lock(tx: &mut Tx, user_ids: &[&UserId]) -> Result<HashMap<UserId, Head>, StoreError> {
+    let mut heads = lock_existing(tx, user_ids).await?;
+    let missing: Vec<&str> =
+        user_ids.iter().filter(|user_id| !heads.contains_key(**user_id)).map(|user_id| user_id.as_str()).collect();
+    if !missing.is_empty() {
+        sqlx::query!(
+            "INSERT INTO users (user_id, version, head)
+             SELECT user_id, 0, $2
+             FROM UNNEST($1::text[]) AS missing (user_id)
+             ORDER BY user_id
+             ON CONFLICT DO NOTHING",
+            &missing as &[&str],
+            &ChainHash::GENESIS.0[..],
+        )
+        .execute(&mut *tx.0)
+        .await?;
+        // Another transaction may have made some of them: only a look under the lock tells.
+        heads = lock_existing(tx, user_ids).await?;
+    }
+    Ok(heads)
+}
+
+async fn lock_existing(tx: &mut Tx, user_ids: &[&UserId]) -> Result<HashMap<UserId, Head>, StoreError> {
+    let user_ids: Vec<&str> = user_ids.iter().map(|user_id| user_id.as_str()).collect();
+    let rows = sqlx::query!(
+        "SELECT user_id, version, head
+         FROM users
+         WHERE user_id = ANY($1::text[])
+         ORDER BY user_id
+         FOR NO KEY UPDATE",
+        &user_ids as &[&str],
+    )
+    .fetch_all(&mut *tx.0)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let head = Head { version: row.version, hash: stored::chain_hash(&row.head)? };
+            Ok((stored::user_id(&row.user_id)?, head))
+        })
+        .collect()
+}
+
+/// Moves the users' heads to where the batch has brought them.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn advance(tx: &mut Tx, heads: &[(&UserId, Head)]) -> Result<(), StoreError> {
+    let user_ids: Vec<&str> = heads.iter().map(|(user_id, _)| user_id.as_str()).collect();
+    let versions: Vec<i64> = heads.iter().map(|(_, head)| head.version).collect();
+    let hashes: Vec<&[u8]> = heads.iter().map(|(_, head)| &head.hash.0[..]).collect();
+    sqlx::query!(
+        "UPDATE users
+         SET version = moved.version, head = moved.head
+         FROM UNNEST($1::text[], $2::bigint[], $3::bytea[]) AS moved (user_id, version, head)
+         WHERE users.user_id = moved.user_id",
+        &user_ids as &[&str],
+        &versions,
+        &hashes as &[&[u8]],
+    )
+    .execute(&mut *tx.0)
+    .await?;
+    Ok(())
+}
+
+/// How many ledger entries the user has; 0 for a user never seen.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn version(pool: &Pool, user_id: &UserId) -> Result<i64, StoreError> {
+    let version = sqlx::query_scalar!("SELECT version FROM users WHERE user_id = $1", user_id.as_str());
+    Ok(version.fetch_optional(&pool.0).await?.unwrap_or(0))
+}

@@ -1,0 +1,37 @@
+//! What the end-to-end tests stand on: real Postgres, Redis and Satchel processes, an HTTP client that
+//! keeps a journal of what was accepted, and the one check of the invariants of FAULTS.md.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::return_self_not_must_use,
+    reason = "a test harness reports every trouble by panicking, so that the test fails there and then, and its values are there to be looked at or not"
+)]
+
+mod caller;
+pub mod invariants;
+mod janitor;
+mod journal;
+mod postgres;
+mod process;
+mod psql;
+pub mod raw_http;
+mod redis;
+mod satchel;
+mod setup;
+pub mod streams;
+pub mod token;
+pub mod wait;
+
+pub use caller::{Answer, Caller};
+pub use janitor::scratch_dir;
+pub use journal::{Accepted, Journal};
+pub use postgres::{Database, Server};
+pub use process::{Process, binary};
+pub use psql::{Psql, PsqlError};
+pub use redis::{RedisCli, TestRedis};
+pub use satchel::{ENVELOPE_KEY, Satchel};
+pub use setup::Setup;

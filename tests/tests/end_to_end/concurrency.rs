@@ -1,0 +1,97 @@
+//! Many at once, and many in a row.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use satchel_tests::job::{reward_pieces, use_item};
+use satchel_tests::{Answer, Caller, Satchel, Setup, invariants};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+/// Requests on their way at one time.
+const AT_ONCE: usize = 100;
+
+/// Sends `count` requests side by side and gives their answers.
+async fn side_by_side<F, Fut>(count: usize, caller: &Caller, send: F) -> Vec<Answer>
+where
+    F: Fn(Caller, usize) -> Fut,
+    Fut: Future<Output = Answer> + Send + 'static,
+{
+    let permits = Arc::new(Semaphore::new(AT_ONCE));
+    let mut tasks = JoinSet::new();
+    for i in 0..count {
+        let (sent, permits) = (send(caller.clone(), i), Arc::clone(&permits));
+        tasks.spawn(async move {
+            let _permit = permits.acquire_owned().await.unwrap();
+            sent.await
+        });
+    }
+    tasks.join_all().await
+}
+
+#[tokio::test]
+async fn a_thousand_copies_of_one_job_have_one_effect() {
+    let satchel = Setup::new().workers(2).start().await;
+    let answers = side_by_side(1_000, &satchel.game(), |game, _| async move {
+        game.submit_under("copy", &reward_pieces("u1", "gold", 5)).await
+    })
+    .await;
+
+    assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 202)), "{answers:?}");
+    let ids: HashSet<String> = answers.iter().map(Answer::job_id).collect();
+    assert_eq!(ids.len(), 1);
+    let originals = answers.iter().filter(|answer| answer.header("Idempotent-Replayed").is_empty()).count();
+    assert_eq!(originals, 1, "exactly one of the copies is no replay");
+    satchel.finished(&answers[0].job_id()).await;
+    assert_eq!(satchel.holdings("u1").await, [("gold".to_owned(), 5)]);
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn two_hundred_concurrent_uses_of_a_stack_of_fifty_use_exactly_fifty() {
+    let satchel = Setup::new().workers(2).start().await;
+    satchel.game().submit_and_wait(&reward_pieces("u1", "potion", 50)).await.expect(200);
+    let answers = side_by_side(200, &satchel.player("u1"), |player, _| async move {
+        player.submit_and_wait(&use_item("u1", "potion", 1)).await.expect(200)
+    })
+    .await;
+
+    let outcomes: Vec<Value> = answers.iter().map(Answer::json).collect();
+    assert_eq!(outcomes.iter().filter(|job| job["status"] == "applied").count(), 50);
+    assert_eq!(outcomes.iter().filter(|job| job["status"] == "rejected").count(), 150);
+    assert_eq!(satchel.holdings("u1").await, []);
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn a_reward_and_its_use_back_to_back_a_thousand_times_are_never_rejected() {
+    let satchel = Setup::new().workers(2).start().await;
+    let (game, player) = (satchel.game(), satchel.player("u1"));
+    for _ in 0..1_000 {
+        game.submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
+        player.submit(&use_item("u1", "arrow", 1)).await.expect(202);
+    }
+    invariants::check(&satchel).await;
+    let applied = "SELECT count(*) FROM jobs WHERE status = 'applied'";
+    assert_eq!(satchel.database.owner.number(applied), 2_000);
+    assert_eq!(satchel.holdings("u1").await, []);
+}
+
+#[tokio::test]
+async fn many_players_at_once_each_keep_their_own_order() {
+    let satchel = Setup::new().workers(2).start().await;
+    let answers = side_by_side(100, &satchel.game(), |game, i| async move {
+        let user = format!("player-{i}");
+        for _ in 0..5 {
+            game.submit(&reward_pieces(&user, "arrow", 2)).await.expect(202);
+            game.submit(&use_item(&user, "arrow", 2)).await.expect(202);
+        }
+        game.submit_and_wait(&reward_pieces(&user, "gold", 1)).await
+    })
+    .await;
+    assert!(answers.iter().all(|answer| answer.status == 200 && answer.json()["status"] == "applied"));
+    invariants::check(&satchel).await;
+    let rejected = "SELECT count(*) FROM jobs WHERE status <> 'applied'";
+    assert_eq!(satchel.database.owner.number(rejected), 0);
+}
