@@ -94,12 +94,12 @@ where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
     let mut limit = Limit { limits, is_array: None };
-    let Some(first) = chunks.next().await.transpose().map_err(broken)? else {
+    let Some(first) = chunks.next().await.transpose().map_err(|error| broken(&error))? else {
         return Ok(Bytes::new());
     };
     limit.check(&first, first.len())?;
     // Most bodies come in one piece, which then need not be copied.
-    let Some(second) = chunks.next().await.transpose().map_err(broken)? else {
+    let Some(second) = chunks.next().await.transpose().map_err(|error| broken(&error))? else {
         return Ok(first);
     };
     let mut body = BytesMut::from(first.as_ref());
@@ -107,12 +107,12 @@ where
     while let Some(chunk) = next {
         limit.check(&chunk, body.len() + chunk.len())?;
         body.extend_from_slice(&chunk);
-        next = chunks.next().await.transpose().map_err(broken)?;
+        next = chunks.next().await.transpose().map_err(|error| broken(&error))?;
     }
     Ok(body.freeze())
 }
 
-fn broken(error: PayloadError) -> ApiError {
+fn broken(error: &PayloadError) -> ApiError {
     ApiError::Malformed(format!("the body could not be read: {error}"))
 }
 
@@ -127,8 +127,7 @@ impl Limit {
         if self.is_array.is_none() {
             self.is_array = chunk.iter().find(|byte| !byte.is_ascii_whitespace()).map(|byte| *byte == b'[');
         }
-        let limit_bytes =
-            if self.is_array == Some(true) { self.limits.array_bytes } else { self.limits.other_bytes };
+        let limit_bytes = if self.is_array == Some(true) { self.limits.array_bytes } else { self.limits.other_bytes };
         if total > limit_bytes { Err(ApiError::TooLarge { limit_bytes }) } else { Ok(()) }
     }
 }
@@ -170,15 +169,9 @@ mod tests {
     async fn an_object_and_an_array_have_their_own_limits() {
         let body = |first: &str, length: usize| format!("  {first}{}", "x".repeat(length)).into_bytes();
         assert!(read(json(), body("{", 60_000)).await.is_ok());
-        assert!(matches!(
-            read(json(), body("{", 65_536)).await,
-            Err(ApiError::TooLarge { limit_bytes: 65_536 })
-        ));
+        assert!(matches!(read(json(), body("{", 65_536)).await, Err(ApiError::TooLarge { limit_bytes: 65_536 })));
         assert!(read(json(), body("[", 1_000_000)).await.is_ok());
-        assert!(matches!(
-            read(json(), body("[", 1_048_576)).await,
-            Err(ApiError::TooLarge { limit_bytes: 1_048_576 })
-        ));
+        assert!(matches!(read(json(), body("[", 1_048_576)).await, Err(ApiError::TooLarge { limit_bytes: 1_048_576 })));
         assert!(matches!(read(json(), vec![b' '; 65_537]).await, Err(ApiError::TooLarge { .. })));
     }
 
@@ -197,9 +190,8 @@ mod tests {
 
     #[actix_web::test]
     async fn a_gzip_body_counts_by_what_it_inflates_to() {
-        let gzip = |name: &str| {
-            std::fs::read(format!("{}/fixtures/{name}.json.gz", env!("CARGO_MANIFEST_DIR"))).unwrap()
-        };
+        let gzip =
+            |name: &str| std::fs::read(format!("{}/fixtures/{name}.json.gz", env!("CARGO_MANIFEST_DIR"))).unwrap();
         let request = || json().insert_header((header::CONTENT_ENCODING, "gzip"));
         assert_eq!(read(request(), gzip("small")).await.unwrap(), r#"{"type":"use_item"}"#);
         assert!(matches!(

@@ -8,6 +8,12 @@ use validator::{Validate, ValidationErrors};
 
 use crate::problem::{ApiError, ParameterFault};
 
+/// How many entries a listing answers unless asked otherwise.
+pub(crate) const DEFAULT_LIMIT: u16 = 50;
+
+/// What is wrong with a `cursor` that is none.
+pub(crate) const NOT_A_CURSOR: &str = "must be the nextCursor of the page before";
+
 /// The query parameters of one request. Each [`Parameters::take`] takes one;
 /// [`Parameters::finish`] refuses the ones nobody asked for.
 pub(crate) struct Parameters {
@@ -58,7 +64,8 @@ impl Parameters {
         for (name, errors) in errors.field_errors() {
             for error in errors {
                 let detail = error.message.as_ref().map_or("is out of bounds", |message| message.as_ref());
-                self.fault(&name, detail);
+                // A rule about several fields carries as its code the name of the one to blame.
+                self.fault(if name == "__all__" { &error.code } else { &name }, detail);
             }
         }
     }

@@ -54,9 +54,9 @@ mod tests {
     use actix_web::test::TestRequest;
 
     fn seconds(values: &[&str]) -> Option<u64> {
-        let request = values.iter().fold(TestRequest::default(), |request, value| {
-            request.append_header((PREFER.clone(), *value))
-        });
+        let request = values
+            .iter()
+            .fold(TestRequest::default(), |request, value| request.append_header((PREFER.clone(), *value)));
         Wait::of(&request.to_http_request()).map(|wait| wait.seconds)
     }
 

@@ -4,7 +4,11 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use satchel_shared::domain::Denied;
 use satchel_shared::json::{Faults, Pointer, SyntaxError};
+use satchel_shared::queue::QueueError;
+use satchel_shared::store::StoreError;
 use serde::Serialize;
+
+use crate::outage_log::Gate;
 
 /// Media type of RFC 9457.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
@@ -117,6 +121,32 @@ impl ApiError {
         Self::Invalid(Faults::one(at, detail))
     }
 
+    /// A failed call of the store, logged here, where it is handled.
+    pub(crate) fn of_store(error: &StoreError) -> Self {
+        static GATE: Gate = Gate::new();
+        match error {
+            StoreError::Database(_) | StoreError::NotMigrated => {
+                if GATE.passes() {
+                    tracing::warn!(%error, "the database did not answer");
+                }
+                Self::Unavailable(Store::Database)
+            }
+            StoreError::Unreadable(_) => {
+                tracing::error!(%error, "the database answered what cannot be");
+                Self::Internal
+            }
+        }
+    }
+
+    /// A failed call of the queue, logged here, where it is handled. Whatever the reason, nothing was accepted.
+    pub(crate) fn of_queue(error: &QueueError) -> Self {
+        static GATE: Gate = Gate::new();
+        if GATE.passes() {
+            tracing::warn!(%error, "the queue did not take or answer what it should");
+        }
+        Self::Unavailable(Store::Queue)
+    }
+
     /// The one place where errors become statuses, problem types and titles.
     fn class(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
@@ -179,6 +209,18 @@ impl ResponseError for ApiError {
             _ => &mut response,
         };
         response.content_type(PROBLEM_JSON).json(self.problem())
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::of_store(&error)
+    }
+}
+
+impl From<QueueError> for ApiError {
+    fn from(error: QueueError) -> Self {
+        Self::of_queue(&error)
     }
 }
 

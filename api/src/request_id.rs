@@ -8,10 +8,7 @@ use satchel_shared::domain::RequestId;
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Middleware that settles the request's id before anything else happens, and puts it on the answer.
-pub(crate) fn tag<S>(
-    request: ServiceRequest,
-    next: &S,
-) -> impl Future<Output = Result<ServiceResponse, Error>> + use<S>
+pub(crate) fn tag<S>(request: ServiceRequest, next: &S) -> impl Future<Output = Result<ServiceResponse, Error>> + use<S>
 where
     S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
 {

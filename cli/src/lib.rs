@@ -1,1 +1,14 @@
-//! x
+//! `satchel`: the whole service on one machine (`satchel dev`), and the tools of those who run it.
+
+mod catalogue;
+mod command;
+mod dev;
+mod environment;
+mod http;
+mod key;
+mod migrate;
+mod token;
+
+pub use command::run;
+/// Private Postgres and Redis, for `satchel dev` and the tests.
+pub use satchel_private as private;

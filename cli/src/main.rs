@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The program `satchel`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    satchel_cli::run()
+}

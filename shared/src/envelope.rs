@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use uuid::Uuid;
 
+use crate::config::Env;
 use crate::domain::{Actor, JobId, RequestId};
 use crate::jobs::{Job, Submission};
 use crate::json::{Faults, Node, Pointer};
@@ -37,7 +38,7 @@ pub struct Envelope {
 }
 
 /// One running API process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ReplicaId(Uuid);
 
@@ -108,6 +109,25 @@ impl EnvelopeKey {
         Hmac::new_from_slice(bytes).map(Self).map_err(|_| WeakKey)
     }
 
+    /// Reads a key that must be given; `None`, with a fault, if it is not or is too short.
+    pub fn from_env(env: &mut Env, name: &str) -> Option<Self> {
+        let secret = env.secret(name);
+        Self::checked(env, name, &secret)
+    }
+
+    /// Reads a key that need not be given.
+    pub fn optional_from_env(env: &mut Env, name: &str) -> Option<Self> {
+        env.optional_secret(name).and_then(|secret| Self::checked(env, name, &secret))
+    }
+
+    fn checked(env: &mut Env, name: &str, secret: &SecretString) -> Option<Self> {
+        if secret.expose_secret().is_empty() {
+            // Already noted as missing.
+            return None;
+        }
+        Self::new(secret).map_err(|error| env.fault(name, error)).ok()
+    }
+
     /// Signs an envelope.
     #[must_use]
     pub fn seal(&self, envelope: &Envelope) -> SealedEnvelope {
@@ -119,6 +139,23 @@ impl EnvelopeKey {
     /// Whether this key signed the entry; compared in constant time.
     fn signed(&self, sealed: &SealedEnvelope) -> bool {
         self.mac(sealed.version, &sealed.body).verify_slice(&sealed.mac).is_ok()
+    }
+
+    /// Signs a message between worker and API that is no job: its MAC, then the body.
+    pub(crate) fn sign_message(&self, body: &[u8]) -> Vec<u8> {
+        let mut message = self.message_mac(body).finalize().into_bytes().to_vec();
+        message.extend_from_slice(body);
+        message
+    }
+
+    /// The body of a message that this key signed; compared in constant time.
+    pub(crate) fn open_message<'m>(&self, message: &'m [u8]) -> Option<&'m [u8]> {
+        let (mac, body) = message.split_first_chunk::<32>()?;
+        self.message_mac(body).verify_slice(mac).is_ok().then_some(body)
+    }
+
+    fn message_mac(&self, body: &[u8]) -> Hmac<Sha256> {
+        self.0.clone().chain_update(b"satchel/message\0").chain_update(body)
     }
 
     fn mac(&self, version: u32, body: &[u8]) -> Hmac<Sha256> {

@@ -5,4 +5,6 @@ pub mod domain;
 pub mod envelope;
 pub mod jobs;
 pub mod json;
+pub mod queue;
+pub mod shutdown;
 pub mod store;

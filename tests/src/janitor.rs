@@ -12,20 +12,20 @@ use std::path::PathBuf;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
-/// `+PID` notes a process, `-PID` forgets it, the end of input is the end of the test process. The private
-/// servers of `satchel-cli` stop by themselves then, so the directory is removed until it stays removed.
+/// `KILL PID` and `QUIT PID` note a process and its last signal, `- PID` forgets it, the end of input is the end of
+/// the test process. Directories are removed until they stay removed: a dying process may still write.
 const SCRIPT: &str = r#"
     trap '' INT TERM HUP
-    pids=' '
-    while read -r line; do
-        case "$line" in
-            +*) pids="$pids${line#+} " ;;
-            -*) pids=$(printf '%s' "$pids" | sed "s/ ${line#-} / /") ;;
+    notes=' '
+    while read -r signal pid; do
+        case "$signal" in
+            -) notes=$(printf '%s' "$notes" | sed "s/ [A-Z]*:$pid / /") ;;
+            *) notes="$notes$signal:$pid " ;;
         esac
     done
-    for pid in $pids; do kill -KILL "$pid" 2>/dev/null; done
+    for note in $notes; do kill -s "${note%:*}" "${note#*:}" 2>/dev/null; done
     tries=0
-    while [ -e "$1" ] && [ $tries -lt 50 ]; do
+    while [ -e "$1" ] && [ $tries -lt 100 ]; do
         rm -rf "$1" 2>/dev/null
         tries=$((tries + 1))
         sleep 0.1
@@ -69,12 +69,17 @@ pub fn scratch_dir(name: &str) -> PathBuf {
 
 /// Has the process killed if it outlives this one.
 pub(crate) fn watch(pid: u32) {
-    tell(&format!("+{pid}\n"));
+    tell(&format!("KILL {pid}\n"));
+}
+
+/// Has a postmaster shut down at once if it outlives this process. (Killed, it would leave shared memory behind.)
+pub(crate) fn watch_postgres(pid: u32) {
+    tell(&format!("QUIT {pid}\n"));
 }
 
 /// The process has ended: its id may by now be another's.
 pub(crate) fn forget(pid: u32) {
-    tell(&format!("-{pid}\n"));
+    tell(&format!("- {pid}\n"));
 }
 
 fn tell(line: &str) {

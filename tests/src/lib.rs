@@ -14,7 +14,9 @@
 mod caller;
 pub mod invariants;
 mod janitor;
+pub mod job;
 mod journal;
+pub mod load;
 mod postgres;
 mod process;
 mod psql;
@@ -29,7 +31,7 @@ pub mod wait;
 pub use caller::{Answer, Caller};
 pub use janitor::scratch_dir;
 pub use journal::{Accepted, Journal};
-pub use postgres::{Database, Server};
+pub use postgres::{Database, RowLock, Server};
 pub use process::{Process, binary};
 pub use psql::{Psql, PsqlError};
 pub use redis::{RedisCli, TestRedis};

@@ -24,6 +24,20 @@ pub struct Psql {
 pub struct PsqlError(pub String);
 
 impl Psql {
+    /// Reads `postgres://user:password@host:port/database`.
+    pub(crate) fn of_url(url: &str) -> Self {
+        let read = || {
+            let (login, place) = url.strip_prefix("postgres://")?.split_once('@')?;
+            let (user, password) = login.split_once(':')?;
+            let (address, database) = place.split_once('/')?;
+            let (host, port) = address.split_once(':')?;
+            Some((user, password, host, port.parse().ok()?, database))
+        };
+        let (user, password, host, port, database) = read().expect("a complete URL");
+        let (user, password) = (user.to_owned(), password.to_owned());
+        Self { host: host.to_owned(), port, user, password, database: database.to_owned() }
+    }
+
     /// Runs `sql` and gives what it prints: a line per row, columns between `|`.
     ///
     /// # Errors

@@ -68,10 +68,8 @@ struct Verified {
 
 impl TokenVerifier {
     pub(crate) fn new(keys: TokenKeys) -> Self {
-        let verified = Cache::builder()
-            .max_capacity(MAX_REMEMBERED)
-            .time_to_live(Duration::from_secs(REMEMBERED_SECONDS))
-            .build();
+        let verified =
+            Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(Duration::from_secs(REMEMBERED_SECONDS)).build();
         Self { keys, verified }
     }
 

@@ -61,10 +61,6 @@ impl TokenKeys {
         Self { keys: Vec::new(), origin }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-
     /// Accepts HS256 by this secret.
     pub(crate) fn add_secret(&mut self, secret: &SecretString) -> Result<(), KeyFault> {
         let bytes = secret.expose_secret().as_bytes();
@@ -202,9 +198,7 @@ impl WebKey {
                 let (x, y) = (member(&self.x)?, member(&self.y)?);
                 ("ES256", Algorithm::ES256, DecodingKey::from_ec_components(&x, &y))
             }
-            ("OKP", Some("Ed25519")) => {
-                ("EdDSA", Algorithm::EdDSA, DecodingKey::from_ed_components(&member(&self.x)?))
-            }
+            ("OKP", Some("Ed25519")) => ("EdDSA", Algorithm::EdDSA, DecodingKey::from_ed_components(&member(&self.x)?)),
             ("oct", _) => return Err("a shared secret does not belong among public keys"),
             _ => return Err("kty and crv must be RSA, EC with P-256, or OKP with Ed25519"),
         };
@@ -281,7 +275,9 @@ mod tests {
     #[test]
     fn two_named_keys_of_one_algorithm_need_the_name() {
         let key = |kid: &str| {
-            format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"{kid}"}}"#)
+            format!(
+                r#"{{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"{kid}"}}"#
+            )
         };
         let keys = public(&format!(r#"{{"keys":[{},{}]}}"#, key("a"), key("b"))).unwrap();
         assert!(keys.find(Algorithm::EdDSA, None).is_none());

@@ -95,9 +95,9 @@ mod tests {
     use actix_web::test::TestRequest;
 
     fn bearer_of(lines: &[&str]) -> Option<String> {
-        let request = lines.iter().fold(TestRequest::default(), |request, line| {
-            request.append_header((header::AUTHORIZATION, *line))
-        });
+        let request = lines
+            .iter()
+            .fold(TestRequest::default(), |request, line| request.append_header((header::AUTHORIZATION, *line)));
         bearer(request.to_http_request().headers()).map(str::to_owned)
     }
 

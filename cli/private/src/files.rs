@@ -16,7 +16,10 @@ const TAIL_LINES: usize = 12;
 
 /// Makes the data directory if it is missing and returns its absolute path. Root's is passable for others,
 /// because Postgres runs as another user below it.
-pub(crate) fn data_dir(dir: &Path) -> Result<PathBuf, PrivateError> {
+///
+/// # Errors
+/// If it cannot be made.
+pub fn data_dir(dir: &Path) -> Result<PathBuf, PrivateError> {
     if !dir.exists() {
         let mode = if Uid::effective().is_root() { 0o711 } else { 0o700 };
         DirBuilder::new()
@@ -38,7 +41,10 @@ pub(crate) fn password() -> Result<String, PrivateError> {
 }
 
 /// Writes a file that only its owner may read, replacing an older one in one step.
-pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), PrivateError> {
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write_private(path: &Path, text: &str) -> Result<(), PrivateError> {
     let write = || -> io::Result<()> {
         let mut new = path.as_os_str().to_owned();
         new.push(".unfinished");

@@ -18,6 +18,7 @@ mod redis;
 mod watched;
 
 pub use error::PrivateError;
+pub use files::{data_dir, write_private};
 pub use postgres::{PostgresOptions, PrivatePostgres};
 pub use redis::{PrivateRedis, RedisOptions};
 pub use secrecy::{ExposeSecret, SecretString};

@@ -19,7 +19,12 @@ pub use ids::{IdempotencyKey, InvalidId, ItemId, JobId, Reason, RequestId, UserI
 pub use item_quantity::ItemQuantity;
 pub use ledger::{ChainFault, ChainHash, ChainVerifier, LedgerEntry};
 pub use permission::{Denied, SubmitRule};
-pub(crate) use plan::raw;
+pub use plan::raw;
 pub use plan::{Change, Condition, Pieces, Plan, Rejection, RejectionCode, Used};
 pub use quantity::{InvalidQuantity, Quantity};
 pub use shard::{Shard, ShardCount};
+
+/// How long a job may wait, in days, from its submission until it is decided; an older one is rejected as
+/// `expired`. Decided jobs are remembered three times as long, so a copy of an old queue entry, however it came
+/// back, never finds its job forgotten.
+pub const MAX_JOB_AGE_DAYS: u32 = 30;

@@ -53,15 +53,15 @@ mod tests {
         let actor = |role, subject, scopes: &[Scope]| {
             Actor::new(role, subject, scopes.iter().copied().collect::<Scopes>()).unwrap()
         };
-        let uses = SubmitRule { scope: Scope::ItemsUse, players: true };
+        let use_item = SubmitRule { scope: Scope::ItemsUse, players: true };
         let rewards = SubmitRule { scope: Scope::RewardsWrite, players: false };
         let may = |rule: SubmitRule, actor: &Actor| rule.check(actor, &user, "x").is_ok();
 
-        assert!(may(uses, &actor(Role::Player, "u1", &[])));
-        assert!(!may(uses, &actor(Role::Player, "u2", &[])));
+        assert!(may(use_item, &actor(Role::Player, "u1", &[])));
+        assert!(!may(use_item, &actor(Role::Player, "u2", &[])));
         assert!(!may(rewards, &actor(Role::Player, "u1", &[Scope::RewardsWrite])));
         assert!(may(rewards, &actor(Role::Service, "game", &[Scope::RewardsWrite])));
         assert!(!may(rewards, &actor(Role::Service, "u1", &[Scope::ItemsUse])));
-        assert!(!may(uses, &actor(Role::Operator, "u1", &Scope::ALL)));
+        assert!(!may(use_item, &actor(Role::Operator, "u1", &Scope::ALL)));
     }
 }

@@ -128,6 +128,7 @@ impl Rejection {
 
 /// Serialises a result. Results are plain structs of texts and integers, which cannot fail to
 /// serialise; `null` stands for the impossible.
-pub(crate) fn raw(value: &impl Serialize) -> Box<RawValue> {
+#[must_use]
+pub fn raw(value: &impl Serialize) -> Box<RawValue> {
     to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }

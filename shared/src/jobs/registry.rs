@@ -77,6 +77,7 @@ macro_rules! job_types {
 pub(super) use job_types;
 
 /// Fails the build if a name comes twice.
+#[expect(clippy::indexing_slicing, reason = "iterators and get() are not const; it runs while compiling")]
 pub(super) const fn assert_distinct(names: &[&str]) {
     let mut i = 0;
     while i < names.len() {
@@ -89,6 +90,7 @@ pub(super) const fn assert_distinct(names: &[&str]) {
     }
 }
 
+#[expect(clippy::indexing_slicing, reason = "iterators and get() are not const; it runs while compiling")]
 const fn same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;

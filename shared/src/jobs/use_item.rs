@@ -56,7 +56,9 @@ impl JobType for UseItem {
         if let Some(definition) = catalogue.get(&self.item_id).and_then(|item| item.use_.as_ref()) {
             definition.requires.iter().for_each(|requirement| touch(&requirement.item_id));
             for Effect::Grant(items) in &definition.effects {
-                items.iter().for_each(|item| touch(&item.item_id));
+                for item in items {
+                    touch(&item.item_id);
+                }
             }
         }
     }

@@ -126,6 +126,7 @@ impl Node {
     }
 
     /// A boolean.
+    #[expect(clippy::needless_pass_by_value, reason = "all readers take the node")]
     pub fn read_bool(node: Node, at: Pointer, faults: &mut Faults) -> Option<bool> {
         if let Node::Bool(value) = node {
             return Some(value);
@@ -171,6 +172,7 @@ mod tests {
         faults.as_slice().iter().map(|fault| format!("{} {}", fault.pointer, fault.detail)).collect()
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "it stands for a parser")]
     fn any(value: i64) -> Result<i64, String> {
         Ok(value)
     }

@@ -109,7 +109,9 @@ async fn check_heads(tx: &mut Transaction, report: &mut AuditReport) -> Result<(
     )
     .fetch_all(&mut **tx)
     .await?;
-    rows.iter().for_each(|row| report.add(&row.user_id, "the head is not the end of the ledger"));
+    for row in rows {
+        report.add(&row.user_id, "the head is not the end of the ledger");
+    }
     Ok(())
 }
 

@@ -150,9 +150,9 @@ pub async fn publish(pool: &Pool, publish: &Publish<'_>) -> Result<Publication, 
     if !held.is_empty() {
         return Err(PublishError::Held(held));
     }
-    let changed = !changes.is_empty() || current.is_none();
-    let version = current_version + i64::from(changed);
-    if changed && !publish.dry_run {
+    let differs = !changes.is_empty() || current.is_none();
+    let version = current_version + i64::from(differs);
+    if differs && !publish.dry_run {
         insert(&mut tx, version, publish).await?;
         tx.commit().await?;
     }

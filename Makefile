@@ -1,0 +1,32 @@
+# Satchel. `make` alone lists the commands.
+
+CARGO ?= cargo
+# Options for `satchel dev`, e.g. make run ARGS="--port 9000 --workers 2"
+ARGS ?=
+
+# A shell opened before rustup was installed does not know cargo yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint deps sqlx-metadata
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: deps ## Install what is missing, build, and run the whole service on this machine
+	$(CARGO) run --release -p satchel-cli --bin satchel -- dev $(ARGS)
+
+test: deps ## Install what is missing and run every test
+	$(CARGO) build --workspace --bins
+	$(CARGO) test --workspace
+
+lint: deps ## Check format, clippy without warnings, and that the SQL metadata is up to date
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	scripts/sqlx-metadata.sh --check
+
+deps: ## Install what is missing by the system's package manager
+	@scripts/deps.sh
+
+sqlx-metadata: deps ## Renew shared/.sqlx after a change of SQL or schema
+	scripts/sqlx-metadata.sh

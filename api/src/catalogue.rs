@@ -1,0 +1,168 @@
+//! `GET` and `PUT /api/v1/catalogue`, `GET /api/v1/items/{itemId}`: what items exist and what they do.
+
+use std::collections::HashMap;
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
+use satchel_shared::domain::ItemId;
+use satchel_shared::domain::catalogue::Catalogue;
+use satchel_shared::json::{Faults, Node, Pointer};
+use satchel_shared::store::catalogue::{self, Publish, PublishError, Published};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::auth::{Caller, permission};
+use crate::body::{self, Limits};
+use crate::etag;
+use crate::parameters::Parameters;
+use crate::problem::ApiError;
+use crate::request_id::Tagged;
+use crate::state::State;
+
+/// A published document with its items unread.
+#[derive(Deserialize)]
+struct Document<'a> {
+    #[serde(borrow)]
+    items: &'a RawValue,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CurrentCatalogue<'a> {
+    version: i64,
+    published_at: DateTime<Utc>,
+    published_by: &'a str,
+    items: &'a RawValue,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ItemDefinition<'a> {
+    item_id: &'a ItemId,
+    version: i64,
+    #[serde(flatten)]
+    definition: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Answers the version in force; 404 before the first one.
+pub(crate) async fn current(
+    _caller: Caller,
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    Parameters::of(&request)?.finish()?;
+    let published = catalogue::current(&state.pool).await?.ok_or(ApiError::NotFound)?;
+    if etag::is_not_modified(&request, published.version) {
+        return Ok(not_modified(&published));
+    }
+    let items = items_of(&published)?;
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag::of_version(published.version))).json(CurrentCatalogue {
+        version: published.version,
+        published_at: published.published_at,
+        published_by: &published.published_by,
+        items,
+    }))
+}
+
+/// Answers one item as the version in force defines it.
+pub(crate) async fn item(
+    _caller: Caller,
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    Parameters::of(&request)?.finish()?;
+    let item_id = ItemId::parse(request.match_info().query("itemId")).map_err(|_| ApiError::NotFound)?;
+    let published = catalogue::current(&state.pool).await?.ok_or(ApiError::NotFound)?;
+    let mut definitions: HashMap<&str, &RawValue> = read(items_of(&published)?)?;
+    let definition = definitions.remove(item_id.as_str()).ok_or(ApiError::NotFound)?;
+    if etag::is_not_modified(&request, published.version) {
+        return Ok(not_modified(&published));
+    }
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag::of_version(published.version))).json(ItemDefinition {
+        item_id: &item_id,
+        version: published.version,
+        definition: read(definition)?,
+    }))
+}
+
+/// Publishes a whole document as the next version, or with `dryRun=true` only says what that would change.
+/// `If-Match` is honoured if given: without it the last publisher wins.
+pub(crate) async fn publish(
+    caller: Caller,
+    Tagged(request_id): Tagged,
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    permission::may_publish(&caller)?;
+    let body = body::read_json(&request, payload, Limits::CATALOGUE).await?;
+    let document = Node::parse(&body)?;
+    let mut parameters = Parameters::of(&request)?;
+    let dry_run = parameters.take("dryRun", str::parse).unwrap_or(false);
+    parameters.finish()?;
+    let catalogue = Catalogue::parse(document).map_err(ApiError::Invalid)?;
+
+    let if_version = expected_version(&request, &state).await?;
+    let actor = caller.to_string();
+    let publish = Publish { catalogue: &catalogue, if_version, dry_run, actor: &actor, request_id: &request_id };
+    let publication = catalogue::publish(&state.pool, &publish).await.map_err(refused)?;
+    if !dry_run {
+        tracing::info!(catalogue.version = publication.version, actor, request.id = %request_id, "catalogue published");
+    }
+    let mut answer = HttpResponse::Ok();
+    if !dry_run {
+        answer.insert_header((header::ETAG, etag::of_version(publication.version)));
+    }
+    Ok(answer.json(publication))
+}
+
+/// The version that `If-Match` asks to be in force when the new one is written.
+async fn expected_version(request: &HttpRequest, state: &State) -> Result<Option<i64>, ApiError> {
+    if !request.headers().contains_key(header::IF_MATCH) {
+        return Ok(None);
+    }
+    let current = catalogue::current(&state.pool).await?.map(|published| published.version);
+    if etag::is_precondition_failed(request, current) {
+        return Err(other_version(current.unwrap_or(0)));
+    }
+    Ok(current)
+}
+
+fn refused(error: PublishError) -> ApiError {
+    match error {
+        PublishError::OtherVersion { current } => other_version(current),
+        PublishError::Held(item_ids) => {
+            let mut faults = Faults::default();
+            for item_id in item_ids {
+                let at = Pointer::root().field("items").field(item_id.as_str());
+                faults.add(at, "is held by users and cannot be removed: retire it with \"retired\": true");
+            }
+            ApiError::Invalid(faults)
+        }
+        PublishError::Store(error) => error.into(),
+    }
+}
+
+fn other_version(current: i64) -> ApiError {
+    ApiError::PreconditionFailed(match current {
+        0 => "no catalogue was published yet".to_owned(),
+        current => format!("version {current} is in force"),
+    })
+}
+
+fn not_modified(published: &Published) -> HttpResponse {
+    HttpResponse::NotModified().insert_header((header::ETAG, etag::of_version(published.version))).finish()
+}
+
+fn items_of(published: &Published) -> Result<&RawValue, ApiError> {
+    read(&published.document).map(|document: Document<'_>| document.items)
+}
+
+/// Reads a part of a stored document. Only checked documents are stored.
+fn read<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Result<T, ApiError> {
+    serde_json::from_str(json.get()).map_err(|error| {
+        tracing::error!(%error, "the stored catalogue cannot be read");
+        ApiError::Internal
+    })
+}

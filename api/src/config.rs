@@ -1,0 +1,152 @@
+//! The service's configuration, from the environment.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use satchel_shared::config::Env;
+use satchel_shared::envelope::EnvelopeKey;
+use satchel_shared::queue;
+use satchel_shared::store::PoolConfig;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::auth::{Origin, TokenKeys};
+
+/// The most connections to Postgres: queries and look-ups of keys are short.
+const MAX_DATABASE_CONNECTIONS: u32 = 16;
+
+/// The most HTTP threads that can be asked for.
+const MAX_THREADS: usize = 256;
+
+/// Everything that the service must know.
+pub struct Config {
+    /// `SATCHEL_API_ADDR`: where `satchel-api` listens. Default 127.0.0.1:8080.
+    pub address: SocketAddr,
+    /// `SATCHEL_API_THREADS`: HTTP threads. Default: the number of cores.
+    pub threads: usize,
+    /// `DATABASE_URL` (required) and `SATCHEL_DATABASE_ROLE`.
+    pub database: PoolConfig,
+    /// `REDIS_URL` (required).
+    pub queue: queue::Config,
+    /// `SATCHEL_ENVELOPE_KEY` (required): signs queue entries, at least 32 bytes.
+    pub envelope_key: SecretString,
+    /// `SATCHEL_REQUIRE_IDEMPOTENCY_KEY`: whether submissions without an idempotency key are refused. Default false.
+    pub requires_idempotency_key: bool,
+    /// Where `/metrics` comes from. `None` unless set by a program that installed a recorder itself.
+    pub metrics: Option<PrometheusHandle>,
+    /// `SATCHEL_JWT_SECRET` (HS256, at least 32 bytes) and `SATCHEL_JWT_KEYS_FILE` (public keys in PEM or JWKS
+    /// form), one of them required; `SATCHEL_JWT_ISSUER` and `SATCHEL_JWT_AUDIENCE`, default satchel.
+    pub(crate) token_keys: TokenKeys,
+}
+
+impl Config {
+    /// Reads the environment. Faults are noted in `env`; the configuration may be used if
+    /// [`Env::finish`] then finds none.
+    pub fn from_env(env: &mut Env) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            address: env.or("SATCHEL_API_ADDR", SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
+            threads: env.number_or("SATCHEL_API_THREADS", 1..=MAX_THREADS, cores.min(MAX_THREADS)),
+            database: PoolConfig::from_env(env, "satchel-api", MAX_DATABASE_CONNECTIONS),
+            queue: queue::Config::from_env(env),
+            envelope_key: envelope_key(env),
+            requires_idempotency_key: env.or("SATCHEL_REQUIRE_IDEMPOTENCY_KEY", false),
+            metrics: None,
+            token_keys: token_keys(env),
+        }
+    }
+}
+
+fn envelope_key(env: &mut Env) -> SecretString {
+    const NAME: &str = "SATCHEL_ENVELOPE_KEY";
+    let secret = env.secret(NAME);
+    // That it is missing has been noted already.
+    if !secret.expose_secret().is_empty()
+        && let Err(error) = EnvelopeKey::new(&secret)
+    {
+        env.fault(NAME, error);
+    }
+    secret
+}
+
+fn token_keys(env: &mut Env) -> TokenKeys {
+    const SECRET: &str = "SATCHEL_JWT_SECRET";
+    const FILE: &str = "SATCHEL_JWT_KEYS_FILE";
+    let satchel = || "satchel".to_owned();
+    let issuer = env.or("SATCHEL_JWT_ISSUER", satchel());
+    let audience = env.or("SATCHEL_JWT_AUDIENCE", satchel());
+    let mut keys = TokenKeys::new(Origin { issuer, audience });
+
+    let secret = env.optional_secret(SECRET);
+    let file: Option<String> = env.optional(FILE);
+    if secret.is_none() && file.is_none() {
+        env.fault(SECRET, format!("give it or {FILE}, else no token can be verified"));
+    }
+    if let Some(Err(fault)) = secret.map(|secret| keys.add_secret(&secret)) {
+        env.fault(SECRET, fault);
+    }
+    if let Some(path) = file {
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                if let Err(fault) = keys.add_public(&text) {
+                    env.fault(FILE, format!("{path}: {fault}"));
+                }
+            }
+            Err(error) => env.fault(FILE, format!("cannot read {path}: {error}")),
+        }
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(variables: &[(&str, &str)]) -> Option<String> {
+        let mut env = Env::of(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let _config = Config::from_env(&mut env);
+        env.finish().err().map(|faults| faults.to_string())
+    }
+
+    const GOOD: [(&str, &str); 4] = [
+        ("DATABASE_URL", "postgres://127.0.0.1/satchel"),
+        ("REDIS_URL", "redis://127.0.0.1/"),
+        ("SATCHEL_ENVELOPE_KEY", "0123456789abcdef0123456789abcdef"),
+        ("SATCHEL_JWT_SECRET", "0123456789abcdef0123456789abcdef"),
+    ];
+
+    #[test]
+    fn four_variables_are_enough() {
+        assert_eq!(faults(&GOOD), None);
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once() {
+        let told = faults(&[
+            ("SATCHEL_API_ADDR", "here"),
+            ("SATCHEL_API_THREADS", "0"),
+            ("SATCHEL_ENVELOPE_KEY", "short"),
+            ("SATCHEL_JWT_SECRET", "short"),
+            ("SATCHEL_JWT_KEYS_FILE", "/nowhere/keys.pem"),
+            ("SATCHEL_REQUIRE_IDEMPOTENCY_KEY", "maybe"),
+        ])
+        .unwrap();
+        for name in [
+            "DATABASE_URL",
+            "REDIS_URL",
+            "SATCHEL_API_ADDR",
+            "SATCHEL_API_THREADS",
+            "SATCHEL_ENVELOPE_KEY",
+            "SATCHEL_JWT_SECRET",
+            "SATCHEL_JWT_KEYS_FILE",
+            "SATCHEL_REQUIRE_IDEMPOTENCY_KEY",
+        ] {
+            assert!(told.contains(&format!("{name}: ")), "{name} not in {told}");
+        }
+        assert!(!told.contains("short"), "a secret was shown: {told}");
+    }
+
+    #[test]
+    fn tokens_need_some_key() {
+        assert!(faults(&GOOD[..3]).unwrap().contains("SATCHEL_JWT_SECRET: give it or"));
+    }
+}

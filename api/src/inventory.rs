@@ -1,0 +1,60 @@
+//! `GET /api/v1/users/{userId}/inventory`: what a user holds.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use satchel_shared::domain::{ItemId, UserId};
+use satchel_shared::store::inventory::HeldItem;
+use satchel_shared::store::{inventory, users};
+use serde::Serialize;
+use validator::Validate;
+
+use crate::auth::{Caller, permission};
+use crate::cursor::Cursor as _;
+use crate::etag;
+use crate::parameters::{self, Parameters};
+use crate::problem::ApiError;
+use crate::state::State;
+
+#[derive(Validate)]
+struct InventoryQuery {
+    after: Option<ItemId>,
+    #[validate(range(min = 1, max = 500, message = "must be from 1 to 500"))]
+    limit: u16,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Inventory<'a> {
+    user_id: &'a UserId,
+    version: i64,
+    items: &'a [HeldItem],
+    next_cursor: Option<String>,
+}
+
+/// Answers a page of holdings ordered by item; its entity tag is the user's version.
+pub(crate) async fn list(
+    caller: Caller,
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let user_id = permission::user_to_read(&caller, request.match_info().query("userId"))?;
+    let query = read_query(&request)?;
+
+    let version = users::version(&state.pool, &user_id).await?;
+    if etag::is_not_modified(&request, version) {
+        return Ok(HttpResponse::NotModified().insert_header((header::ETAG, etag::of_version(version))).finish());
+    }
+    // The page carries the version of its own moment, which may be a later one by now.
+    let page = inventory::page(&state.pool, &user_id, query.after.as_ref(), query.limit).await?;
+    let last = page.items.last().filter(|_| page.more);
+    let next_cursor = last.map(|held| held.item_id.encode());
+    let body = Inventory { user_id: &user_id, version: page.version, items: &page.items, next_cursor };
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag::of_version(page.version))).json(body))
+}
+
+fn read_query(request: &HttpRequest) -> Result<InventoryQuery, ApiError> {
+    let mut parameters = Parameters::of(request)?;
+    let after = parameters.take("cursor", |text| ItemId::decode(text).ok_or(parameters::NOT_A_CURSOR));
+    let limit = parameters.take("limit", str::parse).unwrap_or(parameters::DEFAULT_LIMIT);
+    parameters.finish_valid(InventoryQuery { after, limit })
+}

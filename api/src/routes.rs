@@ -1,0 +1,50 @@
+//! The one route table.
+
+use std::future::{Ready, ready};
+
+use actix_web::{HttpResponse, Resource, Route, guard, web};
+
+use crate::problem::ApiError;
+use crate::{catalogue, health, history, inventory, job_status, metrics, submit_job};
+
+const READS: &str = "GET, HEAD";
+
+/// Registers every route. What is not here is answered by [`not_found`].
+#[rustfmt::skip]
+pub(crate) fn routes(table: &mut web::ServiceConfig) {
+    table
+        .service(at("/api/v1/jobs").route(web::post().to(submit_job::submit)).default_service(only("POST")))
+        .service(at("/api/v1/jobs/{jobId}").route(get().to(job_status::show)).default_service(only(READS)))
+        .service(at("/api/v1/users/{userId}/inventory").route(get().to(inventory::list)).default_service(only(READS)))
+        .service(at("/api/v1/users/{userId}/history").route(get().to(history::list)).default_service(only(READS)))
+        .service(at("/api/v1/catalogue").route(get().to(catalogue::current)).route(web::put().to(catalogue::publish))
+            .default_service(only("GET, HEAD, PUT")))
+        .service(at("/api/v1/items/{itemId}").route(get().to(catalogue::item)).default_service(only(READS)))
+        .service(at("/healthz").route(get().to(health::live)).default_service(only(READS)))
+        .service(at("/readyz").route(get().to(health::ready)).default_service(only(READS)))
+        .service(at("/metrics").route(get().to(metrics::show)).default_service(only(READS)));
+}
+
+/// Answers what no route takes.
+pub(crate) fn not_found() -> Route {
+    web::route().to(|| refuse(ApiError::NotFound))
+}
+
+/// A resource whose pattern is also the name that the metrics count it by.
+fn at(pattern: &'static str) -> Resource {
+    web::resource(pattern).name(pattern)
+}
+
+/// `HEAD` is answered wherever `GET` is (RFC 9110 section 9.1).
+fn get() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+/// Answers the methods that a resource does not have.
+fn only(allow: &'static str) -> Route {
+    web::route().to(move || refuse(ApiError::MethodNotAllowed { allow }))
+}
+
+fn refuse(error: ApiError) -> Ready<Result<HttpResponse, ApiError>> {
+    ready(Err(error))
+}

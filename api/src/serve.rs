@@ -1,0 +1,161 @@
+//! Brings the service up, answers until the shutdown, and goes down without dropping a request.
+
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use actix_web::{App, HttpServer, web};
+use anyhow::Context as _;
+use satchel_shared::domain::ShardCount;
+use satchel_shared::envelope::{EnvelopeKey, ReplicaId};
+use satchel_shared::queue::Queue;
+use satchel_shared::store::Pool;
+use tokio::net::TcpSocket;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::Authenticator;
+use crate::config::Config;
+use crate::health::Readiness;
+use crate::metrics::{self, RequestMeters, SubmissionMeters};
+use crate::request_id;
+use crate::routes::{not_found, routes};
+use crate::state::State;
+use crate::waiting::{self, WaitingRoom};
+
+/// How long to wait at start for Postgres and its schema, in seconds.
+const START_PATIENCE_SECONDS: u64 = 30;
+/// How often to look, in milliseconds.
+const START_RETRY_MS: u64 = 500;
+
+/// The most connections per HTTP thread; more wait in the listener's backlog.
+const MAX_CONNECTIONS_PER_THREAD: usize = 10_000;
+/// The most connections that wait to be taken.
+const MAX_BACKLOG: u32 = 2_048;
+/// An idle connection is closed after so long, in seconds.
+const KEEP_ALIVE_SECONDS: u64 = 60;
+/// A request's head must be here within this time, in seconds.
+const HEAD_DEADLINE_SECONDS: u64 = 5;
+/// How long a client may take to close a connection that is being shut, in seconds.
+const DISCONNECT_DEADLINE_SECONDS: u64 = 2;
+/// Requests in flight at the shutdown have so long to be answered, in seconds.
+const SHUTDOWN_GRACE_SECONDS: u64 = 10;
+
+/// Opens the listening socket, with a longer backlog than the standard library would give it.
+///
+/// # Errors
+/// If the address cannot be bound, e.g. because it is in use.
+pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(MAX_BACKLOG)?.into_std()
+}
+
+/// Serves HTTP on `listener` until `shutdown` is cancelled, then finishes the requests in flight.
+///
+/// # Errors
+/// If Postgres or its schema is not there within half a minute, or a setting cannot be used.
+pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let handle = config.metrics.or_else(metrics::install);
+    metrics::describe();
+    let pool = Pool::new(&config.database).context("DATABASE_URL")?;
+    let Some(shards) = shutdown.run_until_cancelled(wait_for_schema(&pool)).await.transpose()? else {
+        return Ok(());
+    };
+    let queue = Queue::new(&config.queue, shards).context("REDIS_URL")?;
+    tell_durability(&queue).await;
+
+    let envelope_key = EnvelopeKey::new(&config.envelope_key).context("SATCHEL_ENVELOPE_KEY")?;
+    let replica = ReplicaId::random();
+    let outcomes = queue.outcomes(envelope_key.clone(), replica);
+    let state = web::Data::new(State {
+        authenticator: Authenticator::new(config.token_keys, pool.clone()),
+        pool: pool.clone(),
+        queue,
+        envelope_key,
+        replica,
+        waiting: WaitingRoom::default(),
+        readiness: Readiness::default(),
+        metrics: handle.clone(),
+        meters: SubmissionMeters::new(),
+        requires_idempotency_key: config.requires_idempotency_key,
+    });
+
+    // These go on while requests in flight are finished.
+    let background = CancellationToken::new();
+    let hearing = tokio::spawn({
+        let (state, background) = (state.clone(), background.clone());
+        async move { waiting::hear(outcomes, &state.waiting, background).await }
+    });
+    let upkeep = handle.map(|handle| tokio::spawn(metrics::keep_up(handle, background.clone())));
+
+    tracing::info!(address = %listener.local_addr()?, threads = config.threads, "serving");
+    let served = run(state, listener, config.threads, shutdown).await;
+    background.cancel();
+    for task in std::iter::once(hearing).chain(upkeep) {
+        task.await?;
+    }
+    pool.close().await;
+    served.context("the HTTP server")
+}
+
+async fn run(
+    state: web::Data<State>,
+    listener: TcpListener,
+    threads: usize,
+    shutdown: CancellationToken,
+) -> std::io::Result<()> {
+    HttpServer::new(move || {
+        let meters = Rc::new(RequestMeters::default());
+        App::new()
+            .app_data(state.clone())
+            .configure(routes)
+            .default_service(not_found())
+            .wrap_fn(move |request, next| metrics::measure(&meters, request, next))
+            .wrap_fn(request_id::tag)
+    })
+    .workers(threads)
+    .max_connections(MAX_CONNECTIONS_PER_THREAD)
+    .keep_alive(Duration::from_secs(KEEP_ALIVE_SECONDS))
+    .client_request_timeout(Duration::from_secs(HEAD_DEADLINE_SECONDS))
+    .client_disconnect_timeout(Duration::from_secs(DISCONNECT_DEADLINE_SECONDS))
+    .tcp_nodelay(true)
+    .shutdown_timeout(SHUTDOWN_GRACE_SECONDS)
+    .shutdown_signal(shutdown.cancelled_owned())
+    .listen(listener)?
+    .run()
+    .await
+}
+
+/// Waits until Postgres answers and was migrated; both may come up after the service.
+async fn wait_for_schema(pool: &Pool) -> anyhow::Result<ShardCount> {
+    let patience = Duration::from_secs(START_PATIENCE_SECONDS);
+    let start = Instant::now();
+    let mut told = false;
+    loop {
+        match pool.shard_count().await {
+            Ok(shards) => return Ok(shards),
+            Err(error) if start.elapsed() >= patience => {
+                return Err(error).context(format!("the database was not ready within {START_PATIENCE_SECONDS} s"));
+            }
+            Err(error) if !told => {
+                tracing::warn!(%error, "waiting for the database");
+                told = true;
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(Duration::from_millis(START_RETRY_MS)).await;
+    }
+}
+
+/// Says at start what readiness shows later. Redis may come up after the service.
+async fn tell_durability(queue: &Queue) {
+    match queue.durability().await {
+        Ok(durability) => {
+            for warning in durability.warnings() {
+                tracing::warn!("{warning}");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "jobs are refused until the queue is there"),
+    }
+}

@@ -1,0 +1,211 @@
+//! `POST /api/v1/jobs`: one job or an array, validated, signed and queued. No inventory is looked at here.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use chrono::{DateTime, SubsecRound, Utc};
+use satchel_shared::domain::{Actor, IdempotencyKey, JobId, RequestId};
+use satchel_shared::envelope::Envelope;
+use satchel_shared::jobs::Submission;
+use satchel_shared::json::{Node, Pointer};
+use satchel_shared::store::jobs;
+use serde::Serialize;
+
+use crate::auth::{Caller, permission};
+use crate::body::{self, Limits};
+use crate::intake::{self, Accepted, Draft};
+use crate::parameters::Parameters;
+use crate::prefer::{PREFERENCE_APPLIED, Wait};
+use crate::problem::{ApiError, Problem};
+use crate::request_id::Tagged;
+use crate::state::State;
+
+/// The most jobs of one request.
+const MAX_JOBS: usize = 1_000;
+
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const IDEMPOTENT_REPLAYED: &str = "idempotent-replayed";
+
+/// The answer to one job, alone or as an entry of an array's answer.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Receipt {
+    job_id: JobId,
+    status: &'static str,
+    /// In an array's answer only, where one job's header has no place.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    idempotent_replayed: bool,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Entry<'e> {
+    Accepted(Receipt),
+    Refused { problem: Problem<'e> },
+}
+
+#[derive(Serialize)]
+struct Entries<'e> {
+    jobs: Vec<Entry<'e>>,
+}
+
+/// What all jobs of one request have in common.
+struct Submitter<'r> {
+    state: &'r State,
+    caller: &'r Caller,
+    request_id: RequestId,
+    submitted_at: DateTime<Utc>,
+}
+
+/// Takes one job or an array of them.
+pub(crate) async fn submit(
+    caller: Caller,
+    Tagged(request_id): Tagged,
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    permission::may_submit_jobs(&caller)?;
+    let body = body::read_json(&request, payload, Limits::JOBS).await?;
+    Parameters::of(&request)?.finish()?;
+    let key = header_key(&request)?;
+    let submitter = Submitter { state: &state, caller: &caller, request_id, submitted_at: Utc::now().trunc_subsecs(6) };
+    let answer = match Node::parse(&body)? {
+        Node::Array(_) if key.is_some() => {
+            Err(ApiError::Malformed("the header Idempotency-Key goes with one job; use the field in an array".into()))
+        }
+        Node::Array(nodes) => submitter.submit_many(nodes).await,
+        node => submitter.submit_one(node, key, Wait::of(&request)).await,
+    };
+    if let Err(ApiError::Invalid(_)) = &answer {
+        state.meters.invalid.increment(1);
+    }
+    answer
+}
+
+impl Submitter<'_> {
+    async fn submit_one(
+        &self,
+        node: Node,
+        key: Option<IdempotencyKey>,
+        wait: Option<Wait>,
+    ) -> Result<HttpResponse, ApiError> {
+        let mut draft = self.draft(node, Pointer::root(), key)?;
+        // The place is taken before the job is queued, so that its outcome cannot be missed.
+        let place = wait.map(|wait| (wait, self.state.waiting.enter(draft.envelope.job_id)));
+        draft.envelope.reply_to = wait.map(|_| self.state.replica);
+        let accepted = intake::take(self.state, vec![draft]).await?.pop().unwrap_or(Err(ApiError::Internal))?;
+
+        let location = format!("/api/v1/jobs/{}", accepted.job_id);
+        let with_headers = |mut answer: HttpResponseBuilder| {
+            answer.insert_header((header::LOCATION, location.as_str()));
+            if accepted.is_replay {
+                answer.insert_header((IDEMPOTENT_REPLAYED, "true"));
+            }
+            answer
+        };
+        if let Some((wait, place)) = place {
+            let document = match &accepted.decided {
+                Some(record) => serde_json::to_string(record).ok(),
+                None => match place.wait(wait.duration()).await {
+                    Some(document) => Some(document.get().to_owned()),
+                    None => self.find_outcome(accepted.job_id).await,
+                },
+            };
+            if let Some(document) = document {
+                let mut answer = with_headers(HttpResponse::Ok());
+                answer.insert_header((PREFERENCE_APPLIED.clone(), wait.applied()));
+                return Ok(answer.content_type(header::ContentType::json()).body(document));
+            }
+        }
+        Ok(with_headers(HttpResponse::Accepted()).json(Receipt::of(&accepted, false)))
+    }
+
+    /// The outcome that was not heard in time: perhaps it is there and its message was lost.
+    async fn find_outcome(&self, job_id: JobId) -> Option<String> {
+        match jobs::find(&self.state.pool, job_id).await {
+            Ok(record) => record.and_then(|record| serde_json::to_string(&record).ok()),
+            Err(error) => {
+                // Only for the log line: the job is queued, and the client is told so.
+                ApiError::of_store(&error);
+                None
+            }
+        }
+    }
+
+    async fn submit_many(&self, nodes: Vec<Node>) -> Result<HttpResponse, ApiError> {
+        if !(1..=MAX_JOBS).contains(&nodes.len()) {
+            let detail = format!("must have 1 to {MAX_JOBS} entries, not {}", nodes.len());
+            return Err(ApiError::invalid(Pointer::root(), detail));
+        }
+        let mut drafts = Vec::with_capacity(nodes.len());
+        let mut refused = Vec::with_capacity(nodes.len());
+        for (index, node) in nodes.into_iter().enumerate() {
+            match self.draft(node, Pointer::root().index(index), None) {
+                Ok(draft) => {
+                    drafts.push(draft);
+                    refused.push(None);
+                }
+                Err(error) => refused.push(Some(error)),
+            }
+        }
+        self.state.meters.invalid.increment(refused.iter().flatten().count() as u64);
+        let mut taken = intake::take(self.state, drafts).await?.into_iter();
+        let answers: Vec<Result<Accepted, ApiError>> = refused
+            .into_iter()
+            .map(|refused| refused.map_or_else(|| taken.next().unwrap_or(Err(ApiError::Internal)), Err))
+            .collect();
+        let jobs = answers
+            .iter()
+            .map(|answer| match answer {
+                Ok(accepted) => Entry::Accepted(Receipt::of(accepted, accepted.is_replay)),
+                Err(error) => Entry::Refused { problem: error.problem() },
+            })
+            .collect();
+        Ok(HttpResponse::Accepted().json(Entries { jobs }))
+    }
+
+    /// Reads one job and asks whether the caller may submit it.
+    fn draft(&self, node: Node, at: Pointer, header_key: Option<IdempotencyKey>) -> Result<Draft, ApiError> {
+        let Submission { job, idempotency_key } = Submission::parse(node, at.clone()).map_err(ApiError::Invalid)?;
+        let key = match (header_key, idempotency_key) {
+            (Some(header), Some(field)) if header != field => {
+                let detail = "differs from the header Idempotency-Key";
+                return Err(ApiError::invalid(at.field("idempotencyKey"), detail));
+            }
+            (header, field) => header.or(field),
+        };
+        if key.is_none() && self.state.requires_idempotency_key {
+            return Err(ApiError::Malformed("an idempotency key is required".to_owned()));
+        }
+        job.check_submitter(self.caller)?;
+        let job_id = key.as_ref().map_or_else(JobId::random, |key| JobId::of_key(&self.caller.to_string(), key));
+        let envelope = Envelope {
+            job_id,
+            job,
+            actor: Actor::clone(self.caller),
+            request_id: self.request_id.clone(),
+            submitted_at: self.submitted_at,
+            reply_to: None,
+        };
+        Ok(Draft { envelope, is_keyed: key.is_some(), at })
+    }
+}
+
+impl Receipt {
+    fn of(accepted: &Accepted, idempotent_replayed: bool) -> Self {
+        let status = accepted.decided.as_ref().map_or("queued", |record| record.status.as_str());
+        Self { job_id: accepted.job_id, status, idempotent_replayed }
+    }
+}
+
+/// The header `Idempotency-Key`, which goes with one job.
+fn header_key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, ApiError> {
+    let mut lines = request.headers().get_all(IDEMPOTENCY_KEY);
+    let Some(line) = lines.next() else { return Ok(None) };
+    if lines.next().is_some() {
+        return Err(ApiError::Malformed("the header Idempotency-Key is given twice".to_owned()));
+    }
+    let at = || Pointer::root().field("idempotencyKey");
+    let text = line.to_str().map_err(|_| ApiError::invalid(at(), "must be of printable ASCII characters only"))?;
+    IdempotencyKey::parse(text).map(Some).map_err(|error| ApiError::invalid(at(), error.to_string()))
+}

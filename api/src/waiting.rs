@@ -1,0 +1,114 @@
+//! Requests that wait for their job's outcome (`Prefer: wait`).
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use satchel_shared::domain::JobId;
+use satchel_shared::queue::{Outcome, Outcomes};
+use serde_json::value::RawValue;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+/// How long to leave Redis alone after the connection for outcomes was lost, in milliseconds. Until it is back,
+/// those who wait are told by Postgres when their time is up.
+const RECONNECT_DELAY_MS: u64 = 500;
+
+/// Those who wait, by job. Only requests that are being answered are in it, so their number bounds it.
+#[derive(Default)]
+pub(crate) struct WaitingRoom(Mutex<HashMap<JobId, Vec<oneshot::Sender<Arc<RawValue>>>>>);
+
+/// One request's place in the waiting room, given up when it is dropped.
+pub(crate) struct Place<'r> {
+    room: &'r WaitingRoom,
+    job_id: JobId,
+    outcome: oneshot::Receiver<Arc<RawValue>>,
+}
+
+impl WaitingRoom {
+    /// Waits for a job. To be called before the job is queued: outcomes that nobody waits for are forgotten.
+    pub(crate) fn enter(&self, job_id: JobId) -> Place<'_> {
+        let (sender, outcome) = oneshot::channel();
+        self.places().entry(job_id).or_default().push(sender);
+        Place { room: self, job_id, outcome }
+    }
+
+    /// Tells everyone who waits for this job.
+    fn deliver(&self, outcome: Outcome) {
+        let senders = self.places().remove(&outcome.job_id).unwrap_or_default();
+        let document: Arc<RawValue> = outcome.document.into();
+        for sender in senders {
+            // Who has gone meanwhile needs no answer.
+            let _ = sender.send(document.clone());
+        }
+    }
+
+    fn places(&self) -> MutexGuard<'_, HashMap<JobId, Vec<oneshot::Sender<Arc<RawValue>>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place<'_> {
+    /// The job's status document, if its outcome comes within `time`.
+    pub(crate) async fn wait(mut self, time: Duration) -> Option<Arc<RawValue>> {
+        tokio::time::timeout(time, &mut self.outcome).await.ok()?.ok()
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.outcome.close();
+        let mut places = self.room.places();
+        if let Some(senders) = places.get_mut(&self.job_id) {
+            senders.retain(|sender| !sender.is_closed());
+            if senders.is_empty() {
+                places.remove(&self.job_id);
+            }
+        }
+    }
+}
+
+/// Hears outcomes and hands them to those who wait, until the shutdown.
+pub(crate) async fn hear(outcomes: Outcomes, room: &WaitingRoom, shutdown: CancellationToken) {
+    let listening = async {
+        loop {
+            if let Err(error) = outcomes.listen(|outcome| room.deliver(outcome)).await {
+                tracing::warn!(%error, "outcomes are not heard for a moment");
+            }
+            tokio::time::sleep(Duration::from_millis(RECONNECT_DELAY_MS)).await;
+        }
+    };
+    shutdown.run_until_cancelled(listening).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(job_id: JobId) -> Outcome {
+        Outcome { job_id, document: RawValue::from_string(r#"{"status":"applied"}"#.to_owned()).unwrap() }
+    }
+
+    #[tokio::test]
+    async fn everyone_who_waits_for_the_job_is_told() {
+        let room = WaitingRoom::default();
+        let job_id = JobId::random();
+        let (first, second) = (room.enter(job_id), room.enter(job_id));
+        let other = room.enter(JobId::random());
+        room.deliver(outcome(job_id));
+        assert_eq!(first.wait(Duration::ZERO).await.unwrap().get(), r#"{"status":"applied"}"#);
+        assert!(second.wait(Duration::ZERO).await.is_some());
+        assert!(other.wait(Duration::ZERO).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn who_goes_leaves_nothing_behind() {
+        let room = WaitingRoom::default();
+        let job_id = JobId::random();
+        let (first, second) = (room.enter(job_id), room.enter(job_id));
+        assert!(first.wait(Duration::from_millis(1)).await.is_none());
+        assert_eq!(room.places().get(&job_id).unwrap().len(), 1);
+        drop(second);
+        assert!(room.places().is_empty());
+    }
+}

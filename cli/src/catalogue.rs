@@ -1,0 +1,121 @@
+//! `satchel catalogue publish`, and the sample that `satchel dev` begins with.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use satchel_shared::domain::catalogue::Catalogue;
+use satchel_shared::domain::{ItemId, RequestId};
+use satchel_shared::json::{Faults, Node};
+use satchel_shared::store::catalogue::{self, Publication, Publish, PublishError};
+use satchel_shared::store::{Pool, PoolConfig};
+
+use crate::command::Settings;
+use crate::environment::Environment;
+
+const SAMPLE: &str = include_str!("../../catalogue/sample.json");
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CatalogueCommand {
+    /// Publish a document as the next version.
+    Publish(PublishArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PublishArgs {
+    /// A JSON file with the whole catalogue; `-` for standard input.
+    file: PathBuf,
+    /// Check it and say what would change, but publish nothing.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+pub(crate) async fn run(command: CatalogueCommand) -> Result<()> {
+    let CatalogueCommand::Publish(args) = command;
+    let file = args.file.display();
+    let text = read(&args.file).with_context(|| format!("cannot read {file}"))?;
+    let pool = pool(&args.settings.environment()?)?;
+    let publication = publish(&pool, &text, "operator:cli", args.dry_run).await.with_context(|| file.to_string())?;
+    println!("{}", told(&publication));
+    Ok(())
+}
+
+/// Publishes the sample catalogue if none was ever published.
+pub(crate) async fn publish_sample(environment: &Environment) -> Result<()> {
+    let pool = pool(environment)?;
+    if catalogue::current(&pool).await.context("cannot read the catalogue")?.is_none() {
+        publish(&pool, SAMPLE.as_bytes(), "operator:dev", false).await.context("the sample catalogue")?;
+        tracing::info!("published the sample catalogue");
+    }
+    pool.close().await;
+    Ok(())
+}
+
+fn read(file: &Path) -> io::Result<Vec<u8>> {
+    if file != Path::new("-") {
+        return fs::read(file);
+    }
+    let mut text = Vec::new();
+    io::stdin().read_to_end(&mut text)?;
+    Ok(text)
+}
+
+fn pool(environment: &Environment) -> Result<Pool> {
+    let mut env = environment.reader();
+    let config = PoolConfig::from_env(&mut env, "satchel-catalogue", 1);
+    env.finish()?;
+    Pool::new(&config).context("cannot use DATABASE_URL")
+}
+
+async fn publish(pool: &Pool, text: &[u8], actor: &str, dry_run: bool) -> Result<Publication> {
+    let document = Node::parse(text).context("is not JSON")?;
+    let catalogue = match Catalogue::parse(document) {
+        Ok(catalogue) => catalogue,
+        Err(faults) => bail!("is refused:\n{}", listed(&faults)),
+    };
+    let request_id = RequestId::random();
+    let publish = Publish { catalogue: &catalogue, if_version: None, dry_run, actor, request_id: &request_id };
+    match catalogue::publish(pool, &publish).await {
+        Err(PublishError::Held(items)) => bail!(
+            "is refused: users hold {}, which it leaves out; keep such items with \"retired\": true",
+            names(&items)
+        ),
+        other => other.context("cannot be published"),
+    }
+}
+
+fn listed(faults: &Faults) -> String {
+    let line = |pointer: &str, detail: &str| format!("  {}: {detail}", if pointer.is_empty() { "/" } else { pointer });
+    faults.as_slice().iter().map(|fault| line(fault.pointer.as_str(), &fault.detail)).collect::<Vec<_>>().join("\n")
+}
+
+fn names(items: &[ItemId]) -> String {
+    items.iter().map(ItemId::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn told(publication: &Publication) -> String {
+    let (changes, version) = (&publication.changes, publication.version);
+    if changes.is_empty() {
+        return format!("nothing changes: version {version} says the same");
+    }
+    let lists = [("added", &changes.added), ("changed", &changes.changed), ("removed", &changes.removed)];
+    let lists = lists.into_iter().filter(|(_, items)| !items.is_empty());
+    let what: Vec<_> = lists.map(|(what, items)| format!("{what}: {}", names(items))).collect();
+    let verb = if publication.dry_run { "would publish" } else { "published" };
+    format!("{verb} version {version} ({})", what.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_is_a_valid_catalogue() {
+        let catalogue = Catalogue::parse(Node::parse(SAMPLE.as_bytes()).unwrap()).unwrap();
+        assert_eq!(catalogue.iter().count(), 5);
+    }
+}

@@ -1,0 +1,92 @@
+//! The command line.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use satchel_shared::config::init_logging;
+
+use crate::environment::Environment;
+use crate::{catalogue, dev, http, key, migrate, token};
+
+/// Satchel: game inventory and rewards, each job applied exactly once.
+///
+/// Without a command it is `satchel dev`: the whole service on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "satchel", version, args_conflicts_with_subcommands = true)]
+struct Satchel {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    dev: dev::DevArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole service here: API, workers and, unless `DATABASE_URL` and `REDIS_URL` are given, private
+    /// Postgres and Redis.
+    Dev(dev::DevArgs),
+    /// Create or update the database schema, as its owner (`SATCHEL_OWNER_DATABASE_URL`).
+    Migrate(migrate::MigrateArgs),
+    /// Print a token for the configured secret (`SATCHEL_JWT_SECRET`).
+    Token(token::TokenArgs),
+    /// Manage API keys, as the owner of the schema (`SATCHEL_OWNER_DATABASE_URL`).
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Manage the item catalogue (`DATABASE_URL`).
+    #[command(subcommand)]
+    Catalogue(catalogue::CatalogueCommand),
+    /// Succeed if a GET of this `http://` URL answers 200; for container health checks.
+    Healthcheck {
+        /// For example <http://127.0.0.1:8080/readyz>
+        url: String,
+    },
+}
+
+/// Where settings come from; each command that needs any has it.
+#[derive(Debug, Args)]
+pub(crate) struct Settings {
+    /// Use the settings of the `satchel dev` with this data directory instead of the environment's.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+impl Settings {
+    /// The environment, overlaid with `dev.env` if a data directory is given.
+    pub(crate) fn environment(&self) -> anyhow::Result<Environment> {
+        let mut environment = Environment::process();
+        if let Some(dir) = &self.data_dir {
+            environment.overlay(dev::settings_of(dir)?);
+        }
+        Ok(environment)
+    }
+}
+
+/// Runs the program: what it was asked for goes to standard output, logs and errors to standard error.
+#[must_use]
+pub fn run() -> ExitCode {
+    let satchel = Satchel::parse();
+    let result = match satchel.command.unwrap_or(Command::Dev(satchel.dev)) {
+        Command::Dev(args) => block_on("info", dev::run(args)),
+        Command::Migrate(args) => block_on("warn", migrate::run(args)),
+        Command::Token(args) => token::run(&args),
+        Command::Key(command) => block_on("warn", key::run(command)),
+        Command::Catalogue(command) => block_on("warn", catalogue::run(command)),
+        Command::Healthcheck { url } => http::check(&url),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("satchel: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn block_on(log_filter: &str, work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let mut env = Environment::process().reader();
+    init_logging(&mut env, log_filter);
+    env.finish()?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}

@@ -1,0 +1,98 @@
+//! Postgres and Redis: those that the environment names, else private ones.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use satchel_private::{PostgresOptions, PrivatePostgres, PrivateRedis, RedisOptions};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::settings;
+use crate::environment::Environment;
+
+/// How often the private servers are looked at.
+const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+
+const APPLICATION_ROLE: &str = "satchel_app";
+
+/// The private servers that run; stopped when dropped, Redis first.
+#[derive(Debug)]
+pub(super) struct Stores {
+    redis: Option<PrivateRedis>,
+    postgres: Option<PrivatePostgres>,
+}
+
+impl Stores {
+    /// Starts what the environment does not name, and returns the environment that names everything.
+    pub(super) async fn start(dir: PathBuf, environment: Environment) -> Result<(Self, Environment)> {
+        tokio::task::spawn_blocking(move || Self::start_blocking(&dir, environment)).await?
+    }
+
+    fn start_blocking(dir: &Path, mut environment: Environment) -> Result<(Self, Environment)> {
+        let postgres = postgres(dir, &mut environment)?;
+        let redis = redis(dir, &mut environment)?;
+        let private = [postgres.as_ref().map(|_| "postgres"), redis.as_ref().map(|_| "redis")];
+        environment.set(settings::PRIVATE, private.into_iter().flatten().collect::<Vec<_>>().join(" "));
+        Ok((Self { redis, postgres }, environment))
+    }
+
+    /// Returns when a private server has ended by itself, never if none does.
+    pub(super) async fn failed(&mut self) -> anyhow::Error {
+        loop {
+            tokio::time::sleep(WATCH_INTERVAL).await;
+            if let Some(postgres) = self.postgres.as_mut().filter(|postgres| !postgres.is_running()) {
+                return anyhow!("the private Postgres has ended; its log is {}", postgres.log_path().display());
+            }
+            if let Some(redis) = self.redis.as_mut().filter(|redis| !redis.is_running()) {
+                return anyhow!("the private Redis has ended; its log is {}", redis.log_path().display());
+            }
+        }
+    }
+
+    /// Stops the private servers in order and waits for their end.
+    pub(super) fn stop(mut self) {
+        tokio::task::block_in_place(|| {
+            drop(self.redis.take());
+            drop(self.postgres.take());
+        });
+    }
+}
+
+fn postgres(dir: &Path, environment: &mut Environment) -> Result<Option<PrivatePostgres>> {
+    let mut env = environment.reader();
+    let given = env.optional_secret("DATABASE_URL");
+    let owner = env.optional_secret("SATCHEL_OWNER_DATABASE_URL");
+    env.finish()?;
+    if let Some(url) = given {
+        environment.set("DATABASE_URL", url.expose_secret());
+        // The owner migrates; the service itself always has only the application's rights.
+        if owner.is_none() && environment.get("SATCHEL_DATABASE_ROLE").is_none() {
+            environment.set("SATCHEL_DATABASE_ROLE", APPLICATION_ROLE);
+        }
+        environment.set("SATCHEL_OWNER_DATABASE_URL", owner.unwrap_or(url).expose_secret());
+        tracing::info!("using the Postgres of DATABASE_URL");
+        return Ok(None);
+    }
+    let postgres = PrivatePostgres::start(&PostgresOptions::new(dir))?;
+    let password: SecretString = environment.get("SATCHEL_APP_PASSWORD").unwrap_or_default().into();
+    environment.set("DATABASE_URL", postgres.url_as(APPLICATION_ROLE, &password, "satchel").expose_secret());
+    environment.set("SATCHEL_OWNER_DATABASE_URL", postgres.owner_url().expose_secret());
+    environment.remove("SATCHEL_DATABASE_ROLE");
+    tracing::info!(port = postgres.port(), log = %postgres.log_path().display(), "private Postgres runs");
+    Ok(Some(postgres))
+}
+
+fn redis(dir: &Path, environment: &mut Environment) -> Result<Option<PrivateRedis>> {
+    let mut env = environment.reader();
+    let given = env.optional_secret("REDIS_URL");
+    env.finish()?;
+    if let Some(url) = given {
+        environment.set("REDIS_URL", url.expose_secret());
+        tracing::info!("using the Redis of REDIS_URL");
+        return Ok(None);
+    }
+    let redis = PrivateRedis::start(&RedisOptions::new(dir))?;
+    environment.set("REDIS_URL", redis.url().expose_secret());
+    tracing::info!(port = redis.port(), log = %redis.log_path().display(), "private Redis runs");
+    Ok(Some(redis))
+}

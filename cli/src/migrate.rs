@@ -1,0 +1,39 @@
+//! `satchel migrate`
+
+use anyhow::{Context, Result};
+use clap::Args;
+use satchel_shared::domain::ShardCount;
+use satchel_shared::store;
+
+use crate::command::Settings;
+use crate::environment::Environment;
+
+#[derive(Debug, Args)]
+pub(crate) struct MigrateArgs {
+    /// How many shards jobs are spread over. Fixed by the first migration, by default at 64.
+    #[arg(long, value_name = "N")]
+    shards: Option<u16>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+pub(crate) async fn run(args: MigrateArgs) -> Result<()> {
+    let shards = match args.shards {
+        None => None,
+        Some(count) => {
+            Some(ShardCount::new(count).with_context(|| format!("--shards must be from 1 to {}", ShardCount::MAX))?)
+        }
+    };
+    migrate(&args.settings.environment()?, shards).await?;
+    println!("the database is up to date");
+    Ok(())
+}
+
+/// Brings the database of `SATCHEL_OWNER_DATABASE_URL` up to date.
+pub(crate) async fn migrate(environment: &Environment, shards: Option<ShardCount>) -> Result<()> {
+    let mut env = environment.reader();
+    let owner_url = env.secret("SATCHEL_OWNER_DATABASE_URL");
+    let app_password = env.optional_secret("SATCHEL_APP_PASSWORD");
+    env.finish()?;
+    store::migrate(&owner_url, app_password.as_ref(), shards).await.context("cannot migrate the database")
+}

@@ -1,0 +1,12 @@
+#!/bin/sh
+# Starts Redis as Satchel needs it. The password goes in by standard input, not by the command line.
+set -eu
+exec redis-server - <<CONF
+requirepass $REDIS_PASSWORD
+dir /data
+appendonly yes
+appendfsync always
+save ""
+maxmemory ${REDIS_MAXMEMORY:-0}
+maxmemory-policy noeviction
+CONF

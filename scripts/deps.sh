@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# Installs what Satchel needs to be built and run here and is not there yet: a C compiler (for linking and for
+# two libraries), Postgres, Redis and curl. Says first what it will install. Starts no service.
+set -euo pipefail
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# Whether Postgres's programs are in PATH or where Debian, Ubuntu and Homebrew keep them.
+has_postgres() {
+    local bin
+    for bin in $(has pg_config && pg_config --bindir) /usr/lib/postgresql/*/bin \
+        /opt/homebrew/opt/postgresql@*/bin /usr/local/opt/postgresql@*/bin; do
+        if [ -x "$bin/initdb" ] && [ -x "$bin/postgres" ] && [ -x "$bin/psql" ]; then return 0; fi
+    done
+    has initdb && has postgres && has psql
+}
+
+missing() {
+    has cc || echo compiler
+    has_postgres || echo postgres
+    has psql || echo psql
+    has redis-server || has valkey-server || echo redis
+    has curl || echo curl
+}
+
+needs=$(missing)
+if ! has cargo; then
+    echo "deps: cargo was not found: install a Rust toolchain first (https://rustup.rs)" >&2
+    exit 1
+fi
+if [ -z "$needs" ]; then exit 0; fi
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif has sudo; then
+        sudo "$@"
+    else
+        echo "deps: run as root, or install sudo, or run yourself: $*" >&2
+        exit 1
+    fi
+}
+
+# The services that these packages bring are not started: Satchel runs private ones, and other software here may
+# rely on what runs now. Debian asks /usr/sbin/policy-rc.d before starting any (101: not allowed).
+with_apt() {
+    local package packages=() policy=/usr/sbin/policy-rc.d
+    for package in $needs; do
+        case $package in
+            compiler) packages+=(build-essential) ;;
+            postgres) packages+=(postgresql postgresql-client) ;;
+            psql) packages+=(postgresql-client) ;;
+            redis) packages+=(redis-server) ;;
+            curl) packages+=(curl) ;;
+        esac
+    done
+    echo "deps: installing with apt-get: ${packages[*]}" >&2
+    as_root apt-get update -q
+    if [ ! -e "$policy" ]; then
+        trap 'as_root rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+    fi
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${packages[@]}"
+}
+
+with_brew() {
+    local package packages=()
+    for package in $needs; do
+        case $package in
+            compiler)
+                echo "deps: no C compiler: run xcode-select --install, then try again" >&2
+                exit 1
+                ;;
+            postgres) packages+=(postgresql@16) ;;
+            psql) has_postgres || packages+=(libpq) ;;
+            redis) packages+=(redis) ;;
+            curl) packages+=(curl) ;;
+        esac
+    done
+    if [ ${#packages[@]} -eq 0 ]; then return 0; fi
+    echo "deps: installing with Homebrew: ${packages[*]}" >&2
+    brew install "${packages[@]}"
+}
+
+if has apt-get; then
+    with_apt
+elif has brew; then
+    with_brew
+else
+    echo "deps: this is neither Debian, Ubuntu nor a machine with Homebrew. Please install:" \
+        "a C compiler, PostgreSQL 14 or newer with its server and client programs, Redis 7 or newer, curl" >&2
+    exit 1
+fi
+
+left=$(missing)
+if has brew && has_postgres; then left=${left/psql/}; fi
+if [ -n "${left//[[:space:]]/}" ]; then
+    echo "deps: still missing after the installation:" $left >&2
+    exit 1
+fi

@@ -1,0 +1,146 @@
+//! The connection to Redis. Every call has a deadline.
+
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, ServerErrorKind};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::config::Env;
+use crate::domain::ShardCount;
+
+/// How to reach Redis.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `redis://[user]:password@host:port/db`.
+    pub url: SecretString,
+    /// Longest wait for an answer, in milliseconds.
+    pub deadline_ms: u32,
+}
+
+impl Config {
+    /// Reads `REDIS_URL`.
+    pub fn from_env(env: &mut Env) -> Self {
+        Self { url: env.secret("REDIS_URL"), deadline_ms: 2_000 }
+    }
+
+    fn deadline(&self) -> Duration {
+        Duration::from_millis(self.deadline_ms.into())
+    }
+}
+
+/// What went wrong between Satchel and Redis.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// No answer, or none in time. What was asked may have happened all the same.
+    #[error("Redis is away: {0}")]
+    Unavailable(#[source] RedisError),
+    /// Redis takes no more: out of memory, its disk full, a replica, or busy with a script.
+    #[error("Redis refuses to write: {0}")]
+    Refused(#[source] RedisError),
+    /// Redis answered with an error that no waiting mends.
+    #[error("Redis: {0}")]
+    Protocol(#[source] RedisError),
+}
+
+impl From<RedisError> for QueueError {
+    fn from(error: RedisError) -> Self {
+        match error.kind() {
+            ErrorKind::Io | ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown) => {
+                Self::Unavailable(error)
+            }
+            ErrorKind::Server(ServerErrorKind::ReadOnly) => Self::Refused(error),
+            _ if matches!(error.code(), Some("OOM" | "MISCONF" | "BUSY" | "NOREPLICAS")) => Self::Refused(error),
+            _ => Self::Protocol(error),
+        }
+    }
+}
+
+/// The queue. Clones share its connection.
+#[derive(Clone)]
+pub struct Queue {
+    pub(super) client: Client,
+    pub(super) config: Config,
+    pub(super) shards: ShardCount,
+    pub(super) connection: Connection,
+}
+
+impl Queue {
+    /// Makes a queue of so many shards. It connects when it is first needed, and again after each loss.
+    ///
+    /// # Errors
+    /// If the URL cannot be read.
+    pub fn new(config: &Config, shards: ShardCount) -> Result<Self, QueueError> {
+        let client = Client::open(config.url.expose_secret())?;
+        let connection = Connection::new(&client, config.deadline())?;
+        Ok(Self { client, config: config.clone(), shards, connection })
+    }
+
+    /// The number of shards.
+    #[must_use]
+    pub fn shards(&self) -> ShardCount {
+        self.shards
+    }
+
+    /// Asks Redis for a sign of life.
+    ///
+    /// # Errors
+    /// If there is none in time.
+    pub async fn ping(&self) -> Result<(), QueueError> {
+        self.connection.run(&redis::cmd("PING")).await
+    }
+
+    /// The deadline of a call.
+    pub(super) fn deadline(&self) -> Duration {
+        self.config.deadline()
+    }
+}
+
+/// A connection that makes itself anew after a loss, in which every answer has a deadline.
+#[derive(Clone)]
+pub(super) struct Connection {
+    manager: ConnectionManager,
+    deadline: Duration,
+}
+
+impl Connection {
+    pub(super) fn new(client: &Client, deadline: Duration) -> Result<Self, QueueError> {
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(deadline))
+            .set_response_timeout(Some(deadline))
+            // A call should fail while Redis is away, not queue up: the next one tries to connect again.
+            .set_number_of_retries(1)
+            .set_max_delay(Duration::from_millis(100));
+        Ok(Self { manager: ConnectionManager::new_lazy_with_config(client.clone(), config)?, deadline })
+    }
+
+    /// Sends a command.
+    pub(super) async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, QueueError> {
+        let mut manager = self.manager.clone();
+        self.in_time(command.query_async(&mut manager)).await
+    }
+
+    /// Sends commands in one go; each has its own answer.
+    pub(super) async fn run_each<T: FromRedisValue>(
+        &self,
+        pipeline: &mut Pipeline,
+    ) -> Result<Vec<Result<T, QueueError>>, QueueError> {
+        let mut manager = self.manager.clone();
+        let answers: Vec<RedisResult<T>> = self.in_time(pipeline.ignore_errors().query_async(&mut manager)).await?;
+        Ok(answers.into_iter().map(|answer| answer.map_err(QueueError::from)).collect())
+    }
+
+    /// Sends commands in one go; the first error is the error of all.
+    pub(super) async fn run_all(&self, pipeline: &mut Pipeline) -> Result<(), QueueError> {
+        let answers: Vec<Result<redis::Value, _>> = self.run_each(pipeline).await?;
+        answers.into_iter().try_for_each(|answer| answer.map(drop))
+    }
+
+    /// Connecting, too, must not take longer than an answer may.
+    async fn in_time<T>(&self, call: impl Future<Output = RedisResult<T>>) -> Result<T, QueueError> {
+        match tokio::time::timeout(self.deadline, call).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(QueueError::Unavailable((ErrorKind::Io, "no answer in time").into())),
+        }
+    }
+}

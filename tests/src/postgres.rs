@@ -1,0 +1,158 @@
+//! Postgres for tests: one server for all tests of a process, a database of its own for each.
+
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use satchel_cli::private::{ExposeSecret, PostgresOptions, PrivatePostgres};
+
+use crate::janitor::{self, scratch_dir};
+use crate::process::{Process, binary};
+use crate::psql::Psql;
+use crate::wait;
+
+/// The password of the role `satchel_app`.
+const APP_PASSWORD: &str = "app-password-of-the-tests";
+/// The migrated database that each test's own is a copy of.
+const TEMPLATE: &str = "satchel_template";
+
+/// A private Postgres with a migrated template database.
+pub struct Server {
+    postgres: Mutex<PrivatePostgres>,
+    template: Psql,
+    databases: AtomicU32,
+}
+
+impl Server {
+    /// The server that tests share, started by the first that asks. Do not stop it.
+    pub fn shared() -> Arc<Self> {
+        static SHARED: OnceLock<Arc<Server>> = OnceLock::new();
+        let server = SHARED.get_or_init(|| {
+            let server = Self::private();
+            // No test crashes the machine, and what a process wrote outlives the process without a sync. (A server
+            // of a test's own keeps its syncs.)
+            let _ = server.template.run("ALTER SYSTEM SET fsync = off");
+            let _ = server.template.run("SELECT pg_reload_conf()");
+            Arc::new(server)
+        });
+        Arc::clone(server)
+    }
+
+    /// A server of a test's own, which it may stop and kill.
+    pub fn private() -> Self {
+        let options = PostgresOptions {
+            shared_buffers_mib: 128,
+            max_connections: 500,
+            ..PostgresOptions::new(scratch_dir("postgres"))
+        };
+        let postgres = PrivatePostgres::start(&options).unwrap_or_else(|error| panic!("{error}"));
+        janitor::watch_postgres(postgres.pid().unsigned_abs());
+        postgres.create_database(TEMPLATE).expect("a template database");
+        let template = Psql::of_url(postgres.url(TEMPLATE).expose_secret());
+        migrate(&template);
+        Self { postgres: Mutex::new(postgres), template, databases: AtomicU32::new(0) }
+    }
+
+    /// Stops it in order.
+    pub fn stop(&self) {
+        let mut postgres = self.postgres.lock().unwrap();
+        janitor::forget(postgres.pid().unsigned_abs());
+        postgres.stop();
+    }
+
+    /// Kills it.
+    pub fn crash(&self) {
+        let mut postgres = self.postgres.lock().unwrap();
+        janitor::forget(postgres.pid().unsigned_abs());
+        postgres.kill();
+    }
+
+    /// Starts it again where it was.
+    pub fn start(&self) {
+        let mut postgres = self.postgres.lock().unwrap();
+        postgres.restart().unwrap_or_else(|error| panic!("{error}"));
+        janitor::watch_postgres(postgres.pid().unsigned_abs());
+    }
+}
+
+/// Runs `satchel migrate`, which is what an operator would do.
+fn migrate(database: &Psql) {
+    let output = Command::new(binary("satchel"))
+        .arg("migrate")
+        .env("SATCHEL_OWNER_DATABASE_URL", database.url())
+        .env("SATCHEL_APP_PASSWORD", APP_PASSWORD)
+        .stdin(Stdio::null())
+        .output()
+        .expect("satchel migrate");
+    assert!(output.status.success(), "satchel migrate: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// One test's database, dropped with it.
+pub struct Database {
+    /// As the owner of the schema.
+    pub owner: Psql,
+    /// As the application's role.
+    pub app: Psql,
+    /// The server that it is on.
+    pub server: Arc<Server>,
+}
+
+impl Database {
+    /// A new copy of the migrated template.
+    pub fn create(server: Arc<Server>) -> Self {
+        let number = server.databases.fetch_add(1, Ordering::Relaxed);
+        let database = format!("test_{number}");
+        let maintenance = Psql { database: "postgres".to_owned(), ..server.template.clone() };
+        {
+            // A template can be copied by one session at a time.
+            let _alone = server.postgres.lock().unwrap();
+            let _ = maintenance.run(&format!("CREATE DATABASE {database} TEMPLATE {TEMPLATE}"));
+        }
+        let owner = Psql { database, ..server.template.clone() };
+        let app = Psql { user: "satchel_app".to_owned(), password: APP_PASSWORD.to_owned(), ..owner.clone() };
+        Self { owner, app, server }
+    }
+
+    /// Locks what `select` selects, until the lock is dropped.
+    pub async fn lock_row(&self, select: &str) -> RowLock {
+        let sql = format!("BEGIN; {select}; SELECT pg_sleep(3600)");
+        let mut psql = Command::new("psql");
+        psql.args(["-X", "-d", &self.owner.url(), "-c", &sql]).env("PGAPPNAME", "row-lock");
+        let holder = Process::spawn("psql", &mut psql);
+        let lock = RowLock { owner: self.owner.clone(), _holder: holder };
+        let asleep = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'row-lock' \
+                      AND datname = current_database() AND wait_event = 'PgSleep'";
+        wait::until_true("the row is locked", || self.owner.number(asleep) == 1).await;
+        lock
+    }
+
+    /// Waits until a session of this database waits for a lock.
+    pub async fn someone_waits_for_a_lock(&self) {
+        let waiting =
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        wait::until_true("a session waits for a lock", || self.owner.number(waiting) > 0).await;
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let maintenance = Psql { database: "postgres".to_owned(), ..self.owner.clone() };
+        // If this fails, the janitor removes the whole server.
+        let _ = maintenance.try_run(&format!("DROP DATABASE {} WITH (FORCE)", self.owner.database));
+    }
+}
+
+/// A session that holds a row lock, ended when this is dropped.
+pub struct RowLock {
+    owner: Psql,
+    _holder: Process,
+}
+
+impl Drop for RowLock {
+    fn drop(&mut self) {
+        let _ = self.owner.try_run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE application_name = 'row-lock' AND datname = current_database()",
+        );
+    }
+}

@@ -1,0 +1,253 @@
+//! A whole Satchel: stores of its own, one API and some workers, as processes.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+
+use nix::sys::signal::Signal;
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::job::test_catalogue;
+use crate::token::{ALL_SCOPES, SECRET, token};
+use crate::{Caller, Database, Journal, Process, Server, Setup, TestRedis, binary, wait};
+
+/// The key that the API signs queue entries with.
+pub const ENVELOPE_KEY: &str = "test-envelope-key-test-envelope-key!";
+
+/// Ports below those that systems give to outgoing connections, so that no client takes the API's while it restarts.
+const PORTS: std::ops::Range<u16> = 15_000..32_000;
+/// How many ports are tried: another process may take one just before the API does.
+const MAX_PORTS_TRIED: usize = 10;
+
+/// See the module. Everything stops when it is dropped.
+pub struct Satchel {
+    // Dropped in this order: first who uses the stores, then the stores.
+    api: Mutex<Process>,
+    workers: Mutex<Vec<Process>>,
+    /// What the callers of this Satchel were promised.
+    pub journal: Journal,
+    /// Its Redis.
+    pub redis: TestRedis,
+    /// Its database.
+    pub database: Database,
+    setup: Setup,
+    address: String,
+    anyone: Caller,
+}
+
+impl Satchel {
+    /// One with one worker.
+    pub async fn start() -> Self {
+        Setup::new().start().await
+    }
+
+    pub(crate) async fn launch(setup: Setup, server: Arc<Server>) -> Self {
+        let database = Database::create(server);
+        let redis = TestRedis::launch();
+        let journal = Journal::default();
+        let (api, address, anyone) = first_api(&setup, &database, &redis, &journal).await;
+        let workers = Mutex::default();
+        let satchel = Self { api: Mutex::new(api), workers, journal, redis, database, setup, address, anyone };
+        satchel.publish(&test_catalogue()).await;
+        for _ in 0..satchel.setup.workers {
+            satchel.start_worker();
+        }
+        satchel
+    }
+
+    /// `host:port` of the API.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// A caller without credential.
+    pub fn anyone(&self) -> Caller {
+        self.anyone.clone()
+    }
+
+    /// The token of the service `game` with all scopes.
+    pub fn game_token(&self) -> String {
+        token("service", "game", ALL_SCOPES)
+    }
+
+    /// The service `game` with all scopes.
+    pub fn game(&self) -> Caller {
+        self.anyone.with(&self.game_token())
+    }
+
+    /// A service with these scopes.
+    pub fn service(&self, name: &str, scopes: &str) -> Caller {
+        self.anyone.with(&token("service", name, scopes))
+    }
+
+    /// A player.
+    pub fn player(&self, user_id: &str) -> Caller {
+        self.anyone.with(&token("player", user_id, ""))
+    }
+
+    /// An operator.
+    pub fn operator(&self) -> Caller {
+        self.anyone.with(&token("operator", "ops", ""))
+    }
+
+    /// Publishes a catalogue.
+    pub async fn publish(&self, catalogue: &Value) {
+        let operator = self.operator();
+        let request = operator.request(Method::PUT, "/api/v1/catalogue").json(catalogue);
+        operator.send(request).await.expect(200);
+    }
+
+    /// Waits until a job is finished, and gives its status document.
+    pub async fn finished(&self, job_id: &str) -> Value {
+        let path = format!("/api/v1/jobs/{job_id}");
+        wait::until(&format!("{path} is finished"), || async {
+            let answer = self.operator().get(&path).await;
+            let job = (answer.status == 200).then(|| answer.json())?;
+            matches!(job["status"].as_str(), Some("applied" | "rejected" | "parked")).then_some(job)
+        })
+        .await
+    }
+
+    /// What a user has, by item id; waits for nothing.
+    pub async fn holdings(&self, user_id: &str) -> Vec<(String, i64)> {
+        let inventory = self.operator().get(&format!("/api/v1/users/{user_id}/inventory")).await.expect(200).json();
+        let items = inventory["items"].as_array().expect("items");
+        let holding = |item: &Value| {
+            (item["itemId"].as_str().expect("an id").to_owned(), item["quantity"].as_i64().expect("a quantity"))
+        };
+        items.iter().map(holding).collect()
+    }
+
+    /// A page of a user's history; `query` as in a URL.
+    pub async fn history(&self, user_id: &str, query: &str) -> Vec<Value> {
+        let history = self.operator().get(&format!("/api/v1/users/{user_id}/history{query}")).await.expect(200).json();
+        history["entries"].as_array().expect("entries").clone()
+    }
+
+    /// Starts one more worker.
+    pub fn start_worker(&self) {
+        let mut command = command("satchel-worker", &self.setup.worker_env, &self.database, &self.redis);
+        self.workers.lock().unwrap().push(Process::spawn("satchel-worker", &mut command));
+    }
+
+    /// Sends a signal to the worker that was started first of those that are left.
+    pub fn signal_worker(&self, signal: Signal) {
+        self.workers.lock().unwrap().first().expect("a worker").signal(signal);
+    }
+
+    /// As [`Satchel::signal_worker`], and waits for its end.
+    pub fn stop_worker(&self, signal: Signal) -> ExitStatus {
+        let worker = self.workers.lock().unwrap().remove(0);
+        worker.signal(signal);
+        worker.wait()
+    }
+
+    /// Kills all workers at once.
+    pub fn kill_workers(&self) {
+        self.workers.lock().unwrap().drain(..).for_each(|worker| worker.kill());
+    }
+
+    /// Sends the API a signal and waits for its end.
+    pub fn stop_api(&self, signal: Signal) -> ExitStatus {
+        let api = self.api.lock().unwrap();
+        api.signal(signal);
+        api.wait()
+    }
+
+    /// Kills the API at once.
+    pub fn kill_api(&self) {
+        self.stop_api(Signal::SIGKILL);
+    }
+
+    /// Starts the API again where it was, and waits until it is ready.
+    pub async fn start_api(&self) {
+        *self.api.lock().unwrap() = spawn_api(&self.setup, &self.database, &self.redis, &self.address);
+        wait::until("the API is ready again", || async { is_ready(&self.anyone).await.then_some(()) }).await;
+    }
+
+    /// Runs the program `satchel` with access to this Satchel, and gives what it printed. Fails the test if it fails.
+    pub fn tool(&self, arguments: &[&str]) -> String {
+        let output = command("satchel", &[], &self.database, &self.redis)
+            .env("SATCHEL_OWNER_DATABASE_URL", self.database.owner.url())
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .expect("satchel");
+        assert!(output.status.success(), "satchel {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Makes an API key of a service.
+    pub fn create_api_key(&self, subject: &str, scopes: &str) -> String {
+        let mut arguments = vec!["key", "create", "--name", "test", "--sub", subject];
+        scopes.split(' ').for_each(|scope| arguments.extend(["--scope", scope]));
+        self.tool(&arguments)
+    }
+
+    /// Revokes an API key.
+    pub fn revoke_api_key(&self, key: &str) {
+        let prefix = key.split('_').nth(1).unwrap_or_else(|| panic!("no prefix in {key}"));
+        self.tool(&["key", "revoke", prefix]);
+    }
+}
+
+/// A program of this workspace with access to the stores, and nothing of this test's own environment.
+fn command(program: &str, env: &[(String, String)], database: &Database, redis: &TestRedis) -> Command {
+    let mut command = Command::new(binary(program));
+    command
+        .env_clear()
+        .env("DATABASE_URL", database.app.url())
+        .env("REDIS_URL", redis.url())
+        .env("SATCHEL_ENVELOPE_KEY", ENVELOPE_KEY)
+        .env("SATCHEL_JWT_SECRET", SECRET)
+        .env("RUST_BACKTRACE", "1")
+        .envs(env.iter().map(|(name, value)| (name, value)));
+    command
+}
+
+fn spawn_api(setup: &Setup, database: &Database, redis: &TestRedis, address: &str) -> Process {
+    let mut command = command("satchel-api", &setup.api_env, database, redis);
+    Process::spawn("satchel-api", command.env("SATCHEL_API_ADDR", address))
+}
+
+async fn is_ready(anyone: &Caller) -> bool {
+    let answer = anyone.try_send(anyone.request(Method::GET, "/readyz")).await;
+    answer.is_some_and(|answer| answer.status == 200)
+}
+
+/// Starts the API on some free port.
+async fn first_api(
+    setup: &Setup,
+    database: &Database,
+    redis: &TestRedis,
+    journal: &Journal,
+) -> (Process, String, Caller) {
+    for _ in 0..MAX_PORTS_TRIED {
+        let address = format!("127.0.0.1:{}", free_port());
+        let anyone = Caller::new(format!("http://{address}"), journal.clone());
+        let api = spawn_api(setup, database, redis, &address);
+        let ready = wait::until("the API is ready or has ended", || async {
+            // Asked in this order, so that no other process's answer is taken for this one's.
+            let ready = is_ready(&anyone).await;
+            if api.exited().is_some() { Some(false) } else { ready.then_some(true) }
+        })
+        .await;
+        if ready {
+            return (api, address, anyone);
+        }
+        assert!(api.output().contains("in use"), "satchel-api ended at once:\n{}", api.output());
+    }
+    panic!("no free port for the API in {MAX_PORTS_TRIED} tries");
+}
+
+fn free_port() -> u16 {
+    loop {
+        // The last bytes of a version 7 UUID are random.
+        let random = u16::from_be_bytes(*uuid::Uuid::now_v7().as_bytes().last_chunk().expect("16 bytes"));
+        let port = PORTS.start + random % (PORTS.end - PORTS.start);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! How a test wants its Satchel.
+
+use std::sync::Arc;
+
+use crate::{Satchel, Server};
+
+/// Collects wishes; [`Setup::start`] grants them.
+pub struct Setup {
+    pub(crate) workers: usize,
+    pub(crate) api_env: Vec<(String, String)>,
+    pub(crate) worker_env: Vec<(String, String)>,
+    own_postgres: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Setup {
+    /// One worker, everything else as it comes.
+    pub fn new() -> Self {
+        Self { workers: 1, api_env: Vec::new(), worker_env: Vec::new(), own_postgres: false }
+    }
+
+    /// So many workers at first.
+    pub fn workers(self, workers: usize) -> Self {
+        Self { workers, ..self }
+    }
+
+    /// A variable for the API.
+    pub fn api_env(mut self, name: &str, value: &str) -> Self {
+        self.api_env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A variable for every worker.
+    pub fn worker_env(mut self, name: &str, value: &str) -> Self {
+        self.worker_env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A Postgres that the test may stop and kill.
+    pub fn own_postgres(self) -> Self {
+        Self { own_postgres: true, ..self }
+    }
+
+    /// Starts everything; returns when the API is ready and the test catalogue published.
+    pub async fn start(self) -> Satchel {
+        let server = if self.own_postgres { Arc::new(Server::private()) } else { Server::shared() };
+        Satchel::launch(self, server).await
+    }
+}

@@ -1,0 +1,95 @@
+//! The queue's streams as someone with access to Redis sees and changes them.
+
+use satchel_shared::envelope::{Envelope, EnvelopeKey, SealedEnvelope};
+
+use crate::RedisCli;
+
+/// Adds an entry. KEYS[1]: the stream; ARGV: field, value in hexadecimal digits, field, … Returns its id.
+/// (Command line arguments cannot hold all bytes, so the values are written as digits.)
+const ADD: &str = "
+    local fields = {}
+    for i = 1, #ARGV, 2 do
+        table.insert(fields, ARGV[i])
+        table.insert(fields, (ARGV[i + 1]:gsub('..', function(digits) return string.char(tonumber(digits, 16)) end)))
+    end
+    return redis.call('XADD', KEYS[1], '*', unpack(fields))";
+
+/// Copies every entry of KEYS[1] to the end of KEYS[2]. Returns how many there were.
+const COPY: &str = "
+    local entries = redis.call('XRANGE', KEYS[1], '-', '+')
+    for _, entry in ipairs(entries) do redis.call('XADD', KEYS[2], '*', unpack(entry[2])) end
+    return #entries";
+
+/// The field ARGV[1] of the first entry of KEYS[1], in hexadecimal digits.
+const FIELD: &str = "
+    local fields = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1][2]
+    for i = 1, #fields, 2 do
+        if fields[i] == ARGV[1] then
+            return (fields[i + 1]:gsub('.', function(byte) return string.format('%02x', byte:byte()) end))
+        end
+    end";
+
+/// Signs an envelope with any key.
+pub fn seal(key: &str, envelope: &Envelope) -> SealedEnvelope {
+    EnvelopeKey::new(&key.into()).expect("a key long enough").seal(envelope)
+}
+
+impl RedisCli {
+    /// The streams that there are, in order.
+    pub fn streams(&self) -> Vec<String> {
+        let mut streams = self.keys("satchel:{*}:jobs");
+        streams.sort();
+        streams
+    }
+
+    /// The streams that hold entries.
+    pub fn busy_streams(&self) -> Vec<String> {
+        let mut streams = self.streams();
+        streams.retain(|stream| self.run(&["XLEN", stream]) != "0");
+        streams
+    }
+
+    /// How many entries wait in all streams.
+    pub fn waiting(&self) -> usize {
+        self.streams().iter().map(|stream| self.run(&["XLEN", stream]).parse::<usize>().expect("a length")).sum()
+    }
+
+    /// Whatever a finished job should not leave behind: entries, and records of pending jobs.
+    pub fn leftovers(&self) -> Vec<String> {
+        let entries = self.busy_streams().into_iter().map(|stream| format!("entries in {stream}"));
+        entries.chain(self.keys("satchel:*pending*")).collect()
+    }
+
+    /// Adds an entry with these fields to a stream.
+    pub fn add(&self, stream: &str, fields: &[(&str, &[u8])]) {
+        let values: Vec<String> = fields.iter().map(|(_, value)| hex::encode(value)).collect();
+        let mut command = vec!["EVAL", ADD, "1", stream];
+        for ((name, _), value) in fields.iter().zip(&values) {
+            command.extend([*name, value.as_str()]);
+        }
+        self.run(&command);
+    }
+
+    /// Adds a signed envelope.
+    pub fn add_sealed(&self, stream: &str, sealed: &SealedEnvelope) {
+        let version = sealed.version.to_string();
+        self.add(stream, &[("v", version.as_bytes()), ("body", &sealed.body), ("mac", &sealed.mac)]);
+    }
+
+    /// Copies all entries of one stream to the end of another, or of itself.
+    pub fn copy_entries(&self, from: &str, to: &str) {
+        self.run(&["EVAL", COPY, "2", from, to]);
+    }
+
+    /// The first entry of a stream.
+    pub fn first_sealed(&self, stream: &str) -> SealedEnvelope {
+        let field = |name| hex::decode(self.run(&["EVAL", FIELD, "1", stream, name])).expect("digits");
+        let version = String::from_utf8(field("v")).expect("text").parse().expect("a version");
+        SealedEnvelope { version, body: field("body"), mac: field("mac") }
+    }
+
+    fn keys(&self, pattern: &str) -> Vec<String> {
+        // KEYS, not SCAN: a test's Redis is small, and one answer is one moment.
+        self.run(&["KEYS", pattern]).lines().filter(|line| !line.is_empty()).map(ToOwned::to_owned).collect()
+    }
+}

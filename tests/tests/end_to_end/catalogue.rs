@@ -1,0 +1,177 @@
+//! Publishing and reading what items there are.
+
+use reqwest::Method;
+use satchel_tests::job::{reward, test_catalogue, use_item};
+use satchel_tests::{Answer, Satchel, invariants};
+use serde_json::{Value, json};
+
+const PATH: &str = "/api/v1/catalogue";
+
+async fn put(satchel: &Satchel, query: &str, if_match: Option<&str>, document: &Value) -> Answer {
+    let operator = satchel.operator();
+    let mut request = operator.request(Method::PUT, &format!("{PATH}{query}")).json(document);
+    if let Some(tag) = if_match {
+        request = request.header("If-Match", tag);
+    }
+    operator.send(request).await
+}
+
+async fn tag(satchel: &Satchel) -> String {
+    satchel.operator().get(PATH).await.expect(200).header("ETag").to_owned()
+}
+
+fn with_item(id: &str, definition: Value) -> Value {
+    let mut catalogue = test_catalogue();
+    catalogue["items"][id] = definition;
+    catalogue
+}
+
+#[tokio::test]
+async fn a_published_catalogue_can_be_read_whole_and_by_item() {
+    let satchel = Satchel::start().await;
+    let current = satchel.anyone().with(&satchel_tests::token::token("player", "u1", "")).get(PATH).await.expect(200);
+    assert_eq!(current.json()["version"], 1);
+    assert!(current.text.contains("Welcome chest"), "{}", current.text);
+    let item = satchel.player("u1").get("/api/v1/items/gold").await.expect(200).json();
+    assert!(item.to_string().contains("1000000"), "{item}");
+    satchel.player("u1").get("/api/v1/items/no_such_item").await.problem(404);
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn a_new_version_counts_for_the_next_job_and_old_entries_keep_theirs() {
+    let satchel = Satchel::start().await;
+    let sword = reward("u1", json!(["sword"]));
+    let before = satchel.game().submit_and_wait(&sword).await.expect(200).json();
+    assert_eq!(before["result"]["code"], "unknown_item");
+
+    let current = tag(&satchel).await;
+    let published = put(&satchel, "", Some(&current), &with_item("sword", json!({"name": "Sword", "grant": "unique"})));
+    let published = published.await.expect(200).json();
+    assert_eq!(published["version"], 2, "{published}");
+    assert!(published.to_string().contains("sword"), "the answer says what changed: {published}");
+
+    // A worker may take a moment to see the new version, but no job after that sees the old one.
+    satchel_tests::wait::until("the new item is granted", || async {
+        let job = satchel.game().submit_and_wait(&sword).await.expect(200).json();
+        (job["status"] == "applied").then_some(())
+    })
+    .await;
+    assert_eq!(satchel.history("u1", "").await[0]["catalogueVersion"], 2);
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn only_who_knows_the_current_version_replaces_it() {
+    let satchel = Satchel::start().await;
+    let first = tag(&satchel).await;
+    let next = with_item("sword", json!({"name": "Sword", "grant": "unique"}));
+    put(&satchel, "", Some("\"999\""), &next).await.problem(412);
+    put(&satchel, "", Some(&first), &next).await.expect(200);
+    put(&satchel, "", Some(&first), &test_catalogue()).await.problem(412);
+    assert_eq!(satchel.operator().get(PATH).await.json()["version"], 2);
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_would_change_and_changes_nothing() {
+    let satchel = Satchel::start().await;
+    let current = tag(&satchel).await;
+    let next = with_item("sword", json!({"name": "Sword", "grant": "unique"}));
+    let answer = put(&satchel, "?dryRun=true", Some(&current), &next).await.expect(200);
+    assert!(answer.text.contains("sword"), "{}", answer.text);
+    assert_eq!(tag(&satchel).await, current);
+    let wrong = with_item("sword", json!({"name": "Sword", "grant": "twice"}));
+    let pointers = put(&satchel, "?dryRun=true", Some(&current), &wrong).await.pointers();
+    assert_eq!(pointers, ["/items/sword/grant"]);
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn every_fault_of_a_catalogue_is_listed_with_its_place() {
+    let satchel = Satchel::start().await;
+    let current = tag(&satchel).await;
+    let grants = |items: Value| json!({"name": "X", "grant": "stack", "use": {"effects": [{"grant": items}]}});
+    let cases = [
+        (with_item("Bad Id", json!({"name": "X", "grant": "once"})), "/items/Bad Id"),
+        (with_item("x", json!({"grant": "once"})), "/items/x/name"),
+        (with_item("x", json!({"name": "X", "grant": "once", "colour": 1})), "/items/x/colour"),
+        (with_item("x", json!({"name": "X", "grant": "stack", "maxStack": 0})), "/items/x/maxStack"),
+        (with_item("x", json!({"name": "X", "grant": "stack", "overflow": "burst"})), "/items/x/overflow"),
+        (with_item("x", grants(json!([{"itemId": "nothing", "quantity": 1}]))), "/items/x/use/effects/0/grant/0"),
+        (with_item("x", grants(json!([{"itemId": "gold", "quantity": 0}]))), "/items/x/use/effects/0/grant/0/quantity"),
+        (with_item("x", json!({"name": "X", "grant": "once", "use": {"consume": -1}})), "/items/x/use/consume"),
+        (with_item("x", json!({"name": "X", "grant": "once", "use": {"cooldownSeconds": 5}})), "/items/x/use/cooldownSeconds"),
+        (
+            with_item("x", json!({"name": "X", "grant": "once", "use": {"effects": [{"roll": "t"}]}})),
+            "/items/x/use/effects/0/roll",
+        ),
+        (
+            with_item("x", json!({"name": "X", "grant": "once", "use": {"effects": [{"emit": "x/y"}]}})),
+            "/items/x/use/effects/0/emit",
+        ),
+        (json!({"items": {}, "lootTables": {}}), "/lootTables"),
+        (json!({"items": {}, "rules": []}), "/rules"),
+        (json!([]), ""),
+    ];
+    for (document, place) in cases {
+        let answer = put(&satchel, "", Some(&current), &document).await;
+        let pointers = answer.pointers();
+        assert!(pointers.iter().any(|pointer| pointer.starts_with(place)), "{place} not in {}", answer.text);
+    }
+    let mut two_faults = with_item("x", json!({"name": "X", "grant": "twice"}));
+    two_faults["items"]["y"] = json!({"name": "", "grant": "once"});
+    assert_eq!(put(&satchel, "", Some(&current), &two_faults).await.pointers(), ["/items/x/grant", "/items/y/name"]);
+    assert_eq!(tag(&satchel).await, current);
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn items_that_could_grant_each_other_without_end_are_refused() {
+    let satchel = Satchel::start().await;
+    let current = tag(&satchel).await;
+    let gives = |other: &str| {
+        json!({"name": "X", "grant": "stack",
+               "use": {"consume": 1, "effects": [{"grant": [{"itemId": other, "quantity": 2}]}]}})
+    };
+    let mut catalogue = with_item("chicken", gives("egg"));
+    catalogue["items"]["egg"] = gives("chicken");
+    put(&satchel, "", Some(&current), &catalogue).await.problem(422);
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn an_item_that_someone_holds_is_retired_and_not_removed() {
+    let satchel = Satchel::start().await;
+    satchel.game().submit_and_wait(&reward("u1", json!(["potion", "key"]))).await.expect(200);
+    let mut without = test_catalogue();
+    without["items"].as_object_mut().unwrap().remove("potion");
+    let current = tag(&satchel).await;
+    let refused = put(&satchel, "", Some(&current), &without).await;
+    assert!(matches!(refused.status, 409 | 422), "{refused:?}");
+    refused.problem(refused.status);
+
+    let mut retired = test_catalogue();
+    retired["items"]["potion"]["retired"] = json!(true);
+    put(&satchel, "", Some(&current), &retired).await.expect(200);
+    satchel_tests::wait::until("the retired item is granted no more", || async {
+        let job = satchel.game().submit_and_wait(&reward("u2", json!(["potion"]))).await.expect(200).json();
+        (job["result"]["code"] == "unknown_item").then_some(())
+    })
+    .await;
+    let used = satchel.game().submit_and_wait(&use_item("u1", "potion", 1)).await.expect(200).json();
+    assert_eq!(used["status"], "applied");
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn published_versions_cannot_be_changed_in_the_database() {
+    let satchel = Satchel::start().await;
+    for table in ["catalogue_versions", "items"] {
+        for sql in [format!("UPDATE {table} SET version = 9"), format!("DELETE FROM {table}")] {
+            assert!(satchel.database.app.try_run(&sql).is_err(), "{sql} as the application");
+            assert!(satchel.database.owner.try_run(&sql).is_err(), "{sql} as the owner");
+        }
+    }
+    invariants::check(&satchel).await;
+}

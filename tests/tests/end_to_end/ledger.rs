@@ -1,0 +1,111 @@
+//! The ledger keeps what it has: by privileges for the application, by triggers for everyone.
+
+use satchel_tests::job::{reward, reward_pieces};
+use satchel_tests::{Satchel, invariants};
+use serde_json::json;
+
+async fn satchel_with_entries() -> Satchel {
+    let satchel = Satchel::start().await;
+    satchel.game().submit(&reward("u1", json!(["key"]))).await.expect(202);
+    satchel.game().submit_and_wait(&reward_pieces("u1", "gold", 5)).await.expect(200);
+    satchel
+}
+
+#[tokio::test]
+async fn the_application_can_neither_update_nor_delete_nor_truncate_it() {
+    let satchel = satchel_with_entries().await;
+    let app = &satchel.database.app;
+    assert_eq!(app.number("SELECT count(*) FROM ledger"), 2);
+    for sql in [
+        "UPDATE ledger SET delta = 6 WHERE item_id = 'gold'",
+        "UPDATE ledger SET reason = 'x' WHERE false",
+        "DELETE FROM ledger",
+        "DELETE FROM ledger WHERE false",
+        "TRUNCATE ledger",
+        "INSERT INTO ledger SELECT * FROM ledger ON CONFLICT (user_id, seq) DO UPDATE SET delta = 7",
+        "WITH gone AS (DELETE FROM ledger RETURNING *) SELECT * FROM gone",
+        "MERGE INTO ledger USING (SELECT 1) AS one ON true WHEN MATCHED THEN DELETE",
+    ] {
+        let refusal = app.try_run(sql).expect_err(sql).0;
+        assert!(refusal.contains("permission denied"), "{sql}: {refusal}");
+    }
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn the_owner_is_refused_by_triggers() {
+    let satchel = satchel_with_entries().await;
+    let owner = &satchel.database.owner;
+    for sql in [
+        "UPDATE ledger SET delta = 6 WHERE item_id = 'gold'",
+        "DELETE FROM ledger",
+        "TRUNCATE ledger",
+        "TRUNCATE ledger, users, inventory CASCADE",
+        "SET session_replication_role = replica; DELETE FROM ledger",
+    ] {
+        let refusal = owner.try_run(sql).expect_err(sql).0;
+        assert!(refusal.contains("append-only"), "{sql}: {refusal}");
+    }
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn the_application_cannot_change_the_schema_or_its_own_rights() {
+    let satchel = satchel_with_entries().await;
+    for sql in [
+        "ALTER TABLE ledger DISABLE TRIGGER ALL",
+        "ALTER TABLE ledger DISABLE TRIGGER append_only",
+        "ALTER TABLE ledger OWNER TO satchel_app",
+        "ALTER TABLE inventory DROP CONSTRAINT inventory_quantity_check",
+        "DROP TRIGGER append_only ON ledger",
+        "DROP FUNCTION refuse_change() CASCADE",
+        "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        "CREATE TRIGGER mine BEFORE INSERT ON ledger FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+        "CREATE RULE mine AS ON INSERT TO ledger DO INSTEAD NOTHING",
+        "DROP TABLE ledger",
+        "DROP SCHEMA public CASCADE",
+        "CREATE TABLE mine (id int)",
+        "GRANT ALL ON ledger TO satchel_app; UPDATE ledger SET delta = 6",
+        "SET session_replication_role = replica",
+        "ALTER ROLE satchel_app SUPERUSER",
+        "DELETE FROM jobs",
+        "UPDATE jobs SET status = 'rejected'",
+        "DELETE FROM users",
+        "DELETE FROM inventory",
+        "INSERT INTO api_keys (prefix, secret_hash, name, role, subject, scopes) \
+         VALUES ('x', sha256('x'), 'x', 'operator', 'x', '')",
+        "UPDATE api_keys SET revoked_at = NULL",
+    ] {
+        assert!(satchel.database.app.try_run(sql).is_err(), "{sql}");
+    }
+    assert_eq!(satchel.database.owner.number("SELECT delta FROM ledger WHERE item_id = 'gold'"), 5);
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn a_negative_quantity_cannot_be_stored() {
+    let satchel = satchel_with_entries().await;
+    let refusal = satchel.database.owner.try_run("UPDATE inventory SET quantity = -1").expect_err("a negative").0;
+    assert!(refusal.contains("check constraint"), "{refusal}");
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn the_shared_check_sees_every_kind_of_tampering() {
+    for (tampering, seen) in [
+        ("UPDATE inventory SET quantity = quantity + 1 WHERE item_id = 'gold'", "C: "),
+        ("DELETE FROM inventory WHERE item_id = 'gold'", "C: "),
+        ("UPDATE users SET version = version + 1", "E: "),
+        ("UPDATE ledger SET actor = 'service:other' WHERE seq = 1", "E: "),
+        ("UPDATE ledger SET delta = 6, balance = 6 WHERE seq = 2", "E: "),
+        ("DELETE FROM ledger WHERE seq = 2", "E: "),
+        ("DELETE FROM jobs", "B: "),
+        ("UPDATE jobs SET status = 'rejected'", "B: "),
+    ] {
+        let satchel = satchel_with_entries().await;
+        let owner = &satchel.database.owner;
+        let _ = owner.run(&format!("ALTER TABLE ledger DISABLE TRIGGER append_only; {tampering}"));
+        let violations = invariants::violations(&satchel);
+        assert!(violations.iter().any(|violation| violation.starts_with(seen)), "{tampering}: {violations:?}");
+    }
+}

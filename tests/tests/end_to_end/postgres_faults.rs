@@ -1,0 +1,61 @@
+//! Postgres dies, drops connections and holds locks (FAULTS.md 15, 17, 19).
+
+use satchel_tests::job::reward_pieces;
+use satchel_tests::{Satchel, Setup, invariants, load};
+
+#[tokio::test]
+async fn postgres_restarted_at_once_under_load_keeps_what_was_committed() {
+    let satchel = Setup::new().own_postgres().workers(2).start().await;
+    let players = load::start(&satchel, 50);
+    for part in 1..=3 {
+        load::finished(&satchel, part * 150).await;
+        satchel.database.server.crash();
+        satchel.database.server.start();
+    }
+    players.join_all().await;
+    invariants::check(&satchel).await;
+    load::assert_all_applied(&satchel, 50);
+}
+
+#[tokio::test]
+async fn connections_cut_in_the_middle_of_work_are_made_anew() {
+    let satchel = Setup::new().workers(2).start().await;
+    let players = load::start(&satchel, 50);
+    for part in 1..=5 {
+        load::finished(&satchel, part * 100).await;
+        let _ = satchel.database.owner.run(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        );
+    }
+    players.join_all().await;
+    invariants::check(&satchel).await;
+    load::assert_all_applied(&satchel, 50);
+}
+
+#[tokio::test]
+async fn jobs_are_accepted_while_postgres_is_away_and_applied_when_it_is_back() {
+    let satchel = Setup::new().own_postgres().start().await;
+    let game = satchel.game();
+    game.submit_and_wait(&reward_pieces("u1", "arrow", 1)).await.expect(200);
+    satchel.database.server.stop();
+    for i in 0..20 {
+        game.submit_until_accepted(&format!("away/{i}"), &reward_pieces("u1", "arrow", 1)).await;
+    }
+    satchel.database.server.start();
+    invariants::check(&satchel).await;
+    assert_eq!(satchel.holdings("u1").await, [("arrow".to_owned(), 21)]);
+}
+
+#[tokio::test]
+async fn a_row_that_another_session_locks_delays_its_player_and_loses_nothing() {
+    let satchel = Satchel::start().await;
+    let game = satchel.game();
+    game.submit_and_wait(&reward_pieces("u1", "arrow", 1)).await.expect(200);
+    let lock = satchel.database.lock_row("SELECT FROM users WHERE user_id = 'u1' FOR UPDATE").await;
+    game.submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
+    satchel.database.someone_waits_for_a_lock().await;
+    drop(lock);
+    invariants::check(&satchel).await;
+    assert_eq!(satchel.holdings("u1").await, [("arrow".to_owned(), 2)]);
+}

@@ -1,0 +1,56 @@
+//! What the worker is told by its environment.
+
+use std::net::SocketAddr;
+
+use satchel_shared::config::Env;
+use satchel_shared::envelope::EnvelopeKey;
+use satchel_shared::queue;
+use satchel_shared::store::PoolConfig;
+
+/// The worker's settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `DATABASE_URL`, `SATCHEL_DATABASE_ROLE`.
+    pub pool: PoolConfig,
+    /// `REDIS_URL`.
+    pub queue: queue::Config,
+    /// `SATCHEL_ENVELOPE_KEY` and, while it is being changed, `SATCHEL_ENVELOPE_KEY_PREVIOUS`. The first one signs.
+    pub envelope_keys: Vec<EnvelopeKey>,
+    /// `SATCHEL_WORKER_LANES`: batches under way at once, one database connection each. Default 2.
+    pub lanes: u16,
+    /// `SATCHEL_MAX_BATCH_JOBS`: most jobs in one transaction. Default 2000.
+    pub max_batch_jobs: usize,
+    /// `SATCHEL_LEASE_TTL_MS`: how long a silent worker keeps its shards, in milliseconds. Default 15000.
+    pub lease_ttl_ms: u32,
+    /// `SATCHEL_LEASE_RENEW_MS`: how often a worker says that it lives, in milliseconds. Default 3000.
+    pub lease_renew_ms: u32,
+    /// `SATCHEL_WORKER_METRICS_ADDR`: where Prometheus may ask. Default: nowhere.
+    pub metrics_addr: Option<SocketAddr>,
+}
+
+/// Connections beside the lanes': one for the leases, one for entries set aside.
+const SPARE_CONNECTIONS: u32 = 2;
+
+impl Config {
+    /// Reads the environment; faults are noted in `env`.
+    pub fn from_env(env: &mut Env) -> Self {
+        let lanes = env.number_or("SATCHEL_WORKER_LANES", 1..=64, 2);
+        let config = Self {
+            pool: PoolConfig::from_env(env, "satchel-worker", u32::from(lanes) + SPARE_CONNECTIONS),
+            queue: queue::Config::from_env(env),
+            envelope_keys: EnvelopeKey::from_env(env, "SATCHEL_ENVELOPE_KEY")
+                .into_iter()
+                .chain(EnvelopeKey::optional_from_env(env, "SATCHEL_ENVELOPE_KEY_PREVIOUS"))
+                .collect(),
+            lanes,
+            max_batch_jobs: env.number_or("SATCHEL_MAX_BATCH_JOBS", 1..=20_000, 2_000),
+            lease_ttl_ms: env.number_or("SATCHEL_LEASE_TTL_MS", 500..=600_000, 15_000),
+            lease_renew_ms: env.number_or("SATCHEL_LEASE_RENEW_MS", 100..=200_000, 3_000),
+            metrics_addr: env.optional("SATCHEL_WORKER_METRICS_ADDR"),
+        };
+        if config.lease_renew_ms.saturating_mul(2) > config.lease_ttl_ms {
+            env.fault("SATCHEL_LEASE_RENEW_MS", "must be at most half of SATCHEL_LEASE_TTL_MS");
+        }
+        config
+    }
+}

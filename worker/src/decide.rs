@@ -1,0 +1,252 @@
+//! The fold: jobs in stream order over the state that they touch. Pure: everything it needs is handed to it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use satchel_shared::domain::catalogue::Catalogue;
+use satchel_shared::domain::{
+    Holdings, ItemId, JobId, LedgerEntry, MAX_JOB_AGE_DAYS, Plan, Rejection, RejectionCode, UserId,
+};
+use satchel_shared::envelope::Envelope;
+use satchel_shared::store::jobs::{JobRecord, JobStatus};
+use satchel_shared::store::users::Head;
+
+use crate::decode::Delivery;
+
+/// What a batch can touch, as the transaction sees it, and what it decides by.
+pub(crate) struct World<'c> {
+    /// Those of the batch's jobs that were decided before.
+    pub(crate) decided: HashMap<JobId, JobRecord>,
+    /// The batch's users.
+    pub(crate) heads: HashMap<UserId, Head>,
+    /// Their holdings of the items that the batch can touch.
+    pub(crate) holdings: HashMap<UserId, Holdings>,
+    /// The catalogue in force.
+    pub(crate) catalogue: &'c Catalogue,
+    /// Its version.
+    pub(crate) catalogue_version: i64,
+    /// The database's clock, once for the whole batch.
+    pub(crate) now: DateTime<Utc>,
+    /// How often this batch was tried, this time included.
+    pub(crate) attempts: i32,
+}
+
+/// What a batch writes and answers.
+#[derive(Default)]
+pub(crate) struct Decisions {
+    /// Jobs decided by this batch.
+    pub(crate) records: Vec<JobRecord>,
+    /// Their changes, each user's in order.
+    pub(crate) entries: Vec<LedgerEntry>,
+    /// The holdings that changed.
+    pub(crate) touched: BTreeMap<(UserId, ItemId), Touch>,
+    /// How each delivery ended, in their order: also those that came again.
+    pub(crate) outcomes: Vec<JobRecord>,
+    /// Deliveries of jobs that were decided before.
+    pub(crate) redelivered: usize,
+}
+
+/// What a batch did to a holding.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Touch {
+    pub(crate) granted: bool,
+    pub(crate) used: bool,
+}
+
+impl World<'_> {
+    /// Decides the deliveries, one after the other. Afterwards `heads` and `holdings` are as the batch leaves them.
+    pub(crate) fn decide(&mut self, deliveries: &[Delivery]) -> Decisions {
+        let mut decisions = Decisions::default();
+        for delivery in deliveries {
+            let envelope = &delivery.envelope;
+            let outcome = if let Some(decided) = self.decided.get(&envelope.job_id) {
+                decisions.redelivered += 1;
+                if decided.user_id == envelope.job.user_id && decided.payload_hash == delivery.payload_hash {
+                    decided.clone()
+                } else {
+                    tracing::warn!(job.id = %envelope.job_id, "a job was delivered under another job's id");
+                    self.record(delivery, Err(&conflict()))
+                }
+            } else {
+                let plan = self.plan(envelope);
+                if let Ok(plan) = &plan {
+                    self.follow(envelope, plan, &mut decisions);
+                }
+                let record = self.record(delivery, plan.as_ref());
+                self.decided.insert(envelope.job_id, record.clone());
+                decisions.records.push(record.clone());
+                record
+            };
+            decisions.outcomes.push(outcome);
+        }
+        decisions
+    }
+
+    /// What the job's type decides, after the checks that hold for all types.
+    fn plan(&self, envelope: &Envelope) -> Result<Plan, Rejection> {
+        let job = &envelope.job;
+        job.check_submitter(&envelope.actor)
+            .map_err(|denied| Rejection::new(RejectionCode::Forbidden, denied.to_string()))?;
+        if self.now - envelope.submitted_at > TimeDelta::days(MAX_JOB_AGE_DAYS.into()) {
+            let message = format!("the job waited longer than {MAX_JOB_AGE_DAYS} days");
+            return Err(Rejection::new(RejectionCode::Expired, message));
+        }
+        let nothing = Holdings::default();
+        job.work.plan(self.holdings.get(&job.user_id).unwrap_or(&nothing), self.catalogue)
+    }
+
+    /// Takes a plan over: ledger entries on the user's chain, and the holdings for the jobs that follow.
+    fn follow(&mut self, envelope: &Envelope, plan: &Plan, decisions: &mut Decisions) {
+        let user_id = &envelope.job.user_id;
+        let head = self.heads.entry(user_id.clone()).or_insert(Head::GENESIS);
+        for change in &plan.changes {
+            let mut entry = LedgerEntry {
+                user_id: user_id.clone(),
+                seq: head.version + 1,
+                at: self.now,
+                job_id: envelope.job_id,
+                job_type: envelope.job.work.type_name().to_owned(),
+                item_id: change.item_id.clone(),
+                delta: change.delta,
+                balance: change.balance,
+                actor: envelope.actor.to_string(),
+                reason: envelope.job.reason.as_ref().map(ToString::to_string),
+                request_id: envelope.request_id.to_string(),
+                cause: change.cause.clone(),
+                catalogue_version: self.catalogue_version,
+                hash: head.hash,
+            };
+            entry.hash = entry.chain(head.hash);
+            *head = Head { version: entry.seq, hash: entry.hash };
+            let touch = decisions.touched.entry((user_id.clone(), change.item_id.clone())).or_default();
+            touch.granted |= change.delta > 0;
+            decisions.entries.push(entry);
+        }
+        if let Some(used) = &plan.used {
+            decisions.touched.entry((user_id.clone(), used.item_id.clone())).or_default().used = true;
+        }
+        self.holdings.entry(user_id.clone()).or_default().apply(plan);
+    }
+
+    fn record(&self, delivery: &Delivery, plan: Result<&Plan, &Rejection>) -> JobRecord {
+        let envelope = &delivery.envelope;
+        JobRecord {
+            job_id: envelope.job_id,
+            job_type: envelope.job.work.type_name().to_owned(),
+            user_id: envelope.job.user_id.clone(),
+            status: if plan.is_ok() { JobStatus::Applied } else { JobStatus::Rejected },
+            submitted_at: envelope.submitted_at,
+            applied_at: self.now,
+            attempts: self.attempts,
+            result: plan.map_or_else(Rejection::result, |plan| plan.result.clone()),
+            payload_hash: delivery.payload_hash,
+            actor: envelope.actor.to_string(),
+            request_id: envelope.request_id.to_string(),
+        }
+    }
+}
+
+fn conflict() -> Rejection {
+    Rejection::new(RejectionCode::IdempotencyConflict, "the job's id belongs to another job")
+}
+
+#[cfg(test)]
+mod tests {
+    use satchel_shared::domain::{Actor, ChainVerifier, RequestId, Role, Scopes, Shard};
+    use satchel_shared::jobs::Submission;
+    use satchel_shared::json::{Node, Pointer};
+
+    use super::*;
+
+    fn catalogue() -> Catalogue {
+        let text = br#"{"items":{"gold":{"name":"Gold","grant":"stack"},
+            "chest":{"name":"Chest","grant":"once","use":{"effects":[{"grant":[{"itemId":"gold","quantity":5}]}]}}}}"#;
+        Catalogue::parse(Node::parse(text).unwrap()).unwrap()
+    }
+
+    fn world(catalogue: &Catalogue) -> World<'_> {
+        World {
+            decided: HashMap::new(),
+            heads: HashMap::new(),
+            holdings: HashMap::new(),
+            catalogue,
+            catalogue_version: 1,
+            now: DateTime::from_timestamp_micros(1_700_000_000_000_000).unwrap(),
+            attempts: 1,
+        }
+    }
+
+    fn delivery(job: &str) -> Delivery {
+        let job = Submission::parse(Node::parse(job.as_bytes()).unwrap(), Pointer::root()).unwrap().job;
+        Delivery {
+            payload_hash: job.payload_hash(),
+            envelope: Envelope {
+                job_id: JobId::random(),
+                job,
+                actor: Actor::new(Role::Service, "game", Scopes::all()).unwrap(),
+                request_id: RequestId::random(),
+                submitted_at: DateTime::from_timestamp_micros(1_700_000_000_000_000).unwrap(),
+                reply_to: None,
+            },
+            shard: Shard::new(0),
+            entry_id: "1-0".into(),
+        }
+    }
+
+    const REWARD: &str = r#"{"type":"reward_inventory_item","userId":"u1","items":["chest"]}"#;
+    const USE: &str = r#"{"type":"use_item","userId":"u1","itemId":"chest"}"#;
+
+    #[test]
+    fn later_jobs_of_a_batch_see_what_earlier_ones_did() {
+        let catalogue = catalogue();
+        let mut world = world(&catalogue);
+        let decisions = world.decide(&[delivery(REWARD), delivery(USE), delivery(USE), delivery(REWARD)]);
+        let statuses: Vec<_> = decisions.records.iter().map(|record| record.status).collect();
+        let (applied, rejected) = (JobStatus::Applied, JobStatus::Rejected);
+        assert_eq!(statuses, [applied, applied, rejected, applied]);
+        let mut chain = ChainVerifier::default();
+        decisions.entries.iter().try_for_each(|entry| chain.follow(entry)).unwrap();
+        assert_eq!(
+            decisions.entries.iter().map(|e| (e.delta, e.balance)).collect::<Vec<_>>(),
+            [(1, 1), (-1, 0), (5, 5)]
+        );
+        assert_eq!(world.heads[&UserId::parse("u1").unwrap()].version, 3);
+    }
+
+    #[test]
+    fn a_copy_within_the_batch_changes_nothing_and_answers_the_same() {
+        let catalogue = catalogue();
+        let mut first = delivery(r#"{"type":"reward_inventory_item","userId":"u1","items":["gold"]}"#);
+        let job_id = first.envelope.job_id;
+        let mut copy = delivery(r#"{"type":"reward_inventory_item","userId":"u1","items":["gold"]}"#);
+        copy.envelope.job_id = job_id;
+        first.entry_id = "1-1".into();
+        let decisions = world(&catalogue).decide(&[first, copy]);
+        assert_eq!((decisions.records.len(), decisions.entries.len(), decisions.redelivered), (1, 1, 1));
+        assert_eq!(decisions.outcomes[0].result.get(), decisions.outcomes[1].result.get());
+    }
+
+    #[test]
+    fn another_job_under_the_same_id_is_a_conflict_and_is_not_recorded() {
+        let catalogue = catalogue();
+        let first = delivery(REWARD);
+        let mut other = delivery(USE);
+        other.envelope.job_id = first.envelope.job_id;
+        let decisions = world(&catalogue).decide(&[first, other]);
+        assert_eq!((decisions.records.len(), decisions.entries.len()), (1, 1));
+        assert!(decisions.outcomes[1].result.get().contains("idempotency_conflict"));
+    }
+
+    #[test]
+    fn the_worker_asks_again_whether_the_submitter_may_and_whether_the_job_is_too_old() {
+        let catalogue = catalogue();
+        let mut forbidden = delivery(REWARD);
+        forbidden.envelope.actor = Actor::new(Role::Player, "u1", Scopes::all()).unwrap();
+        let mut old = delivery(REWARD);
+        old.envelope.submitted_at -= TimeDelta::days(31);
+        let decisions = world(&catalogue).decide(&[forbidden, old]);
+        assert!(decisions.entries.is_empty());
+        assert!(decisions.records[0].result.get().contains("forbidden"));
+        assert!(decisions.records[1].result.get().contains("expired"));
+    }
+}

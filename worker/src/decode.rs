@@ -1,0 +1,76 @@
+//! From stream entries to jobs that can be trusted. What cannot is set aside, and the rest goes on.
+
+use satchel_shared::domain::{Shard, ShardCount};
+use satchel_shared::envelope::{Envelope, EnvelopeKey, OpenError};
+use satchel_shared::jobs::PayloadHash;
+use satchel_shared::queue::Entry;
+use satchel_shared::store::quarantine::Quarantined;
+
+/// A job as it was delivered.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    /// What was submitted, by whom.
+    pub(crate) envelope: Envelope,
+    /// SHA-256 of the job's canonical form, worked out anew.
+    pub(crate) payload_hash: PayloadHash,
+    /// The shard that it came from.
+    pub(crate) shard: Shard,
+    /// Its entry there.
+    pub(crate) entry_id: String,
+}
+
+/// What became of the entries of one read.
+#[derive(Debug, Default)]
+pub(crate) struct Decoded {
+    /// Jobs to decide, in stream order.
+    pub(crate) deliveries: Vec<Delivery>,
+    /// Entries that are no jobs.
+    pub(crate) quarantined: Vec<Quarantined>,
+    /// Shards at whose head stands a job of a newer form than this worker knows: nothing behind it may overtake
+    /// it, so they wait for a newer worker.
+    pub(crate) waiting: Vec<(Shard, u32)>,
+}
+
+/// Verifies and reads entries.
+pub(crate) fn decode(entries: Vec<Entry>, keys: &[EnvelopeKey], shards: ShardCount) -> Decoded {
+    let mut decoded = Decoded::default();
+    for entry in entries {
+        if decoded.waiting.iter().any(|(shard, _)| *shard == entry.shard) {
+            continue;
+        }
+        match open(&entry, keys, shards) {
+            Ok(envelope) => {
+                let payload_hash = envelope.job.payload_hash();
+                let Entry { shard, id: entry_id, .. } = entry;
+                decoded.deliveries.push(Delivery { envelope, payload_hash, shard, entry_id });
+            }
+            Err(Fault::Newer(version)) => decoded.waiting.push((entry.shard, version)),
+            Err(Fault::Bad(reason)) => decoded.quarantined.push(Quarantined {
+                shard: entry.shard,
+                body: entry.describe().into_bytes(),
+                entry_id: entry.id,
+                reason,
+            }),
+        }
+    }
+    decoded
+}
+
+enum Fault {
+    Newer(u32),
+    Bad(String),
+}
+
+fn open(entry: &Entry, keys: &[EnvelopeKey], shards: ShardCount) -> Result<Envelope, Fault> {
+    let sealed = entry.sealed().ok_or_else(|| Fault::Bad("the entry lacks the fields v, body and mac".into()))?;
+    let envelope = sealed.open(keys).map_err(|error| match error {
+        OpenError::Version(version) => Fault::Newer(version),
+        error => Fault::Bad(error.to_string()),
+    })?;
+    // A good entry copied into another stream would be applied out of its player's order.
+    let home = shards.of_user(&envelope.job.user_id);
+    if home != entry.shard {
+        return Err(Fault::Bad(format!("the job belongs to shard {home}")));
+    }
+    Ok(envelope)
+}

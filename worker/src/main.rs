@@ -1,0 +1,21 @@
+//! `satchel-worker`: one worker process, configured by environment.
+
+use anyhow::Context;
+use satchel_shared::config::{Env, init_logging};
+use satchel_shared::shutdown;
+use satchel_worker::Config;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let mut env = Env::process();
+    init_logging(&mut env, "info");
+    let config = Config::from_env(&mut env);
+    env.finish()?;
+    if let Some(addr) = config.metrics_addr {
+        metrics_exporter_prometheus::PrometheusBuilder::new()
+            .with_http_listener(addr)
+            .install()
+            .with_context(|| format!("metrics cannot be served on {addr}"))?;
+    }
+    satchel_worker::run(config, shutdown::on_signal()?).await
+}

@@ -1,0 +1,81 @@
+//! One worker from start to stop.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use satchel_shared::queue::Queue;
+use satchel_shared::store::{Pool, StoreError};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::Config;
+use crate::lane::Lane;
+use crate::ownership::Ownership;
+use crate::retry::Backoff;
+
+/// How often Postgres is asked for the schema before the worker gives up: about a minute.
+const MAX_START_ATTEMPTS: u32 = 10;
+
+/// Serves shards until `shutdown` is cancelled. Batches in flight are then finished and the shards handed over.
+///
+/// # Errors
+/// If Postgres or Redis cannot be used at all: no schema, unreadable URLs, a lane that panicked.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let pool = Pool::new(&config.pool)?;
+    let Some(shards) = first_shard_count(&pool, &shutdown).await? else { return Ok(()) };
+    let queue = Queue::new(&config.queue, shards)?;
+    warn_of_settings(&queue).await;
+    let ownership = Ownership::new(&config, pool.clone(), shards);
+    let worker_id = ownership.worker_id();
+    tracing::info!(worker.id = %worker_id, shards = shards.get(), lanes = config.lanes, "worker started");
+    // Its own end, so that shards are kept until the lanes have let go.
+    let leaving = CancellationToken::new();
+    let mut lanes = JoinSet::new();
+    for number in 0..config.lanes {
+        let lane = Lane::new(number, &config, pool.clone(), &queue, &ownership)?;
+        lanes.spawn(lane.run(shutdown.clone()));
+    }
+    let keeper = tokio::spawn(ownership.keep(leaving.clone()));
+    let mut ended = Ok(());
+    while let Some(lane) = lanes.join_next().await {
+        if let Err(error) = lane {
+            // A lane that panicked serves no more; the other lanes stop in order, and the process with them.
+            shutdown.cancel();
+            ended = Err(error).context("a lane ended by itself");
+        }
+    }
+    leaving.cancel();
+    keeper.await.context("the keeper of leases ended by itself")?;
+    pool.close().await;
+    tracing::info!(worker.id = %worker_id, "worker stopped");
+    ended
+}
+
+/// The number of shards, once Postgres tells it; `None` if the worker is to stop before.
+async fn first_shard_count(
+    pool: &Pool,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Option<satchel_shared::domain::ShardCount>> {
+    let mut backoff = Backoff::new(Duration::from_millis(500));
+    loop {
+        match pool.shard_count().await {
+            Ok(shards) => return Ok(Some(shards)),
+            Err(error) if backoff.failures() + 1 >= MAX_START_ATTEMPTS => return Err(error.into()),
+            Err(error @ (StoreError::Database(_) | StoreError::NotMigrated)) => {
+                tracing::warn!(%error, "waiting for Postgres");
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tokio::select! {
+            () = backoff.wait() => {}
+            () = shutdown.cancelled() => return Ok(None),
+        }
+    }
+}
+
+async fn warn_of_settings(queue: &Queue) {
+    match queue.durability().await {
+        Ok(durability) => durability.warnings().iter().for_each(|warning| tracing::warn!("{warning}")),
+        Err(error) => tracing::warn!(%error, "Redis could not be asked for its settings"),
+    }
+}
