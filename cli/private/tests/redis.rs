@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use satchel_private::{ExposeSecret, PrivateRedis, RedisOptions};
 
 /// Sends one command in the inline form and returns the lines of the reply.
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 fn ask(redis: &PrivateRedis, command: &str) -> Vec<String> {
     let url = redis.url().expose_secret().to_owned();
     let password = url.split([':', '@']).nth(2).unwrap();

@@ -3,6 +3,8 @@
 //! A job is parsed the same way at both ends: by the API from the client's JSON, and again by the worker
 //! from the queue, which it does not trust.
 
+#[cfg(test)]
+mod model_tests;
 mod registry;
 mod reward_inventory_item;
 mod submission;

@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 
 use super::conf::Conf;
 
-const TIMEOUT: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_millis(300);
 const MAX_REPLY_BYTES: u64 = 64 * 1024;
 
 /// The process id of the server that answers on the port and takes the password; none while it loads its data.
