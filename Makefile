@@ -4,8 +4,8 @@ CARGO ?= cargo
 # Options for `satchel dev`, e.g. make run ARGS="--port 9000 --workers 2"
 ARGS ?=
 
-# A shell opened before rustup was installed does not know cargo yet.
-export PATH := $(PATH):$(HOME)/.cargo/bin
+# A shell opened before rustup was installed does not know cargo yet; Homebrew does not link postgresql@16.
+export PATH := $(PATH):$(HOME)/.cargo/bin:/opt/homebrew/opt/postgresql@16/bin:/usr/local/opt/postgresql@16/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint deps sqlx-metadata

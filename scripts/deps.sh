@@ -3,6 +3,9 @@
 # two libraries), Postgres, Redis and curl. Says first what it will install. Starts no service.
 set -euo pipefail
 
+# Homebrew does not link this one into its bin. (The Makefile knows it too.)
+PATH=$PATH:/opt/homebrew/opt/postgresql@16/bin:/usr/local/opt/postgresql@16/bin
+
 has() { command -v "$1" >/dev/null 2>&1; }
 
 # Whether Postgres's programs are in PATH or where Debian, Ubuntu and Homebrew keep them.
@@ -48,7 +51,7 @@ with_apt() {
     for package in $needs; do
         case $package in
             compiler) packages+=(build-essential) ;;
-            postgres) packages+=(postgresql postgresql-client) ;;
+            postgres) packages+=(postgresql) ;;
             psql) packages+=(postgresql-client) ;;
             redis) packages+=(redis-server) ;;
             curl) packages+=(curl) ;;
@@ -57,7 +60,7 @@ with_apt() {
     echo "deps: installing with apt-get: ${packages[*]}" >&2
     as_root apt-get update -q
     if [ ! -e "$policy" ]; then
-        trap 'as_root rm -f "$policy"' EXIT
+        trap "as_root rm -f $policy" EXIT
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
         as_root chmod 755 "$policy"
     fi
@@ -73,7 +76,7 @@ with_brew() {
                 exit 1
                 ;;
             postgres) packages+=(postgresql@16) ;;
-            psql) has_postgres || packages+=(libpq) ;;
+            psql) ;; # part of it
             redis) packages+=(redis) ;;
             curl) packages+=(curl) ;;
         esac
@@ -89,13 +92,12 @@ elif has brew; then
     with_brew
 else
     echo "deps: this is neither Debian, Ubuntu nor a machine with Homebrew. Please install:" \
-        "a C compiler, PostgreSQL 14 or newer with its server and client programs, Redis 7 or newer, curl" >&2
+        "a C compiler, PostgreSQL 13 or newer with its server and client programs, Redis 7 or newer, curl" >&2
     exit 1
 fi
 
 left=$(missing)
-if has brew && has_postgres; then left=${left/psql/}; fi
-if [ -n "${left//[[:space:]]/}" ]; then
+if [ -n "$left" ]; then
     echo "deps: still missing after the installation:" $left >&2
     exit 1
 fi

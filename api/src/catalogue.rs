@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::auth::{Caller, permission};
 use crate::body::{self, Limits};
+use crate::deadline;
 use crate::etag;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
@@ -52,7 +53,7 @@ pub(crate) async fn current(
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     Parameters::of(&request)?.finish()?;
-    let published = catalogue::current(&state.pool).await?.ok_or(ApiError::NotFound)?;
+    let published = deadline::answer(catalogue::current(&state.pool)).await?.ok_or(ApiError::NotFound)?;
     if etag::is_not_modified(&request, published.version) {
         return Ok(not_modified(&published));
     }
@@ -73,7 +74,7 @@ pub(crate) async fn item(
 ) -> Result<HttpResponse, ApiError> {
     Parameters::of(&request)?.finish()?;
     let item_id = ItemId::parse(request.match_info().query("itemId")).map_err(|_| ApiError::NotFound)?;
-    let published = catalogue::current(&state.pool).await?.ok_or(ApiError::NotFound)?;
+    let published = deadline::answer(catalogue::current(&state.pool)).await?.ok_or(ApiError::NotFound)?;
     let mut definitions: HashMap<&str, &RawValue> = read(items_of(&published)?)?;
     let definition = definitions.remove(item_id.as_str()).ok_or(ApiError::NotFound)?;
     if etag::is_not_modified(&request, published.version) {
@@ -106,7 +107,7 @@ pub(crate) async fn publish(
     let if_version = expected_version(&request, &state).await?;
     let actor = caller.to_string();
     let publish = Publish { catalogue: &catalogue, if_version, dry_run, actor: &actor, request_id: &request_id };
-    let publication = catalogue::publish(&state.pool, &publish).await.map_err(refused)?;
+    let publication = deadline::answer(catalogue::publish(&state.pool, &publish)).await?;
     if !dry_run {
         tracing::info!(catalogue.version = publication.version, actor, request.id = %request_id, "catalogue published");
     }
@@ -122,25 +123,27 @@ async fn expected_version(request: &HttpRequest, state: &State) -> Result<Option
     if !request.headers().contains_key(header::IF_MATCH) {
         return Ok(None);
     }
-    let current = catalogue::current(&state.pool).await?.map(|published| published.version);
+    let current = deadline::answer(catalogue::current(&state.pool)).await?.map(|published| published.version);
     if etag::is_precondition_failed(request, current) {
         return Err(other_version(current.unwrap_or(0)));
     }
     Ok(current)
 }
 
-fn refused(error: PublishError) -> ApiError {
-    match error {
-        PublishError::OtherVersion { current } => other_version(current),
-        PublishError::Held(item_ids) => {
-            let mut faults = Faults::default();
-            for item_id in item_ids {
-                let at = Pointer::root().field("items").field(item_id.as_str());
-                faults.add(at, "is held by users and cannot be removed: retire it with \"retired\": true");
+impl From<PublishError> for ApiError {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::OtherVersion { current } => other_version(current),
+            PublishError::Held(item_ids) => {
+                let mut faults = Faults::default();
+                for item_id in item_ids {
+                    let at = Pointer::root().field("items").field(item_id.as_str());
+                    faults.add(at, "is held by users and cannot be removed: retire it with \"retired\": true");
+                }
+                Self::Invalid(faults)
             }
-            ApiError::Invalid(faults)
+            PublishError::Store(error) => error.into(),
         }
-        PublishError::Store(error) => error.into(),
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use actix_web::http::StatusCode;
+use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use satchel_shared::queue::{Durability, Queue};
 use satchel_shared::store::Pool;
 use serde::Serialize;
 use tokio::sync::Mutex;
 
+use crate::problem::RETRY_AFTER_SECONDS;
 use crate::state::State;
 
 /// A store that takes longer to answer counts as away, in milliseconds.
@@ -25,8 +26,11 @@ pub(crate) async fn live() -> HttpResponse {
 /// `GET /readyz`: 503 while a store is away. Wrong durability settings are warnings: jobs still flow.
 pub(crate) async fn ready(state: web::Data<State>) -> HttpResponse {
     let report = state.readiness.report(&state.pool, &state.queue).await;
-    let status = if report.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    HttpResponse::build(status).json(report)
+    if report.is_ready() {
+        HttpResponse::Ok().json(report)
+    } else {
+        HttpResponse::ServiceUnavailable().insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS)).json(report)
+    }
 }
 
 /// The last report.

@@ -10,6 +10,7 @@ use validator::{Validate, ValidationError};
 
 use crate::auth::{Caller, permission};
 use crate::cursor::{AfterSeq, Cursor as _};
+use crate::deadline;
 use crate::parameters::{self, Parameters};
 use crate::problem::ApiError;
 use crate::state::State;
@@ -45,7 +46,7 @@ pub(crate) async fn list(
     let query = read_query(&request)?;
 
     let limit = usize::from(query.limit);
-    let mut entries = ledger::page(&state.pool, &user_id, &query.into_filter()).await?;
+    let mut entries = deadline::answer(ledger::page(&state.pool, &user_id, &query.into_filter())).await?;
     let more = entries.len() > limit;
     entries.truncate(limit);
     let next_cursor = entries.last().filter(|_| more).map(|entry| AfterSeq(entry.seq).encode());

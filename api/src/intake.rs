@@ -12,6 +12,7 @@ use satchel_shared::json::Pointer;
 use satchel_shared::queue::{Claim, Pending};
 use satchel_shared::store::jobs::{self, JobRecord};
 
+use crate::deadline;
 use crate::problem::{ApiError, Store};
 use crate::state::State;
 
@@ -132,11 +133,7 @@ async fn judge(state: &State, drafts: &[Draft]) -> Result<Vec<Verdict>, ApiError
 /// The decided ones. None if Postgres is away: submitting goes on without it, and the worker looks again.
 async fn find_decided(state: &State, pending: &[Pending]) -> HashMap<JobId, JobRecord> {
     let job_ids: Vec<_> = pending.iter().map(|pending| pending.job_id).collect();
-    jobs::find_many(&state.pool, &job_ids).await.unwrap_or_else(|error| {
-        // Only for the log line: the answer does not depend on it.
-        ApiError::of_store(&error);
-        HashMap::new()
-    })
+    deadline::hint(jobs::find_many(&state.pool, &job_ids)).await.unwrap_or_default()
 }
 
 /// Queues the jobs and answers for each. What was not queued gives its claim back, unless an earlier request

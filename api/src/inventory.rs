@@ -10,6 +10,7 @@ use validator::Validate;
 
 use crate::auth::{Caller, permission};
 use crate::cursor::Cursor as _;
+use crate::deadline;
 use crate::etag;
 use crate::parameters::{self, Parameters};
 use crate::problem::ApiError;
@@ -40,12 +41,12 @@ pub(crate) async fn list(
     let user_id = permission::user_to_read(&caller, request.match_info().query("userId"))?;
     let query = read_query(&request)?;
 
-    let version = users::version(&state.pool, &user_id).await?;
+    let version = deadline::answer(users::version(&state.pool, &user_id)).await?;
     if etag::is_not_modified(&request, version) {
         return Ok(HttpResponse::NotModified().insert_header((header::ETAG, etag::of_version(version))).finish());
     }
     // The page carries the version of its own moment, which may be a later one by now.
-    let page = inventory::page(&state.pool, &user_id, query.after.as_ref(), query.limit).await?;
+    let page = deadline::answer(inventory::page(&state.pool, &user_id, query.after.as_ref(), query.limit)).await?;
     let last = page.items.last().filter(|_| page.more);
     let next_cursor = last.map(|held| held.item_id.encode());
     let body = Inventory { user_id: &user_id, version: page.version, items: &page.items, next_cursor };

@@ -8,6 +8,7 @@ use satchel_shared::store::jobs;
 use serde::Serialize;
 
 use crate::auth::{Caller, permission};
+use crate::deadline;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
 use crate::state::State;
@@ -49,7 +50,7 @@ pub(crate) async fn show(
 }
 
 async fn decided(caller: &Caller, job_id: JobId, state: &State) -> Result<Option<HttpResponse>, ApiError> {
-    let Some(record) = jobs::find(&state.pool, job_id).await? else { return Ok(None) };
+    let Some(record) = deadline::answer(jobs::find(&state.pool, job_id)).await? else { return Ok(None) };
     permission::may_read_job_of(caller, &record.user_id)?;
     Ok(Some(HttpResponse::Ok().json(record)))
 }

@@ -1,7 +1,7 @@
 //! The HTTP service of Satchel: authenticates, validates, signs and enqueues jobs; answers queries.
 //!
-//! A submission reads top-down: [`routes`] → [`auth`] → [`submit_job`] → `satchel_shared::jobs` →
-//! [`intake`] → `satchel_shared::queue`. An audit query: [`routes`] → [`auth`] → [`history`] →
+//! A submission reads top-down: `routes` → `auth` → `submit_job` → `satchel_shared::jobs` →
+//! `intake` → `satchel_shared::queue`. An audit query: `routes` → `auth` → `history` →
 //! `satchel_shared::store::ledger`. The service changes no inventory; only workers do.
 
 mod auth;
@@ -9,6 +9,7 @@ mod body;
 mod catalogue;
 mod config;
 mod cursor;
+mod deadline;
 mod etag;
 mod health;
 mod history;

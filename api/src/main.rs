@@ -3,8 +3,11 @@
 use anyhow::Context as _;
 use satchel_api::{Config, listen, serve};
 use satchel_shared::config::{Env, init_logging};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+use satchel_shared::shutdown;
+
+/// Requests make and drop many small texts at once.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 // The HTTP threads have runtimes of their own; this one has the connection to Redis and the signals.
 #[tokio::main(flavor = "current_thread")]
@@ -15,21 +18,5 @@ async fn main() -> anyhow::Result<()> {
     env.finish()?;
 
     let listener = listen(config.address).with_context(|| format!("cannot listen on {}", config.address))?;
-    let shutdown = CancellationToken::new();
-    tokio::spawn(cancel_on_signal(shutdown.clone())?);
-    serve(config, listener, shutdown).await
-}
-
-/// SIGTERM and SIGINT ask for a graceful end.
-fn cancel_on_signal(shutdown: CancellationToken) -> std::io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("shutting down");
-        shutdown.cancel();
-    })
+    serve(config, listener, shutdown::on_signal()?).await
 }

@@ -14,7 +14,7 @@ use crate::outage_log::Gate;
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// How long a client shall wait before it tries again when a store is away, in seconds.
-const RETRY_AFTER_SECONDS: &str = "1";
+pub(crate) const RETRY_AFTER_SECONDS: &str = "1";
 
 /// Why a request was not answered as asked. `Display` is the problem's `detail`.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -64,8 +64,8 @@ pub(crate) enum ApiError {
     /// 500: a fault of Satchel's own. The cause is in the log, not in the answer.
     #[error("an unexpected error happened; it was logged under this request's id")]
     Internal,
-    /// 503: a store is away; nothing was done, the request may be repeated.
-    #[error("the {0} is not available; nothing was done, try again")]
+    /// 503: a store is away.
+    #[error("the {0} is not available at the moment; try again")]
     Unavailable(Store),
 }
 

@@ -74,7 +74,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         queue,
         envelope_key,
         replica,
-        waiting: WaitingRoom::default(),
+        waiting: WaitingRoom::new(shutdown.clone()),
         readiness: Readiness::default(),
         metrics: handle.clone(),
         meters: SubmissionMeters::new(),

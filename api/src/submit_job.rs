@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::auth::{Caller, permission};
 use crate::body::{self, Limits};
+use crate::deadline;
 use crate::intake::{self, Accepted, Draft};
 use crate::parameters::Parameters;
 use crate::prefer::{PREFERENCE_APPLIED, Wait};
@@ -122,14 +123,8 @@ impl Submitter<'_> {
 
     /// The outcome that was not heard in time: perhaps it is there and its message was lost.
     async fn find_outcome(&self, job_id: JobId) -> Option<String> {
-        match jobs::find(&self.state.pool, job_id).await {
-            Ok(record) => record.and_then(|record| serde_json::to_string(&record).ok()),
-            Err(error) => {
-                // Only for the log line: the job is queued, and the client is told so.
-                ApiError::of_store(&error);
-                None
-            }
-        }
+        let record = deadline::hint(jobs::find(&self.state.pool, job_id)).await??;
+        serde_json::to_string(&record).ok()
     }
 
     async fn submit_many(&self, nodes: Vec<Node>) -> Result<HttpResponse, ApiError> {

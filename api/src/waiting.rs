@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use satchel_shared::domain::JobId;
 use satchel_shared::queue::{Outcome, Outcomes};
@@ -14,9 +14,18 @@ use tokio_util::sync::CancellationToken;
 /// those who wait are told by Postgres when their time is up.
 const RECONNECT_DELAY_MS: u64 = 500;
 
-/// Those who wait, by job. Only requests that are being answered are in it, so their number bounds it.
-#[derive(Default)]
-pub(crate) struct WaitingRoom(Mutex<HashMap<JobId, Vec<oneshot::Sender<Arc<RawValue>>>>>);
+/// What lasted longer was a connection and no attempt at one, in milliseconds.
+const CONNECTED_MS: u64 = 10_000;
+
+/// Those who wait for each job.
+type Places = HashMap<JobId, Vec<oneshot::Sender<Arc<RawValue>>>>;
+
+/// Where requests wait. Only such as are being answered are in it, so their number bounds it.
+pub(crate) struct WaitingRoom {
+    places: Mutex<Places>,
+    /// When the service ends, nobody is kept waiting.
+    shutdown: CancellationToken,
+}
 
 /// One request's place in the waiting room, given up when it is dropped.
 pub(crate) struct Place<'r> {
@@ -26,6 +35,11 @@ pub(crate) struct Place<'r> {
 }
 
 impl WaitingRoom {
+    /// A room that everyone leaves at the shutdown.
+    pub(crate) fn new(shutdown: CancellationToken) -> Self {
+        Self { places: Mutex::default(), shutdown }
+    }
+
     /// Waits for a job. To be called before the job is queued: outcomes that nobody waits for are forgotten.
     pub(crate) fn enter(&self, job_id: JobId) -> Place<'_> {
         let (sender, outcome) = oneshot::channel();
@@ -43,15 +57,16 @@ impl WaitingRoom {
         }
     }
 
-    fn places(&self) -> MutexGuard<'_, HashMap<JobId, Vec<oneshot::Sender<Arc<RawValue>>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Place<'_> {
-    /// The job's status document, if its outcome comes within `time`.
+    /// The job's status document, if its outcome comes within `time` and before the shutdown.
     pub(crate) async fn wait(mut self, time: Duration) -> Option<Arc<RawValue>> {
-        tokio::time::timeout(time, &mut self.outcome).await.ok()?.ok()
+        let outcome = tokio::time::timeout(time, &mut self.outcome);
+        self.room.shutdown.run_until_cancelled(outcome).await?.ok()?.ok()
     }
 }
 
@@ -71,9 +86,16 @@ impl Drop for Place<'_> {
 /// Hears outcomes and hands them to those who wait, until the shutdown.
 pub(crate) async fn hear(outcomes: Outcomes, room: &WaitingRoom, shutdown: CancellationToken) {
     let listening = async {
+        let mut is_away = false;
         loop {
+            let start = Instant::now();
             if let Err(error) = outcomes.listen(|outcome| room.deliver(outcome)).await {
-                tracing::warn!(%error, "outcomes are not heard for a moment");
+                // One line an outage: who is refused at once again has not been heard in between.
+                is_away = is_away && start.elapsed() < Duration::from_millis(CONNECTED_MS);
+                if !is_away {
+                    tracing::warn!(%error, "outcomes are not heard until Redis is back");
+                    is_away = true;
+                }
             }
             tokio::time::sleep(Duration::from_millis(RECONNECT_DELAY_MS)).await;
         }
@@ -91,7 +113,7 @@ mod tests {
 
     #[tokio::test]
     async fn everyone_who_waits_for_the_job_is_told() {
-        let room = WaitingRoom::default();
+        let room = WaitingRoom::new(CancellationToken::new());
         let job_id = JobId::random();
         let (first, second) = (room.enter(job_id), room.enter(job_id));
         let other = room.enter(JobId::random());
@@ -103,12 +125,21 @@ mod tests {
 
     #[tokio::test]
     async fn who_goes_leaves_nothing_behind() {
-        let room = WaitingRoom::default();
+        let room = WaitingRoom::new(CancellationToken::new());
         let job_id = JobId::random();
         let (first, second) = (room.enter(job_id), room.enter(job_id));
         assert!(first.wait(Duration::from_millis(1)).await.is_none());
         assert_eq!(room.places().get(&job_id).unwrap().len(), 1);
         drop(second);
         assert!(room.places().is_empty());
+    }
+
+    #[tokio::test]
+    async fn nobody_is_kept_waiting_at_the_shutdown() {
+        let shutdown = CancellationToken::new();
+        let room = WaitingRoom::new(shutdown.clone());
+        let place = room.enter(JobId::random());
+        shutdown.cancel();
+        assert!(place.wait(Duration::MAX).await.is_none());
     }
 }

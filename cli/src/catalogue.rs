@@ -36,10 +36,10 @@ pub(crate) struct PublishArgs {
 
 pub(crate) async fn run(command: CatalogueCommand) -> Result<()> {
     let CatalogueCommand::Publish(args) = command;
-    let file = args.file.display();
+    let file = if is_stdin(&args.file) { "standard input".to_owned() } else { args.file.display().to_string() };
     let text = read(&args.file).with_context(|| format!("cannot read {file}"))?;
     let pool = pool(&args.settings.environment()?)?;
-    let publication = publish(&pool, &text, "operator:cli", args.dry_run).await.with_context(|| file.to_string())?;
+    let publication = publish(&pool, &text, "operator:cli", args.dry_run).await.context(file)?;
     println!("{}", told(&publication));
     Ok(())
 }
@@ -55,8 +55,12 @@ pub(crate) async fn publish_sample(environment: &Environment) -> Result<()> {
     Ok(())
 }
 
+fn is_stdin(file: &Path) -> bool {
+    file == Path::new("-")
+}
+
 fn read(file: &Path) -> io::Result<Vec<u8>> {
-    if file != Path::new("-") {
+    if !is_stdin(file) {
         return fs::read(file);
     }
     let mut text = Vec::new();

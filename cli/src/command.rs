@@ -3,12 +3,20 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use satchel_shared::config::init_logging;
+use tokio::runtime::Builder;
 
 use crate::environment::Environment;
 use crate::{catalogue, dev, http, key, migrate, token};
+
+/// What `satchel dev` logs: what the service says, not how its libraries come up.
+const DEV_LOG_FILTER: &str = "info,actix_server=warn,sqlx=warn";
+
+/// How long work that cannot be cancelled may hold up the end of the process.
+const LAST_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Satchel: game inventory and rewards, each job applied exactly once.
 ///
@@ -68,7 +76,7 @@ impl Settings {
 pub fn run() -> ExitCode {
     let satchel = Satchel::parse();
     let result = match satchel.command.unwrap_or(Command::Dev(satchel.dev)) {
-        Command::Dev(args) => block_on("info", dev::run(args)),
+        Command::Dev(args) => block_on(DEV_LOG_FILTER, dev::run(args)),
         Command::Migrate(args) => block_on("warn", migrate::run(args)),
         Command::Token(args) => token::run(&args),
         Command::Key(command) => block_on("warn", key::run(command)),
@@ -78,15 +86,51 @@ pub fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("satchel: {error:#}");
+            eprintln!("satchel: {}", told(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and its causes in one line. Some causes are told by the error above them already.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 fn block_on(log_filter: &str, work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let mut env = Environment::process().reader();
     init_logging(&mut env, log_filter);
     env.finish()?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(work);
+    // A server whose start was interrupted is stopped before we end.
+    runtime.shutdown_timeout(LAST_PATIENCE);
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_that_was_told_already_is_not_told_again() {
+        let error = anyhow!("refused").context("Postgres: refused").context("cannot migrate");
+        assert_eq!(told(&error), "cannot migrate: Postgres: refused");
+    }
+
+    #[test]
+    fn the_command_line_is_sound_and_without_a_command_it_is_dev() {
+        use clap::CommandFactory;
+        Satchel::command().debug_assert();
+        let satchel = Satchel::parse_from(["satchel", "--port", "0"]);
+        assert!(satchel.command.is_none());
+    }
 }

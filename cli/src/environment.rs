@@ -39,6 +39,12 @@ impl Environment {
         self.0.get(name).map(String::as_str)
     }
 
+    /// Whether a secret is given, by itself or by its `NAME_FILE`.
+    pub(crate) fn names(&self, secret: &str) -> bool {
+        let given = |name: &str| self.get(name).is_some_and(|value| !value.is_empty());
+        given(secret) || given(&format!("{secret}_FILE"))
+    }
+
     /// All, in the order of their names.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))

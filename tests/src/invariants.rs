@@ -12,12 +12,17 @@ use crate::{Accepted, Psql, Satchel, wait};
 /// Most violations listed; there are seldom few.
 const SHOWN: usize = 20;
 
+/// Jobs whose status the API is asked for.
+const ASKED: usize = 3;
+
 /// Waits until every accepted job is finished, then checks everything.
 ///
 /// Fails the test, listing the violations.
 pub async fn check(satchel: &Satchel) {
     let accepted = satchel.journal.accepted();
     everything_accepted_is_finished(satchel, &accepted).await;
+    nothing_is_left_in_redis(satchel).await;
+    the_api_tells_of_jobs_what_is_stored(satchel, &accepted).await;
     let violations = violations(satchel);
     assert!(
         violations.is_empty(),
@@ -25,7 +30,19 @@ pub async fn check(satchel: &Satchel) {
         violations.len(),
         violations[..violations.len().min(SHOWN)].join("\n")
     );
-    nothing_is_left_in_redis(satchel).await;
+}
+
+/// What the API tells of a job is what is stored; asked for some of them.
+async fn the_api_tells_of_jobs_what_is_stored(satchel: &Satchel, accepted: &[Accepted]) {
+    for job in accepted.iter().rev().take(ASKED) {
+        let told = satchel.finished(&job.job_id).await;
+        let sql = format!("SELECT status, result, user_id FROM jobs WHERE job_id = '{}'", job.job_id);
+        let stored = satchel.database.owner.rows(&sql).remove(0);
+        assert_eq!(
+            (&told["status"], &told["result"], &told["userId"]),
+            (&stored["status"], &stored["result"], &stored["user_id"])
+        );
+    }
 }
 
 /// What does not hold of B, C, E and F at this moment.
@@ -35,7 +52,9 @@ pub fn violations(satchel: &Satchel) -> Vec<String> {
     facts.each_job_had_its_effect_once(&mut violations);
     facts.quantities_are_the_sums_of_the_ledger(&mut violations);
     facts.every_chain_verifies(&mut violations);
-    facts.jobs_were_applied_in_the_order_accepted(&satchel.journal.accepted(), &mut violations);
+    let accepted = satchel.journal.accepted();
+    facts.jobs_were_applied_in_the_order_accepted(&accepted, &mut violations);
+    facts.jobs_were_decided_in_the_order_accepted(&accepted, &mut violations);
     violations
 }
 
@@ -68,27 +87,33 @@ struct Facts {
 
 impl Facts {
     fn read(owner: &Psql) -> Self {
-        let mut ledger: BTreeMap<UserId, Vec<LedgerEntry>> = BTreeMap::new();
-        let entries = owner.rows(
-            "SELECT user_id, seq, job_id, item_id, delta, balance, type, actor, reason, request_id, cause,
-                    catalogue_version, (extract(epoch FROM at) * 1000000)::bigint AS micros, encode(hash, 'hex') AS hash
-             FROM ledger ORDER BY user_id, seq",
+        // One statement, so one moment.
+        let rows = owner.rows(
+            "SELECT
+                 (SELECT json_agg(row) FROM (
+                     SELECT user_id, seq, job_id, item_id, delta, balance, type, actor, reason, request_id, cause,
+                            catalogue_version, (extract(epoch FROM at) * 1000000)::bigint AS micros,
+                            encode(hash, 'hex') AS hash
+                     FROM ledger ORDER BY user_id, seq) AS row) AS ledger,
+                 (SELECT json_agg(row) FROM (
+                     SELECT user_id, job_id, status, result, (extract(epoch FROM applied_at) * 1000000)::bigint AS micros
+                     FROM jobs) AS row) AS jobs,
+                 (SELECT json_agg(row) FROM (SELECT user_id, item_id, quantity FROM inventory) AS row) AS inventory,
+                 (SELECT json_agg(row) FROM (
+                     SELECT user_id, version, encode(head, 'hex') AS head FROM users) AS row) AS users",
         );
-        for entry in &entries {
-            let entry = read_entry(entry);
+        let table = |name: &str| rows[0][name].as_array().into_iter().flatten();
+        let mut ledger: BTreeMap<UserId, Vec<LedgerEntry>> = BTreeMap::new();
+        for entry in table("ledger").map(read_entry) {
             ledger.entry(entry.user_id.clone()).or_default().push(entry);
         }
-        let holdings = owner.rows("SELECT user_id, item_id, quantity FROM inventory");
-        let versions = owner.rows("SELECT user_id, version, encode(head, 'hex') AS head FROM users");
         Self {
-            jobs: owner.rows("SELECT user_id, job_id, status, result FROM jobs"),
+            jobs: table("jobs").cloned().collect(),
             ledger,
-            holdings: holdings
-                .iter()
+            holdings: table("inventory")
                 .map(|row| ((text(row, "user_id"), text(row, "item_id")), number(row, "quantity")))
                 .collect(),
-            versions: versions
-                .iter()
+            versions: table("users")
                 .map(|row| (text(row, "user_id"), (number(row, "version"), text(row, "head"))))
                 .collect(),
         }
@@ -109,7 +134,8 @@ impl Facts {
             let entries = effects.remove(&(user_id, job_id.clone())).unwrap_or_default();
             // What a use takes to meet a condition is in the ledger alone: it names the use as its cause.
             let told = entries.iter().filter(|entry| entry.cause.is_none() || entry.delta > 0);
-            let mut actual: Vec<_> = told.map(|entry| (entry.item_id.to_string(), entry.delta, entry.balance)).collect();
+            let mut actual: Vec<_> =
+                told.map(|entry| (entry.item_id.to_string(), entry.delta, entry.balance)).collect();
             let mut expected = effects_of(&job["result"]);
             actual.sort();
             expected.sort();
@@ -159,6 +185,34 @@ impl Facts {
         }
         for user in self.ledger.keys().filter(|user| !self.versions.contains_key(user.as_str())) {
             violations.push(format!("E: {user} has a ledger and no row in users"));
+        }
+    }
+
+    /// F, for jobs without effect too: no job was decided earlier than one that was accepted before it was asked
+    /// for. (Jobs of one batch are decided at one time.)
+    fn jobs_were_decided_in_the_order_accepted(&self, accepted: &[Accepted], violations: &mut Vec<String>) {
+        let decided: HashMap<String, i64> =
+            self.jobs.iter().map(|job| (text(job, "job_id"), number(job, "micros"))).collect();
+        let mut users: HashMap<&str, Vec<(&Accepted, i64)>> = HashMap::new();
+        for job in accepted {
+            if let Some(at) = decided.get(&job.job_id) {
+                users.entry(&job.user_id).or_default().push((job, *at));
+            }
+        }
+        for mut by_asked in users.into_values() {
+            let mut by_answered = by_asked.clone();
+            by_asked.sort_by_key(|(job, _)| job.asked);
+            by_answered.sort_by_key(|(job, _)| job.answered);
+            let mut before = by_answered.into_iter().peekable();
+            let mut latest: Option<(&Accepted, i64)> = None;
+            for (job, at) in by_asked {
+                while let Some(earlier) = before.next_if(|(earlier, _)| earlier.answered < job.asked) {
+                    latest = latest.filter(|latest| latest.1 >= earlier.1).or(Some(earlier));
+                }
+                if let Some((earlier, _)) = latest.filter(|(_, earlier_at)| *earlier_at > at) {
+                    violations.push(format!("F: {job:?} was decided before {earlier:?}"));
+                }
+            }
         }
     }
 

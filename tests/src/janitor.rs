@@ -9,7 +9,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
 /// `KILL PID` and `QUIT PID` note a process and its last signal, `- PID` forgets it, the end of input is the end of
@@ -35,6 +35,8 @@ const SCRIPT: &str = r#"
 struct Janitor {
     dir: PathBuf,
     pipe: Mutex<ChildStdin>,
+    /// Outlives this process, so nobody waits for it.
+    _shell: Child,
 }
 
 fn janitor() -> &'static Janitor {
@@ -52,7 +54,7 @@ fn janitor() -> &'static Janitor {
             .process_group(0)
             .spawn()
             .expect("sh");
-        Janitor { dir, pipe: Mutex::new(shell.stdin.take().expect("piped")) }
+        Janitor { dir, pipe: Mutex::new(shell.stdin.take().expect("piped")), _shell: shell }
     })
 }
 

@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 /// A reward: `items` as in HTTP.md, e.g. `["key", {"itemId": "gold", "quantity": 5}]`.
 pub fn reward(user_id: &str, items: Value) -> Value {
-    json!({"type": "reward_inventory_item", "userId": user_id, "items": items})
+    let mut job = json!({"type": "reward_inventory_item", "userId": user_id});
+    job["items"] = items;
+    job
 }
 
 /// A reward of so many pieces of one item.

@@ -23,7 +23,7 @@ pub struct Accepted {
 
 /// The tick at which a request was about to be sent.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked(u64);
+pub(crate) struct Asked(u64);
 
 /// Shared by all callers of one Satchel.
 #[derive(Clone, Default)]

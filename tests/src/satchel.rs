@@ -202,6 +202,7 @@ fn command(program: &str, env: &[(String, String)], database: &Database, redis: 
         .env("SATCHEL_ENVELOPE_KEY", ENVELOPE_KEY)
         .env("SATCHEL_JWT_SECRET", SECRET)
         .env("RUST_BACKTRACE", "1")
+        .env("NO_COLOR", "1")
         .envs(env.iter().map(|(name, value)| (name, value)));
     command
 }

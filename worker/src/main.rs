@@ -5,6 +5,10 @@ use satchel_shared::config::{Env, init_logging};
 use satchel_shared::shutdown;
 use satchel_worker::Config;
 
+/// Batches make and drop many small texts at once.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let mut env = Env::process();

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::API_KEY_MARK;
+use crate::deadline;
 use crate::problem::ApiError;
 
 /// How long a look-up is believed, found or not, in seconds: a revoked key ends within this time.
@@ -50,11 +51,8 @@ impl ApiKeys {
             tracing::debug!("refused an API key: not of a key's form");
             return Err(ApiError::Unauthenticated);
         };
-        let known = self
-            .by_prefix
-            .try_get_with(prefix.into(), self.look_up(prefix))
-            .await
-            .map_err(|error| ApiError::of_store(&error))?;
+        let known = self.by_prefix.try_get_with(prefix.into(), deadline::answer(self.look_up(prefix))).await;
+        let known = known.map_err(|error| ApiError::clone(&error))?;
         let given: [u8; 32] = Sha256::digest(key).into();
         match known {
             Some(key) if bool::from(key.secret_hash.ct_eq(&given)) => Ok(key.actor),

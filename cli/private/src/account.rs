@@ -36,7 +36,8 @@ impl Account {
             };
         }
         if let Some((uid, gid)) = owner.filter(|(uid, _)| !uid.is_root()) {
-            return Ok(Self::Other { uid, gid, name: uid.to_string(), capability: None });
+            let name = User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
+            return Ok(Self::Other { uid, gid, name, capability: None });
         }
         let known = ["postgres", "nobody"].into_iter().find_map(|name| User::from_name(name).ok().flatten());
         let user = known.ok_or(PrivateError::NoAccount)?;

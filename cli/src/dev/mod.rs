@@ -4,23 +4,23 @@
 //! opposite order: the API stops taking jobs, the workers finish their batches, then Redis and Postgres stop.
 
 mod directory;
-mod listener;
 mod service;
 mod settings;
-mod signals;
 mod stores;
 mod tour;
 
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Args;
+use satchel_shared::shutdown;
 use tokio_util::sync::CancellationToken;
 
 use self::directory::DataDir;
-use self::service::Service;
+use self::service::{Configs, Service};
 use self::stores::Stores;
 use crate::environment::Environment;
 use crate::{catalogue, migrate};
@@ -50,12 +50,13 @@ pub(crate) fn settings_of(data_dir: &Path) -> Result<Environment> {
 
 /// Runs everything until it is told to stop or a part of it ends.
 pub(crate) async fn run(args: DevArgs) -> Result<()> {
-    let stop = signals::stop()?;
+    let stop = shutdown::on_signal()?;
     let directory = DataDir::open(&args.data_dir)?;
-    let listener = listener::bind(SocketAddr::new(args.bind, args.port))?;
+    let listener = listen(SocketAddr::new(args.bind, args.port))?;
     let address = listener.local_addr()?;
     let mut environment = settings::prepare(&directory)?;
     environment.set("SATCHEL_API_ADDR", address.to_string());
+    Configs::check(&environment)?;
 
     let Some(stores) = unless(&stop, Stores::start(directory.path().to_path_buf(), environment)).await else {
         return Ok(());
@@ -70,12 +71,13 @@ pub(crate) async fn run(args: DevArgs) -> Result<()> {
 async fn serve(
     args: &DevArgs,
     directory: &DataDir,
-    listener: std::net::TcpListener,
+    listener: TcpListener,
     stores: &mut Stores,
     environment: &Environment,
     stop: &CancellationToken,
 ) -> Result<()> {
     let url = tour::url(listener.local_addr()?);
+    let configs = Configs::read(environment)?;
     settings::write(directory, environment)?;
     let prepared = unless(stop, async {
         migrate::migrate(environment, None).await?;
@@ -84,7 +86,7 @@ async fn serve(
     let Some(prepared) = prepared.await else { return Ok(()) };
     prepared?;
 
-    let mut service = Service::start(environment, listener, args.workers)?;
+    let mut service = Service::start(configs, listener, args.workers)?;
     let result = tokio::select! {
         result = run_ready(&url, environment) => result,
         failure = service.failed() => Err(failure),
@@ -100,6 +102,14 @@ async fn run_ready(url: &str, environment: &Environment) -> Result<()> {
     tour::wait_ready(url).await?;
     tour::print(url, environment)?;
     std::future::pending().await
+}
+
+/// Takes the API's port, before anything else is started.
+fn listen(address: SocketAddr) -> Result<TcpListener> {
+    satchel_api::listen(address).map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => anyhow!("port {} of {} is in use: choose another --port", address.port(), address.ip()),
+        _ => anyhow!("cannot listen on {address}: {error}"),
+    })
 }
 
 /// The outcome of `work`, or nothing if we are told to stop first.

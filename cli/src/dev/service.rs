@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -12,6 +13,36 @@ use crate::environment::Environment;
 
 /// How long the API, and then the workers, may take to stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(40);
+
+/// What both programs are told.
+pub(super) struct Configs {
+    api: satchel_api::Config,
+    worker: satchel_worker::Config,
+}
+
+impl Configs {
+    /// Reads both configurations.
+    pub(super) fn read(environment: &Environment) -> Result<Self> {
+        let mut env = environment.reader();
+        let api = satchel_api::Config::from_env(&mut env);
+        env.finish()?;
+        let mut env = environment.reader();
+        let worker = satchel_worker::Config::from_env(&mut env);
+        env.finish()?;
+        Ok(Self { api, worker })
+    }
+
+    /// Finds the faults of an environment in which the stores may not be named yet.
+    pub(super) fn check(environment: &Environment) -> Result<()> {
+        let mut environment = environment.clone();
+        for (name, any) in [("DATABASE_URL", "postgres://127.0.0.1/any"), ("REDIS_URL", "redis://127.0.0.1/0")] {
+            if !environment.names(name) {
+                environment.set(name, any);
+            }
+        }
+        Self::read(&environment).map(drop)
+    }
+}
 
 /// The running tasks.
 pub(super) struct Service {
@@ -27,24 +58,19 @@ struct Part {
 }
 
 impl Service {
-    /// Reads both configurations, so that all faults are told, then starts one API and some workers.
-    pub(super) fn start(environment: &Environment, listener: TcpListener, workers: u16) -> Result<Self> {
-        let mut env = environment.reader();
-        let config = satchel_api::Config::from_env(&mut env);
-        env.finish()?;
+    /// Starts one API and some workers.
+    pub(super) fn start(configs: Configs, listener: TcpListener, workers: u16) -> Result<Self> {
+        let Configs { api: mut api_config, worker: worker_config } = configs;
+        // Before the workers start, so that the API's /metrics tells theirs too.
+        api_config.metrics = satchel_api::install_metrics();
         let mut service = Self { api: Part::new("the API"), workers: Part::new("a worker") };
-        for index in 0..workers {
-            let mut environment = environment.clone();
-            if index > 0 {
-                // One address, one listener: the metrics of this process are all in one place.
-                environment.remove("SATCHEL_WORKER_METRICS_ADDR");
-            }
-            let mut env = environment.reader();
-            let config = satchel_worker::Config::from_env(&mut env);
-            env.finish()?;
-            service.workers.tasks.spawn(satchel_worker::run(config, service.workers.stop.clone()));
+        for _ in 0..workers {
+            service.workers.tasks.spawn(satchel_worker::run(worker_config.clone(), service.workers.stop.clone()));
         }
-        service.api.tasks.spawn(satchel_api::serve(config, listener, service.api.stop.clone()));
+        let stop = service.api.stop.clone();
+        // As in satchel-api, the HTTP server's future stays on one thread; its own threads answer requests.
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        service.api.tasks.spawn_blocking(move || runtime.block_on(satchel_api::serve(api_config, listener, stop)));
         Ok(service)
     }
 

@@ -53,7 +53,7 @@ pub(super) fn prepare(directory: &DataDir) -> Result<Environment> {
     };
     let mut environment = Environment::process();
     forget_private(&mut environment, &last);
-    let postgres_given = ["DATABASE_URL", "DATABASE_URL_FILE"].iter().any(|name| environment.get(name).is_some());
+    let postgres_given = environment.names("DATABASE_URL");
     for name in SECRETS.into_iter().filter(|name| !(postgres_given && *name == APP_PASSWORD)) {
         let mut env = environment.reader();
         let given = env.optional_secret(name).map(|secret| secret.expose_secret().to_owned());
@@ -84,11 +84,10 @@ fn forget_private(environment: &mut Environment, last: &Environment) {
 /// Writes `dev.env`: `NAME='value'` lines that a shell can read too, for its owner only.
 pub(super) fn write(directory: &DataDir, environment: &Environment) -> Result<()> {
     let kept = |name: &str| SECRETS.contains(&name) || KEPT.contains(&name) || name == PRIVATE;
-    let mut text = String::from("# Written by `satchel dev` at each start; the secrets in it are kept.\n");
-    for (name, value) in environment.iter().filter(|(name, value)| kept(name) && !value.is_empty()) {
-        text.push_str(&format!("{name}='{}'\n", value.replace('\'', r"'\''")));
-    }
-    Ok(write_private(&directory.path().join(FILE), &text)?)
+    let mut lines = vec!["# Written by `satchel dev` at each start; the secrets in it are kept.\n".to_owned()];
+    let named = environment.iter().filter(|(name, value)| kept(name) && !value.is_empty());
+    lines.extend(named.map(|(name, value)| format!("{name}='{}'\n", value.replace('\'', r"'\''"))));
+    Ok(write_private(&directory.path().join(FILE), &lines.concat())?)
 }
 
 /// Reads what [`write`] writes, and plain `NAME=value`.

@@ -40,10 +40,14 @@ impl Stores {
     pub(super) async fn failed(&mut self) -> anyhow::Error {
         loop {
             tokio::time::sleep(WATCH_INTERVAL).await;
-            if let Some(postgres) = self.postgres.as_mut().filter(|postgres| !postgres.is_running()) {
+            if let Some(postgres) = &mut self.postgres
+                && !postgres.is_running()
+            {
                 return anyhow!("the private Postgres has ended; its log is {}", postgres.log_path().display());
             }
-            if let Some(redis) = self.redis.as_mut().filter(|redis| !redis.is_running()) {
+            if let Some(redis) = &mut self.redis
+                && !redis.is_running()
+            {
                 return anyhow!("the private Redis has ended; its log is {}", redis.log_path().display());
             }
         }

@@ -66,12 +66,12 @@ fn lines(url: &str, player: &str, environment: &Environment) -> Result<String> {
     let operator = token(Role::Operator, "operator", Scopes::default())?;
     let submit = |token: &str, job: &str| {
         format!(
-            "curl -sS {url}/api/v1/jobs -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' \
+            "curl -sS -w '\\n' {url}/api/v1/jobs -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' \
              -H 'Prefer: wait=10' -d '{job}'"
         )
     };
     let query = |token: &str, what: &str| {
-        format!("curl -sS {url}/api/v1/users/{player}/{what} -H 'Authorization: Bearer {token}'")
+        format!("curl -sS -w '\\n' {url}/api/v1/users/{player}/{what} -H 'Authorization: Bearer {token}'")
     };
     let reward = format!(
         r#"{{"type":"reward_inventory_item","userId":"{player}","items":["welcome_chest","key"],"reason":"welcome"}}"#

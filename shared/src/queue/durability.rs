@@ -66,7 +66,7 @@ impl Queue {
         let mut settings = HashMap::new();
         for name in ["appendonly", "appendfsync", "maxmemory-policy"] {
             let answer =
-                self.connection.run::<HashMap<String, String>>(redis::cmd("CONFIG").arg("GET").arg(name)).await;
+                self.connection()?.run::<HashMap<String, String>>(redis::cmd("CONFIG").arg("GET").arg(name)).await;
             match answer {
                 Ok(values) => settings.extend(values),
                 Err(QueueError::Protocol(_)) => {}

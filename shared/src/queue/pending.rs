@@ -84,7 +84,7 @@ impl Queue {
             job.set(self.shards, &mut pipeline).arg("NX");
             pipeline.cmd("GET").arg(keys::pending(self.shards.of_job(job.job_id), job.job_id));
         }
-        let answers = self.connection.run_each::<Option<Vec<u8>>>(&mut pipeline).await?;
+        let answers = self.connection()?.run_each::<Option<Vec<u8>>>(&mut pipeline).await?;
         let mut answers = answers.into_iter();
         jobs.iter()
             .map(|job| {
@@ -107,7 +107,7 @@ impl Queue {
     /// If Redis is away.
     pub async fn pending(&self, job_id: JobId) -> Result<Option<Pending>, QueueError> {
         let key = keys::pending(self.shards.of_job(job_id), job_id);
-        let stored: Option<Vec<u8>> = self.connection.run(redis::cmd("GET").arg(key)).await?;
+        let stored: Option<Vec<u8>> = self.connection()?.run(redis::cmd("GET").arg(key)).await?;
         Ok(stored.as_deref().and_then(Pending::parse))
     }
 
@@ -118,7 +118,7 @@ impl Queue {
     pub async fn forget(&self, job_ids: &[JobId]) -> Result<(), QueueError> {
         let mut pipeline = Pipeline::new();
         forget(self.shards, job_ids, &mut pipeline);
-        self.connection.run_all(&mut pipeline).await
+        self.connection()?.run_all(&mut pipeline).await
     }
 }
 

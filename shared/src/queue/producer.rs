@@ -38,7 +38,7 @@ impl Queue {
                 .arg("mac")
                 .arg(sealed.mac);
         }
-        let mut answers = self.connection.run_each::<redis::Value>(&mut pipeline).await?.into_iter();
+        let mut answers = self.connection()?.run_each::<redis::Value>(&mut pipeline).await?.into_iter();
         Ok(envelopes
             .iter()
             .map(|_| answers.next().and(answers.next()).unwrap_or(Ok(redis::Value::Nil)).map(drop))

@@ -27,7 +27,8 @@ async fn good_and_bad_entries_are_answered_one_by_one_in_order() {
         assert_eq!(answers[good]["status"], "queued", "{answer}");
         assert!(answers[good]["problem"].is_null(), "{answer}");
     }
-    for (bad, expected) in [(1, vec!["/1/items/0/quantity", "/1/userId", "/1/x"]), (3, vec!["/3"]), (4, vec!["/4/type"])]
+    for (bad, expected) in
+        [(1, vec!["/1/items/0/quantity", "/1/userId", "/1/x"]), (3, vec!["/3"]), (4, vec!["/4/type"])]
     {
         let problem = &answers[bad]["problem"];
         assert_eq!(problem["status"], 422, "{answer}");

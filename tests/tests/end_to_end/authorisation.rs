@@ -3,7 +3,7 @@
 use reqwest::Method;
 use satchel_tests::job::{reward, test_catalogue, use_item};
 use satchel_tests::token::{ALL_SCOPES, token};
-use satchel_tests::{Answer, Caller, Satchel, invariants};
+use satchel_tests::{Answer, Caller, Satchel, Setup, invariants};
 use serde_json::json;
 
 /// One kind of caller; the resources asked for are those of `u1`.
@@ -31,8 +31,20 @@ enum Who {
 use Who::*;
 
 const EVERYONE: [Who; 14] = [
-    Nobody, BadToken, OwnPlayer, OtherPlayer, PlayerWithScopes, NoScope, RewardsWrite, ItemsUse, InventoryRead,
-    EventsWrite, AllScopes, Operator, ApiKey, RevokedApiKey,
+    Nobody,
+    BadToken,
+    OwnPlayer,
+    OtherPlayer,
+    PlayerWithScopes,
+    NoScope,
+    RewardsWrite,
+    ItemsUse,
+    InventoryRead,
+    EventsWrite,
+    AllScopes,
+    Operator,
+    ApiKey,
+    RevokedApiKey,
 ];
 
 /// What each caller is answered: `allowed` with the good status, those listed in `refused` with theirs,
@@ -63,7 +75,8 @@ struct Callers {
 
 impl Callers {
     async fn start() -> Self {
-        let satchel = Satchel::start().await;
+        let setup = Setup::new().worker_env("SATCHEL_LEASE_TTL_MS", "2000").worker_env("SATCHEL_LEASE_RENEW_MS", "400");
+        let satchel = setup.start().await;
         let api_key = satchel.create_api_key("game", "rewards:write");
         let revoked_api_key = satchel.create_api_key("game", ALL_SCOPES);
         satchel.revoke_api_key(&revoked_api_key);
@@ -165,8 +178,17 @@ async fn everyone_known_reads_the_catalogue_and_operators_alone_publish_it() {
     let reads = Cells {
         good: 200,
         allowed: &[
-            OwnPlayer, OtherPlayer, PlayerWithScopes, NoScope, RewardsWrite, ItemsUse, InventoryRead, EventsWrite,
-            AllScopes, Operator, ApiKey,
+            OwnPlayer,
+            OtherPlayer,
+            PlayerWithScopes,
+            NoScope,
+            RewardsWrite,
+            ItemsUse,
+            InventoryRead,
+            EventsWrite,
+            AllScopes,
+            Operator,
+            ApiKey,
         ],
         refused: &[],
     };

@@ -26,7 +26,8 @@ async fn what_is_no_json_is_malformed() {
         assert_eq!(answer.status, 400, "{text:.40}: {answer:?}");
         answer.problem(400);
     }
-    let bytes = satchel.game().request(reqwest::Method::POST, "/api/v1/jobs").header("Content-Type", "application/json");
+    let bytes =
+        satchel.game().request(reqwest::Method::POST, "/api/v1/jobs").header("Content-Type", "application/json");
     satchel.game().send(bytes.body(b"{\"type\":\"\xff\"}".to_vec())).await.problem(400);
     invariants::check(&satchel).await;
 }
@@ -123,8 +124,7 @@ async fn all_faults_of_a_job_are_listed_at_once() {
     let satchel = Satchel::start().await;
     let job = json!({"type": "reward_inventory_item", "userId": "", "reason": 5, "x": 1,
                      "items": [{"itemId": "GOLD", "quantity": 0}, "key", "key"], "idempotencyKey": ""});
-    let expected =
-        ["/idempotencyKey", "/items/0/itemId", "/items/0/quantity", "/items/2", "/reason", "/userId", "/x"];
+    let expected = ["/idempotencyKey", "/items/0/itemId", "/items/0/quantity", "/items/2", "/reason", "/userId", "/x"];
     let mut found = satchel.game().submit(&job).await.pointers();
     found.retain(|pointer| expected.contains(&pointer.as_str()));
     // That an item comes twice need not be seen while other entries of the list cannot be read.

@@ -46,8 +46,8 @@ async fn a_new_version_counts_for_the_next_job_and_old_entries_keep_theirs() {
     assert_eq!(before["result"]["code"], "unknown_item");
 
     let current = tag(&satchel).await;
-    let published = put(&satchel, "", Some(&current), &with_item("sword", json!({"name": "Sword", "grant": "unique"})));
-    let published = published.await.expect(200).json();
+    let next = with_item("sword", json!({"name": "Sword", "grant": "unique"}));
+    let published = put(&satchel, "", Some(&current), &next).await.expect(200).json();
     assert_eq!(published["version"], 2, "{published}");
     assert!(published.to_string().contains("sword"), "the answer says what changed: {published}");
 
@@ -101,7 +101,10 @@ async fn every_fault_of_a_catalogue_is_listed_with_its_place() {
         (with_item("x", grants(json!([{"itemId": "nothing", "quantity": 1}]))), "/items/x/use/effects/0/grant/0"),
         (with_item("x", grants(json!([{"itemId": "gold", "quantity": 0}]))), "/items/x/use/effects/0/grant/0/quantity"),
         (with_item("x", json!({"name": "X", "grant": "once", "use": {"consume": -1}})), "/items/x/use/consume"),
-        (with_item("x", json!({"name": "X", "grant": "once", "use": {"cooldownSeconds": 5}})), "/items/x/use/cooldownSeconds"),
+        (
+            with_item("x", json!({"name": "X", "grant": "once", "use": {"cooldownSeconds": 5}})),
+            "/items/x/use/cooldownSeconds",
+        ),
         (
             with_item("x", json!({"name": "X", "grant": "once", "use": {"effects": [{"roll": "t"}]}})),
             "/items/x/use/effects/0/roll",

@@ -46,7 +46,8 @@ impl Dev {
     async fn printed_commands(&self) -> Vec<String> {
         wait::until("four commands are printed", || async {
             let output = self.process.output();
-            let lines: Vec<String> = output.lines().filter(|line| line.starts_with("curl ")).map(str::to_owned).collect();
+            let lines: Vec<String> =
+                output.lines().filter(|line| line.starts_with("curl ")).map(str::to_owned).collect();
             (lines.len() == 4).then_some(lines)
         })
         .await

@@ -51,9 +51,11 @@ async fn without_redis_it_is_alive_and_not_ready_until_redis_is_back() {
 #[tokio::test]
 async fn a_queue_that_could_lose_jobs_is_said_so() {
     let satchel = Satchel::start().await;
-    for (setting, weak, strong) in
-        [("appendfsync", "everysec", "always"), ("maxmemory-policy", "allkeys-lru", "noeviction"), ("appendonly", "no", "yes")]
-    {
+    for (setting, weak, strong) in [
+        ("appendfsync", "everysec", "always"),
+        ("maxmemory-policy", "allkeys-lru", "noeviction"),
+        ("appendonly", "no", "yes"),
+    ] {
         satchel.redis.cli.run(&["CONFIG", "SET", setting, weak]);
         wait::until(&format!("/readyz speaks of {setting} {weak}"), || async {
             let answer = satchel.anyone().get("/readyz").await;

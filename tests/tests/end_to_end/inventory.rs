@@ -41,7 +41,9 @@ async fn an_inventory_that_has_not_changed_is_not_sent_again() {
 async fn items_come_in_order_of_their_ids_without_those_used_up() {
     let satchel = Satchel::start().await;
     let game = satchel.game();
-    game.submit(&reward("u1", json!(["vault", "potion", {"itemId": "gold", "quantity": 7}, "arrow"]))).await.expect(202);
+    game.submit(&reward("u1", json!(["vault", "potion", {"itemId": "gold", "quantity": 7}, "arrow"])))
+        .await
+        .expect(202);
     game.submit_and_wait(&use_item("u1", "potion", 1)).await.expect(200);
     let inventory = game.get("/api/v1/users/u1/inventory").await.expect(200).json();
     let items: Vec<_> = inventory["items"].as_array().unwrap().iter().map(|item| &item["itemId"]).collect();

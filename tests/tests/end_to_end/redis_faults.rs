@@ -4,7 +4,7 @@ use satchel_tests::job::{reward, reward_pieces};
 use satchel_tests::{Satchel, Setup, invariants, load, wait};
 use serde_json::json;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_killed_and_restarted_under_load_loses_nothing_that_was_accepted() {
     let satchel = Setup::new().workers(2).start().await;
     let players = load::start(&satchel, 50);
@@ -18,7 +18,7 @@ async fn redis_killed_and_restarted_under_load_loses_nothing_that_was_accepted()
     load::assert_all_applied(&satchel, 50);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_hangs_is_answered_with_503_and_then_recovers() {
     let satchel = Satchel::start().await;
     let game = satchel.game();
@@ -34,7 +34,7 @@ async fn a_redis_that_hangs_is_answered_with_503_and_then_recovers() {
     assert_eq!(satchel.holdings("u1").await, [("gold".to_owned(), 3)]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_redis_is_answered_with_503_while_workers_drain_and_then_recovers() {
     let satchel = Setup::new().workers(0).start().await;
     let game = satchel.game();
@@ -53,7 +53,7 @@ async fn a_full_redis_is_answered_with_503_while_workers_drain_and_then_recovers
     invariants::check(&satchel).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_stream_is_made_anew_and_work_goes_on() {
     let satchel = Satchel::start().await;
     let game = satchel.game();
@@ -68,7 +68,7 @@ async fn a_deleted_stream_is_made_anew_and_work_goes_on() {
     invariants::check(&satchel).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_emptied_redis_is_taken_up_again() {
     let satchel = Satchel::start().await;
     let game = satchel.game();

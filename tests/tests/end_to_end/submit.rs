@@ -226,6 +226,12 @@ async fn the_request_id_is_answered_and_recorded() {
     let headers = [("X-Request-Id", "req-7.a"), ("Prefer", "wait=30")];
     let answer = satchel.game().submit_with(&reward("u1", json!(["key"])), &headers).await.expect(200);
     assert_eq!(answer.header("X-Request-Id"), "req-7.a");
+    for odd in ["", "a b", "a/b", &"r".repeat(65)] {
+        let headers = [("X-Request-Id", odd)];
+        let answer = satchel.game().submit_with(&reward("u1", json!(["key"])), &headers).await.expect(202);
+        let given = answer.header("X-Request-Id");
+        assert!(!given.is_empty() && given != odd, "{odd:?} was answered by {given:?}");
+    }
     let entry = satchel.history("u1", "").await.remove(0);
     assert_eq!(entry["requestId"], "req-7.a");
     assert_eq!(entry["actor"], "service:game");

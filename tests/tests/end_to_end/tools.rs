@@ -93,14 +93,15 @@ async fn keys_are_made_listed_and_revoked() {
 }
 
 #[tokio::test]
-async fn an_editted_or_half_key_is_refused() {
+async fn an_edited_or_half_key_is_refused() {
     let satchel = Satchel::start().await;
     let key = satchel.create_api_key("game", "inventory:read");
     let (head, secret) = key.rsplit_once('_').unwrap();
     let mut edited = key.clone();
     let last = if edited.pop() == Some('0') { '1' } else { '0' };
     edited.push(last);
-    for wrong in [edited, head.to_owned(), format!("{head}_"), secret.to_owned(), format!("{key}0"), key.to_uppercase()] {
+    for wrong in [edited, head.to_owned(), format!("{head}_"), secret.to_owned(), format!("{key}0"), key.to_uppercase()]
+    {
         satchel.anyone().with(&wrong).get("/api/v1/catalogue").await.problem(401);
     }
     satchel.anyone().with(&key).get("/api/v1/catalogue").await.expect(200);
@@ -167,7 +168,8 @@ fn programs_that_are_set_up_wrongly_say_all_of_it_at_once() {
             assert!(said.contains(name), "{program} does not name {name}: {said}");
         }
     }
-    let said = refused(&mut bare("satchel-api", &[], &[("SATCHEL_ENVELOPE_KEY", "short-secret"), ("SATCHEL_API_ADDR", "x")]));
+    let said =
+        refused(&mut bare("satchel-api", &[], &[("SATCHEL_ENVELOPE_KEY", "short-secret"), ("SATCHEL_API_ADDR", "x")]));
     assert!(said.contains("SATCHEL_ENVELOPE_KEY") && said.contains("SATCHEL_API_ADDR"), "{said}");
     assert!(!said.contains("short-secret"), "{said}");
 }

@@ -29,7 +29,7 @@ fn finished(satchel: &Satchel) -> i64 {
     satchel.database.owner.number("SELECT count(*) FROM jobs")
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_killed_in_mid_drain_ten_times_loses_and_doubles_nothing() {
     let satchel = brisk().workers(0).start().await;
     let mut kills = 0;
@@ -50,7 +50,7 @@ async fn a_worker_killed_in_mid_drain_ten_times_loses_and_doubles_nothing() {
     assert_eq!(finished(&satchel), i64::try_from(satchel.journal.accepted().len()).unwrap());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_asked_to_stop_finishes_what_it_has_begun_and_leaves_the_rest() {
     let satchel = brisk().workers(1).start().await;
     fill(&satchel, 200).await;
@@ -64,7 +64,7 @@ async fn a_worker_asked_to_stop_finishes_what_it_has_begun_and_leaves_the_rest()
     assert_eq!(satchel.database.owner.number("SELECT count(*) FROM jobs WHERE status <> 'applied'"), 0);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_api_asked_to_stop_finishes_its_answers() {
     let satchel = Satchel::start().await;
     satchel.game().submit(&reward_pieces("u1", "gold", 5)).await.expect(202);
@@ -74,7 +74,7 @@ async fn an_api_asked_to_stop_finishes_its_answers() {
     invariants::check(&satchel).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_api_killed_under_load_is_safe_to_ask_again_with_the_same_keys() {
     let satchel = Setup::new().start().await;
     let players = load::start(&satchel, 50);
@@ -88,7 +88,7 @@ async fn the_api_killed_under_load_is_safe_to_ask_again_with_the_same_keys() {
     load::assert_all_applied(&satchel, 50);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frozen_worker_is_replaced_and_cannot_commit_when_it_thaws() {
     let satchel = brisk().workers(1).start().await;
     let players = load::start(&satchel, 50);
@@ -104,7 +104,7 @@ async fn a_frozen_worker_is_replaced_and_cannot_commit_when_it_thaws() {
     load::assert_all_applied(&satchel, 50);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn workers_may_join_and_leave_under_load() {
     let satchel = brisk().workers(1).start().await;
     let players = load::start(&satchel, 100);
@@ -120,7 +120,7 @@ async fn workers_may_join_and_leave_under_load() {
     load::assert_all_applied(&satchel, 100);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_frozen_inside_its_transaction_is_replaced_too() {
     let satchel = brisk().workers(1).start().await;
     let game = satchel.game();

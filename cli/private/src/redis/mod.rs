@@ -3,10 +3,12 @@
 mod conf;
 mod probe;
 
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use std::{ffi::OsString, fs};
 
 use nix::sys::signal::Signal;
 use secrecy::{ExposeSecret, SecretString};
@@ -61,7 +63,8 @@ impl PrivateRedis {
         let dir = files::data_dir(&options.dir)?;
         let options = RedisOptions { dir, ..options.clone() };
         let data = conf::data_dir(&options.dir);
-        fs::create_dir_all(&data).doing(|| format!("cannot make {}", data.display()))?;
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&data);
+        made.doing(|| format!("cannot make {}", data.display()))?;
         let log = Log::at(options.dir.join("redis.log"));
         let old = Conf::read(&options.dir);
         if let Some(old) = &old {

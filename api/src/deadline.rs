@@ -1,0 +1,50 @@
+//! No request waits for Postgres longer than this. Its own timeouts end a slow statement, but not the wait for
+//! a server that has stopped answering.
+
+use std::time::Duration;
+
+use satchel_shared::store::StoreError;
+
+use crate::problem::{ApiError, Store};
+
+/// For what a request cannot be answered without, in milliseconds.
+const ANSWER_DEADLINE_MS: u64 = 5_000;
+
+/// For what only spares work, in milliseconds.
+const HINT_DEADLINE_MS: u64 = 1_000;
+
+/// The call's answer.
+///
+/// # Errors
+/// 503 if it fails or takes too long, 500 if what is stored cannot be read.
+pub(crate) async fn answer<T, E: Into<ApiError>>(call: impl Future<Output = Result<T, E>>) -> Result<T, ApiError> {
+    match tokio::time::timeout(Duration::from_millis(ANSWER_DEADLINE_MS), call).await {
+        Ok(answer) => answer.map_err(E::into),
+        Err(_) => Err(ApiError::Unavailable(Store::Database)),
+    }
+}
+
+/// The call's answer, if it comes soon; a failure is logged and no more.
+pub(crate) async fn hint<T>(call: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
+    let answer = tokio::time::timeout(Duration::from_millis(HINT_DEADLINE_MS), call).await.ok()?;
+    answer.inspect_err(|error| drop(ApiError::of_store(error))).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_hangs_is_away() {
+        let hangs = std::future::pending::<Result<(), StoreError>>;
+        assert!(matches!(answer(hangs()).await, Err(ApiError::Unavailable(Store::Database))));
+        assert!(hint(hangs()).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_store_that_fails_is_away() {
+        let fails = || std::future::ready(Err::<(), _>(StoreError::NotMigrated));
+        assert!(matches!(answer(fails()).await, Err(ApiError::Unavailable(Store::Database))));
+        assert!(hint(fails()).await.is_none());
+    }
+}
