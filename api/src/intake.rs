@@ -136,8 +136,8 @@ async fn find_decided(state: &State, pending: &[Pending]) -> HashMap<JobId, JobR
     deadline::hint(jobs::find_many(&state.pool, &job_ids)).await.unwrap_or_default()
 }
 
-/// Queues the jobs and answers for each. What was not queued gives its claim back, unless an earlier request
-/// made it (`replays`).
+/// Queues the jobs and answers for each. What Redis refused gives its claim back, unless an earlier request made it
+/// (`replays`). Where no answer came, the job may be queued: its claim stays, and a repetition queues it again.
 ///
 /// # Errors
 /// 503 if none was queued.
@@ -149,11 +149,10 @@ async fn enqueue(
     if envelopes.is_empty() {
         return Ok(Vec::new());
     }
-    let results = state.queue.enqueue(&state.envelope_key, envelopes).await;
-    let answers: Vec<Result<(), ApiError>> = match &results {
-        Ok(results) => results.iter().map(|result| result.as_ref().copied().map_err(ApiError::of_queue)).collect(),
-        Err(error) => vec![Err(ApiError::of_queue(error)); envelopes.len()],
-    };
+    let queued = state.queue.enqueue(&state.envelope_key, envelopes).await;
+    let results = queued.inspect_err(|_| state.meters.queue_unavailable.increment(1))?;
+    let answers: Vec<Result<(), ApiError>> =
+        results.iter().map(|result| result.as_ref().copied().map_err(ApiError::of_queue)).collect();
     let mut refused = Vec::new();
     for (envelope, answer) in envelopes.iter().zip(&answers) {
         if answer.is_ok() {

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use satchel_cli::private::{ExposeSecret, PostgresOptions, PrivatePostgres};
 
 use crate::janitor::{self, scratch_dir};
-use crate::process::{Process, binary};
-use crate::psql::Psql;
+use crate::process::binary;
+use crate::psql::{Psql, Session};
 use crate::wait;
 
 /// The password of the role `satchel_app`.
@@ -113,17 +113,13 @@ impl Database {
         Self { owner, app, server }
     }
 
-    /// Locks what `select` selects, until the lock is dropped.
-    pub async fn lock_row(&self, select: &str) -> RowLock {
-        let sql = format!("BEGIN; {select}; SELECT pg_sleep(3600)");
-        let mut psql = Command::new("psql");
-        psql.args(["-X", "-d", &self.owner.url(), "-c", &sql]).env("PGAPPNAME", "row-lock");
-        let holder = Process::spawn("psql", &mut psql);
-        let lock = RowLock { owner: self.owner.clone(), _holder: holder };
-        let asleep = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'row-lock' \
-                      AND datname = current_database() AND wait_event = 'PgSleep'";
-        wait::until_true("the row is locked", || self.owner.number(asleep) == 1).await;
-        lock
+    /// Does `sql` in a transaction of its own and keeps it open, with all its locks, until it is committed or
+    /// dropped.
+    pub fn hold(&self, sql: &str) -> Session {
+        let mut session = Session::open(&self.owner);
+        session.run("BEGIN");
+        session.run(sql);
+        session
     }
 
     /// Waits until a session of this database waits for a lock.
@@ -139,20 +135,5 @@ impl Drop for Database {
         let maintenance = Psql { database: "postgres".to_owned(), ..self.owner.clone() };
         // If this fails, the janitor removes the whole server.
         let _ = maintenance.try_run(&format!("DROP DATABASE {} WITH (FORCE)", self.owner.database));
-    }
-}
-
-/// A session that holds a row lock, ended when this is dropped.
-pub struct RowLock {
-    owner: Psql,
-    _holder: Process,
-}
-
-impl Drop for RowLock {
-    fn drop(&mut self) {
-        let _ = self.owner.try_run(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-             WHERE application_name = 'row-lock' AND datname = current_database()",
-        );
     }
 }

@@ -1,8 +1,11 @@
 //! Postgres by its own program `psql`: the tests see the database as an operator does.
 
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
+
+use crate::janitor;
 
 /// One way into one database.
 #[derive(Debug, Clone)]
@@ -43,19 +46,21 @@ impl Psql {
     /// # Errors
     /// If a statement is refused or the server cannot be reached.
     pub fn try_run(&self, sql: &str) -> Result<String, PsqlError> {
-        let output = Command::new("psql")
-            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", &self.host, "-p", &self.port.to_string()])
-            .args(["-U", &self.user, "-d", &self.database, "-c", sql])
-            .env("PGPASSWORD", &self.password)
-            .env("PGCONNECT_TIMEOUT", "10")
-            .stdin(Stdio::null())
-            .output()
-            .expect("the program psql");
+        let output = self.command().args(["-c", sql]).stdin(Stdio::null()).output().expect("the program psql");
         if output.status.success() {
             Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned())
         } else {
             Err(PsqlError(String::from_utf8_lossy(&output.stderr).into_owned()))
         }
+    }
+
+    fn command(&self) -> Command {
+        let mut psql = Command::new("psql");
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", &self.host, "-p", &self.port.to_string()])
+            .args(["-U", &self.user, "-d", &self.database])
+            .env("PGPASSWORD", &self.password)
+            .env("PGCONNECT_TIMEOUT", "10");
+        psql
     }
 
     /// As [`Psql::try_run`]; fails the test when refused.
@@ -79,5 +84,49 @@ impl Psql {
     pub fn url(&self) -> String {
         let Self { host, port, user, password, database } = self;
         format!("postgres://{user}:{password}@{host}:{port}/{database}")
+    }
+}
+
+/// A connection that stays open over several statements. Dropped, it ends, and so does its transaction.
+pub struct Session {
+    psql: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Session {
+    /// What marks the end of a statement's output.
+    const DONE: &str = "statement-done";
+
+    pub(crate) fn open(login: &Psql) -> Self {
+        let mut psql = login.command().stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program psql");
+        janitor::watch(psql.id());
+        let input = psql.stdin.take().expect("piped");
+        let output = BufReader::new(psql.stdout.take().expect("piped"));
+        Self { psql, input, output }
+    }
+
+    /// Runs a statement and waits for its end.
+    pub(crate) fn run(&mut self, sql: &str) {
+        writeln!(self.input, "{sql};\nSELECT '{}';", Self::DONE).expect("psql reads");
+        let mut line = String::new();
+        while line.trim_end() != Self::DONE {
+            line.clear();
+            let length = self.output.read_line(&mut line).expect("psql writes");
+            assert!(length > 0, "psql ended at: {sql}");
+        }
+    }
+
+    /// Commits the open transaction.
+    pub fn commit(mut self) {
+        self.run("COMMIT");
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.psql.kill();
+        let _ = self.psql.wait();
+        janitor::forget(self.psql.id());
     }
 }

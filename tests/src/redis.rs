@@ -75,16 +75,20 @@ pub struct RedisCli {
 impl RedisCli {
     /// Runs one command and gives what it prints. Fails the test if Redis refuses it.
     pub fn run(&self, command: &[&str]) -> String {
-        let output = Command::new("redis-cli")
-            .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-e"])
-            .args(command)
-            .env("REDISCLI_AUTH", &self.password)
-            .stdin(Stdio::null())
-            .output()
-            .expect("the program redis-cli");
+        // Where Valkey stands in for Redis, so does its program.
+        let output = ["redis-cli", "valkey-cli"].into_iter().find_map(|program| {
+            let mut cli = Command::new(program);
+            cli.args(["-h", "127.0.0.1", "-p", &self.port.to_string()]).args(command);
+            cli.env("REDISCLI_AUTH", &self.password).stdin(Stdio::null()).output().ok()
+        });
+        let output = output.expect("the program redis-cli or valkey-cli");
         let text = String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned();
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "redis-cli {command:?}: {text}{said}");
+        // Errors begin with a word in capitals (Redis serialization protocol, "Simple errors").
+        let refused = text.split(' ').next().is_some_and(|word| {
+            word.len() > 2 && word != "PONG" && word.chars().all(|letter| letter.is_ascii_uppercase())
+        });
+        assert!(output.status.success() && !refused, "redis-cli {command:?}: {text}{said}");
         text
     }
 }

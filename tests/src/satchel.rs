@@ -136,6 +136,11 @@ impl Satchel {
         self.workers.lock().unwrap().first().expect("a worker").signal(signal);
     }
 
+    /// What that worker has written so far.
+    pub fn worker_output(&self) -> String {
+        self.workers.lock().unwrap().first().expect("a worker").output()
+    }
+
     /// As [`Satchel::signal_worker`], and waits for its end.
     pub fn stop_worker(&self, signal: Signal) -> ExitStatus {
         let worker = self.workers.lock().unwrap().remove(0);

@@ -7,7 +7,7 @@ use satchel_shared::domain::{ItemId, UserId};
 use satchel_shared::store::catalogue;
 use satchel_shared::store::jobs::JobRecord;
 use satchel_shared::store::leases::{self, Lease};
-use satchel_shared::store::{Pool, StoreError, Tx, inventory, jobs, ledger, users};
+use satchel_shared::store::{Session, StoreError, Tx, inventory, jobs, ledger, users};
 use uuid::Uuid;
 
 use crate::decide::{Decisions, World};
@@ -26,6 +26,7 @@ pub(crate) enum ApplyError {
 }
 
 /// What was applied.
+#[derive(Default)]
 pub(crate) struct Applied {
     /// How each delivery ended, in their order.
     pub(crate) outcomes: Vec<JobRecord>,
@@ -37,7 +38,6 @@ pub(crate) struct Applied {
 
 /// Applies a lane's batches.
 pub(crate) struct Applier {
-    pool: Pool,
     worker_id: Uuid,
     /// The last catalogue seen; a batch reads it anew when another version is in force.
     catalogue: Catalogue,
@@ -45,18 +45,19 @@ pub(crate) struct Applier {
 }
 
 impl Applier {
-    pub(crate) fn new(pool: Pool, worker_id: Uuid) -> Self {
-        Self { pool, worker_id, catalogue: Catalogue::default(), catalogue_version: 0 }
+    pub(crate) fn new(worker_id: Uuid) -> Self {
+        Self { worker_id, catalogue: Catalogue::default(), catalogue_version: 0 }
     }
 
     /// Applies deliveries in their order, all or none. `held` are the leases under which they were read.
     pub(crate) async fn apply(
         &mut self,
+        session: &mut Session,
         deliveries: &[Delivery],
         held: &[Lease],
         attempts: i32,
     ) -> Result<Applied, ApplyError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = session.begin().await?;
         let touched: HashSet<_> = deliveries.iter().map(|delivery| delivery.shard).collect();
         let leases: Vec<Lease> = held.iter().copied().filter(|lease| touched.contains(&lease.shard)).collect();
         if leases.len() < touched.len() || !leases::fence(&mut tx, self.worker_id, &leases).await? {
@@ -71,7 +72,7 @@ impl Applier {
         Ok(Applied { outcomes, decided: records.len(), redelivered })
     }
 
-    async fn refresh_catalogue(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
+    async fn refresh_catalogue(&mut self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         let version = catalogue::hold_version(tx).await?;
         if version != self.catalogue_version
             && let Some(published) = catalogue::current_in(tx).await?
@@ -83,7 +84,7 @@ impl Applier {
         Ok(())
     }
 
-    async fn load(&self, tx: &mut Tx, deliveries: &[Delivery], attempts: i32) -> Result<World<'_>, StoreError> {
+    async fn load(&self, tx: &mut Tx<'_>, deliveries: &[Delivery], attempts: i32) -> Result<World<'_>, StoreError> {
         let job_ids: Vec<_> = deliveries.iter().map(|delivery| delivery.envelope.job_id).collect();
         let mut user_ids: BTreeSet<&UserId> = BTreeSet::new();
         let mut pairs: BTreeSet<(&UserId, &ItemId)> = BTreeSet::new();
@@ -109,7 +110,7 @@ impl Applier {
     }
 }
 
-async fn write(tx: &mut Tx, world: &World<'_>, decisions: &Decisions) -> Result<(), StoreError> {
+async fn write(tx: &mut Tx<'_>, world: &World<'_>, decisions: &Decisions) -> Result<(), StoreError> {
     if decisions.records.is_empty() {
         return Ok(());
     }

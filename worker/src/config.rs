@@ -28,21 +28,17 @@ pub struct Config {
     pub metrics_addr: Option<SocketAddr>,
 }
 
-/// Connections beside the lanes': one for the leases, one for entries set aside.
-const SPARE_CONNECTIONS: u32 = 2;
-
 impl Config {
     /// Reads the environment; faults are noted in `env`.
     pub fn from_env(env: &mut Env) -> Self {
-        let lanes = env.number_or("SATCHEL_WORKER_LANES", 1..=64, 2);
         let config = Self {
-            pool: PoolConfig::from_env(env, "satchel-worker", u32::from(lanes) + SPARE_CONNECTIONS),
+            pool: PoolConfig::from_env(env, "satchel-worker", 1),
             queue: queue::Config::from_env(env),
             envelope_keys: EnvelopeKey::from_env(env, "SATCHEL_ENVELOPE_KEY")
                 .into_iter()
                 .chain(EnvelopeKey::optional_from_env(env, "SATCHEL_ENVELOPE_KEY_PREVIOUS"))
                 .collect(),
-            lanes,
+            lanes: env.number_or("SATCHEL_WORKER_LANES", 1..=64, 2),
             max_batch_jobs: env.number_or("SATCHEL_MAX_BATCH_JOBS", 1..=20_000, 2_000),
             lease_ttl_ms: env.number_or("SATCHEL_LEASE_TTL_MS", 500..=600_000, 15_000),
             lease_renew_ms: env.number_or("SATCHEL_LEASE_RENEW_MS", 100..=200_000, 3_000),

@@ -11,7 +11,8 @@ use satchel_shared::domain::{Shard, ShardCount, raw};
 use satchel_shared::envelope::EnvelopeKey;
 use satchel_shared::queue::{Consumer, Entry, Finished, Outcome, Queue, QueueError};
 use satchel_shared::store::leases::Lease;
-use satchel_shared::store::{Pool, StoreError, quarantine};
+use satchel_shared::store::quarantine::{self, Quarantined};
+use satchel_shared::store::{Session, StoreError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,9 @@ use crate::retry::Backoff;
 
 /// How long a read waits for the first entry, in milliseconds.
 const BLOCK_MS: u32 = 500;
+/// How long Postgres has for one batch, in milliseconds: longer than it lets any statement or lock take.
+const BATCH_DEADLINE_MS: u64 = 40_000;
+const BATCH_DEADLINE: Duration = Duration::from_millis(BATCH_DEADLINE_MS);
 /// How long a shard is left alone whose next job needs a newer worker.
 const NEWER_WORKER_PAUSE: Duration = Duration::from_secs(2);
 /// The wait after the first failure of Postgres; of Redis.
@@ -39,7 +43,7 @@ pub(crate) struct Lane {
     keys: Vec<EnvelopeKey>,
     consumer: Consumer,
     applier: Applier,
-    pool: Pool,
+    session: Session,
     leases: Leases,
     doubt: Arc<Notify>,
     paused: HashMap<Shard, Instant>,
@@ -67,13 +71,7 @@ impl From<ApplyError> for RoundError {
 
 impl Lane {
     /// Lane `number` of a worker; it serves every shard whose number leaves that rest.
-    pub(crate) fn new(
-        number: u16,
-        config: &Config,
-        pool: Pool,
-        queue: &Queue,
-        ownership: &Ownership,
-    ) -> Result<Self, QueueError> {
+    pub(crate) fn new(number: u16, config: &Config, queue: &Queue, ownership: &Ownership) -> anyhow::Result<Self> {
         Ok(Self {
             number,
             lanes: config.lanes,
@@ -81,8 +79,8 @@ impl Lane {
             shards: queue.shards(),
             keys: config.envelope_keys.clone(),
             consumer: queue.consumer(BLOCK_MS)?,
-            applier: Applier::new(pool.clone(), ownership.worker_id()),
-            pool,
+            applier: Applier::new(ownership.worker_id()),
+            session: Session::new(&config.pool)?,
             leases: ownership.leases(),
             doubt: ownership.doubt(),
             paused: HashMap::new(),
@@ -122,6 +120,7 @@ impl Lane {
             };
             shutdown.run_until_cancelled(wait.wait()).await;
         }
+        self.session.close().await;
     }
 
     /// Waits until there is something to do. Reading takes nothing away, so this may be dropped at any point.
@@ -157,29 +156,46 @@ impl Lane {
     /// One batch, from entries to their deletion.
     async fn round(&mut self, held: &[Lease], entries: Vec<Entry>, attempt: u32) -> Result<(), RoundError> {
         let Decoded { deliveries, quarantined, waiting } = decode(entries, &self.keys, self.shards);
-        let mut finished = Finished::default();
-        if !quarantined.is_empty() {
-            quarantine::insert(&self.pool, &quarantined).await?;
-            for entry in quarantined {
-                tracing::error!(shard = %entry.shard, entry.id = entry.entry_id, reason = entry.reason, "entry set aside");
-                metrics::counter!("satchel_worker_entries_quarantined_total").increment(1);
-                finished.entries.push((entry.shard, entry.entry_id));
-            }
-        }
         for (shard, version) in waiting {
             tracing::error!(%shard, version, "the shard waits for a worker that knows this envelope version");
             metrics::counter!("satchel_worker_shards_paused_total").increment(1);
             self.paused.insert(shard, Instant::now() + NEWER_WORKER_PAUSE);
         }
-        if !deliveries.is_empty() {
-            let started = Instant::now();
-            let attempts = i32::try_from(attempt).unwrap_or(i32::MAX);
-            let applied = self.applier.apply(&deliveries, held, attempts).await?;
-            measure(&applied, started);
-            account(deliveries, applied, &mut finished);
+        let store = tokio::time::timeout(BATCH_DEADLINE, self.store(held, &deliveries, &quarantined, attempt)).await;
+        let applied = store.unwrap_or(Err(StoreError::Deadline { deadline_ms: BATCH_DEADLINE_MS }.into()));
+        if applied.is_err() {
+            self.session.reset();
+        }
+        let mut finished = Finished::default();
+        account(deliveries, applied?, &mut finished);
+        for entry in quarantined {
+            tracing::error!(shard = %entry.shard, entry.id = entry.entry_id, reason = entry.reason, "entry set aside");
+            metrics::counter!("satchel_worker_entries_quarantined_total").increment(1);
+            finished.entries.push((entry.shard, entry.entry_id));
         }
         let Some(key) = self.keys.first() else { return Ok(()) };
         Ok(self.consumer.finish(key, &finished).await?)
+    }
+
+    /// What Postgres has to do with a batch.
+    async fn store(
+        &mut self,
+        held: &[Lease],
+        deliveries: &[Delivery],
+        quarantined: &[Quarantined],
+        attempt: u32,
+    ) -> Result<Applied, ApplyError> {
+        if !quarantined.is_empty() {
+            quarantine::insert(&mut self.session, quarantined).await?;
+        }
+        if deliveries.is_empty() {
+            return Ok(Applied::default());
+        }
+        let started = Instant::now();
+        let attempts = i32::try_from(attempt).unwrap_or(i32::MAX);
+        let applied = self.applier.apply(&mut self.session, deliveries, held, attempts).await?;
+        measure(&applied, started);
+        Ok(applied)
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use satchel_shared::domain::{Shard, ShardCount};
 use satchel_shared::store::leases::{self, Lease};
-use satchel_shared::store::{Pool, StoreError};
+use satchel_shared::store::{Session, StoreError};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,9 @@ use crate::Config;
 const ROUND_MS: u32 = 500;
 /// The same while a shard that this worker should have is still another's.
 const EAGER_ROUND_MS: u32 = 100;
+/// How long Postgres has for one round, in milliseconds.
+const ROUND_DEADLINE_MS: u64 = 8_000;
+const ROUND_DEADLINE: Duration = Duration::from_millis(ROUND_DEADLINE_MS);
 
 /// The leases that this worker holds, for the lanes to read.
 pub(crate) type Leases = watch::Receiver<Arc<Vec<Lease>>>;
@@ -28,7 +31,7 @@ pub(crate) type Leases = watch::Receiver<Arc<Vec<Lease>>>;
 /// See the module.
 pub(crate) struct Ownership {
     worker_id: Uuid,
-    pool: Pool,
+    session: Session,
     shards: ShardCount,
     ttl_ms: u32,
     renew_every: Duration,
@@ -38,16 +41,16 @@ pub(crate) struct Ownership {
 
 impl Ownership {
     /// Of a new worker, which holds nothing yet.
-    pub(crate) fn new(config: &Config, pool: Pool, shards: ShardCount) -> Self {
-        Self {
+    pub(crate) fn new(config: &Config, shards: ShardCount) -> Result<Self, StoreError> {
+        Ok(Self {
             worker_id: Uuid::now_v7(),
-            pool,
+            session: Session::new(&config.pool)?,
             shards,
             ttl_ms: config.lease_ttl_ms,
             renew_every: Duration::from_millis(config.lease_renew_ms.into()),
             held: watch::Sender::default(),
             doubt: Arc::default(),
-        }
+        })
     }
 
     /// This worker's id: a new one for each run.
@@ -66,11 +69,12 @@ impl Ownership {
     }
 
     /// Keeps leases until `leaving` is cancelled, then gives all of them up.
-    pub(crate) async fn keep(self, leaving: CancellationToken) {
+    pub(crate) async fn keep(mut self, leaving: CancellationToken) {
         let mut renewed_at: Option<Instant> = None;
         while !leaving.is_cancelled() {
             let renew = renewed_at.is_none_or(|at| at.elapsed() >= self.renew_every);
-            let round_ms = match self.round(renew).await {
+            let round = tokio::time::timeout(ROUND_DEADLINE, self.round(renew)).await;
+            let round_ms = match round.unwrap_or(Err(StoreError::Deadline { deadline_ms: ROUND_DEADLINE_MS })) {
                 Ok(complete) => {
                     if renew {
                         renewed_at = Some(Instant::now());
@@ -79,6 +83,7 @@ impl Ownership {
                 }
                 Err(error) => {
                     tracing::warn!(worker.id = %self.worker_id, %error, "leases could not be looked after");
+                    self.session.reset();
                     ROUND_MS
                 }
             };
@@ -90,20 +95,24 @@ impl Ownership {
             }
         }
         self.held.send_replace(Arc::default());
-        if let Err(error) = leases::leave(&self.pool, self.worker_id).await {
+        let left = tokio::time::timeout(ROUND_DEADLINE, leases::leave(&mut self.session, self.worker_id)).await;
+        if let Err(error) = left.unwrap_or(Err(StoreError::Deadline { deadline_ms: ROUND_DEADLINE_MS })) {
             tracing::warn!(worker.id = %self.worker_id, %error, "shards are free only when their leases expire");
         }
     }
 
     /// One round. `false` if a shard that this worker should have is not free yet.
-    async fn round(&self, renew: bool) -> Result<bool, StoreError> {
+    async fn round(&mut self, renew: bool) -> Result<bool, StoreError> {
         if renew {
-            leases::renew(&self.pool, self.worker_id, self.ttl_ms).await?;
+            leases::renew(&mut self.session, self.worker_id, self.ttl_ms).await?;
         }
-        let workers = leases::live_workers(&self.pool).await?;
-        let should_have = |shard: &Shard| shard.target(&workers) == Some(self.worker_id);
-        let (mut kept, extra): (Vec<Lease>, Vec<Lease>) =
-            leases::owned(&self.pool, self.worker_id).await?.into_iter().partition(|lease| should_have(&lease.shard));
+        let workers = leases::live_workers(&mut self.session).await?;
+        let worker_id = self.worker_id;
+        let should_have = |shard: &Shard| shard.target(&workers) == Some(worker_id);
+        let (mut kept, extra): (Vec<Lease>, Vec<Lease>) = leases::owned(&mut self.session, self.worker_id)
+            .await?
+            .into_iter()
+            .partition(|lease| should_have(&lease.shard));
         let wanted: Vec<Shard> = self
             .shards
             .all()
@@ -115,10 +124,13 @@ impl Ownership {
             // committed.
             self.publish(&kept);
             let extra: Vec<Shard> = extra.into_iter().map(|lease| lease.shard).collect();
-            leases::release(&self.pool, self.worker_id, &extra).await?;
+            leases::release(&mut self.session, self.worker_id, &extra).await?;
         }
-        let taken =
-            if wanted.is_empty() { Vec::new() } else { leases::acquire(&self.pool, self.worker_id, &wanted).await? };
+        let taken = if wanted.is_empty() {
+            Vec::new()
+        } else {
+            leases::acquire(&mut self.session, self.worker_id, &wanted).await?
+        };
         let complete = taken.len() == wanted.len();
         kept.extend(taken);
         kept.sort_unstable_by_key(|lease| lease.shard);

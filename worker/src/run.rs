@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use satchel_shared::domain::ShardCount;
 use satchel_shared::queue::Queue;
 use satchel_shared::store::{Pool, StoreError};
 use tokio::task::JoinSet;
@@ -21,18 +22,17 @@ const MAX_START_ATTEMPTS: u32 = 10;
 /// # Errors
 /// If Postgres or Redis cannot be used at all: no schema, unreadable URLs, a lane that panicked.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let pool = Pool::new(&config.pool)?;
-    let Some(shards) = first_shard_count(&pool, &shutdown).await? else { return Ok(()) };
+    let Some(shards) = first_shard_count(&config, &shutdown).await? else { return Ok(()) };
     let queue = Queue::new(&config.queue, shards)?;
     warn_of_settings(&queue).await;
-    let ownership = Ownership::new(&config, pool.clone(), shards);
+    let ownership = Ownership::new(&config, shards)?;
     let worker_id = ownership.worker_id();
     tracing::info!(worker.id = %worker_id, shards = shards.get(), lanes = config.lanes, "worker started");
     // Its own end, so that shards are kept until the lanes have let go.
     let leaving = CancellationToken::new();
     let mut lanes = JoinSet::new();
     for number in 0..config.lanes {
-        let lane = Lane::new(number, &config, pool.clone(), &queue, &ownership)?;
+        let lane = Lane::new(number, &config, &queue, &ownership)?;
         lanes.spawn(lane.run(shutdown.clone()));
     }
     let keeper = tokio::spawn(ownership.keep(leaving.clone()));
@@ -46,20 +46,20 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     }
     leaving.cancel();
     keeper.await.context("the keeper of leases ended by itself")?;
-    pool.close().await;
     tracing::info!(worker.id = %worker_id, "worker stopped");
     ended
 }
 
 /// The number of shards, once Postgres tells it; `None` if the worker is to stop before.
-async fn first_shard_count(
-    pool: &Pool,
-    shutdown: &CancellationToken,
-) -> anyhow::Result<Option<satchel_shared::domain::ShardCount>> {
+async fn first_shard_count(config: &Config, shutdown: &CancellationToken) -> anyhow::Result<Option<ShardCount>> {
+    let pool = Pool::new(&config.pool)?;
     let mut backoff = Backoff::new(Duration::from_millis(500));
     loop {
         match pool.shard_count().await {
-            Ok(shards) => return Ok(Some(shards)),
+            Ok(shards) => {
+                pool.close().await;
+                return Ok(Some(shards));
+            }
             Err(error) if backoff.failures() + 1 >= MAX_START_ATTEMPTS => return Err(error.into()),
             Err(error @ (StoreError::Database(_) | StoreError::NotMigrated)) => {
                 tracing::warn!(%error, "waiting for Postgres");

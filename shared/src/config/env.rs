@@ -39,7 +39,7 @@ impl Env {
         match text.parse() {
             Ok(value) => Some(value),
             Err(error) => {
-                self.faults.push(format!("{name}: {error}"));
+                self.note(format!("{name}: {error}"));
                 None
             }
         }
@@ -57,7 +57,7 @@ impl Env {
     {
         let value = self.or(name, default);
         if !bounds.contains(&value) {
-            self.faults.push(format!("{name}: must be from {} to {}, not {value}", bounds.start(), bounds.end()));
+            self.note(format!("{name}: must be from {} to {}, not {value}", bounds.start(), bounds.end()));
         }
         value
     }
@@ -67,14 +67,14 @@ impl Env {
         let file_variable = format!("{name}_FILE");
         match (self.variables.get(name), self.variables.get(&file_variable)) {
             (Some(_), Some(_)) => {
-                self.faults.push(format!("{name}: give either it or {file_variable}, not both"));
+                self.note(format!("{name}: give either it or {file_variable}, not both"));
                 None
             }
             (Some(text), None) => Some(text.clone().into()),
             (None, Some(path)) => match std::fs::read_to_string(path) {
                 Ok(text) => Some(text.trim_end_matches(['\r', '\n']).into()),
                 Err(error) => {
-                    self.faults.push(format!("{file_variable}: cannot read {path}: {error}"));
+                    self.note(format!("{file_variable}: cannot read {path}: {error}"));
                     None
                 }
             },
@@ -84,18 +84,25 @@ impl Env {
 
     /// A secret that must be given; an empty one, with a fault, if it is not.
     pub fn secret(&mut self, name: &str) -> SecretString {
-        let known_faults = self.faults.len();
+        let is_given = self.variables.contains_key(name) || self.variables.contains_key(&format!("{name}_FILE"));
         self.optional_secret(name).unwrap_or_else(|| {
-            if self.faults.len() == known_faults {
-                self.faults.push(format!("{name}: is required (or {name}_FILE)"));
+            if !is_given {
+                self.note(format!("{name}: is required (or {name}_FILE)"));
             }
             SecretString::default()
         })
     }
 
+    /// Two parts of one program may read the same variable: its fault is told once.
+    fn note(&mut self, fault: String) {
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
+    }
+
     /// Notes a fault that the caller found.
     pub fn fault(&mut self, name: &str, detail: impl Display) {
-        self.faults.push(format!("{name}: {detail}"));
+        self.note(format!("{name}: {detail}"));
     }
 
     /// Ends the reading.

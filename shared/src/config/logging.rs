@@ -1,5 +1,6 @@
 //! Logs go to standard error, as text for people or JSON for collectors.
 
+use std::io::IsTerminal;
 use std::str::FromStr;
 
 use tracing_subscriber::EnvFilter;
@@ -32,7 +33,10 @@ impl FromStr for LogFormat {
 pub fn init_logging(env: &mut Env, default_filter: &str) {
     let format = env.or("SATCHEL_LOG_FORMAT", LogFormat::Text);
     let filter = env.optional("SATCHEL_LOG").unwrap_or_else(|| EnvFilter::new(default_filter));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     // An error says that logging runs already: in `satchel dev` all parts share one process.
     let _ = match format {
         LogFormat::Text => logs.try_init(),

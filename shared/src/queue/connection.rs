@@ -45,6 +45,13 @@ pub enum QueueError {
     Protocol(#[source] RedisError),
 }
 
+impl QueueError {
+    /// Nothing came back in time.
+    pub(super) fn no_answer() -> Self {
+        Self::Unavailable((ErrorKind::Io, "no answer in time").into())
+    }
+}
+
 impl From<RedisError> for QueueError {
     fn from(error: RedisError) -> Self {
         match error.kind() {
@@ -155,7 +162,7 @@ impl Connection {
     async fn in_time<T>(&self, call: impl Future<Output = RedisResult<T>>) -> Result<T, QueueError> {
         match tokio::time::timeout(self.deadline, call).await {
             Ok(answer) => Ok(answer?),
-            Err(_) => Err(QueueError::Unavailable((ErrorKind::Io, "no answer in time").into())),
+            Err(_) => Err(QueueError::no_answer()),
         }
     }
 }

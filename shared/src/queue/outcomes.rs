@@ -56,16 +56,16 @@ impl Outcomes {
     pub async fn listen(&self, deliver: impl Fn(Outcome)) -> Result<(), QueueError> {
         let deadline = self.queue.deadline();
         let connected = tokio::time::timeout(deadline, self.queue.client.get_async_pubsub()).await;
-        let (mut sink, mut messages) = connected.map_err(|_| silent())??.split();
+        let (mut sink, mut messages) = connected.map_err(|_| QueueError::no_answer())??.split();
         let subscribed = tokio::time::timeout(deadline, sink.subscribe(keys::outcomes(self.replica))).await;
-        subscribed.map_err(|_| silent())??;
+        subscribed.map_err(|_| QueueError::no_answer())??;
         loop {
             match tokio::time::timeout(Duration::from_millis(PING_INTERVAL_MS), messages.next()).await {
                 Ok(Some(message)) => self.open(&message).into_iter().for_each(&deliver),
                 Ok(None) => return Err(QueueError::Unavailable((redis::ErrorKind::Io, "connection closed").into())),
                 Err(_) => {
                     let alive = tokio::time::timeout(deadline, sink.ping::<redis::Value>()).await;
-                    alive.map_err(|_| silent())??;
+                    alive.map_err(|_| QueueError::no_answer())??;
                 }
             }
         }
@@ -79,8 +79,4 @@ impl Outcomes {
         }
         outcomes.unwrap_or_default()
     }
-}
-
-fn silent() -> QueueError {
-    QueueError::Unavailable((redis::ErrorKind::Io, "no answer in time").into())
 }

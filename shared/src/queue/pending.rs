@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use redis::Pipeline;
+use redis::{Pipeline, Value};
 use serde::{Deserialize, Serialize};
 
+use super::entry::bytes;
 use super::{Queue, QueueError, keys};
 use crate::domain::{JobId, MAX_JOB_AGE_DAYS, ShardCount, UserId};
 use crate::envelope::Envelope;
@@ -84,14 +85,14 @@ impl Queue {
             job.set(self.shards, &mut pipeline).arg("NX");
             pipeline.cmd("GET").arg(keys::pending(self.shards.of_job(job.job_id), job.job_id));
         }
-        let answers = self.connection()?.run_each::<Option<Vec<u8>>>(&mut pipeline).await?;
+        let answers = self.connection()?.run_each::<Value>(&mut pipeline).await?;
         let mut answers = answers.into_iter();
         jobs.iter()
             .map(|job| {
-                let set = answers.next().transpose()?.flatten();
-                let stored = answers.next().transpose()?.flatten();
+                let was_free = answers.next().transpose()? == Some(Value::Okay);
+                let stored = answers.next().transpose()?.and_then(bytes);
                 Ok(match stored.as_deref().and_then(Pending::parse) {
-                    _ if set.is_some() => Claim::New,
+                    _ if was_free => Claim::New,
                     Some(stored) if !stored.is_same_job(job) => Claim::Other,
                     Some(_) => Claim::Same,
                     // Decided in this very moment, or unreadable: Postgres knows.

@@ -38,10 +38,9 @@ impl Queue {
                 .arg("mac")
                 .arg(sealed.mac);
         }
-        let mut answers = self.connection()?.run_each::<redis::Value>(&mut pipeline).await?.into_iter();
-        Ok(envelopes
-            .iter()
-            .map(|_| answers.next().and(answers.next()).unwrap_or(Ok(redis::Value::Nil)).map(drop))
-            .collect())
+        let answers = self.connection()?.run_each::<redis::Value>(&mut pipeline).await?;
+        // Two answers a job; a job without an answer is not known to be queued.
+        let mut added = answers.into_iter().skip(1).step_by(2);
+        Ok(envelopes.iter().map(|_| added.next().unwrap_or_else(|| Err(QueueError::no_answer())).map(drop)).collect())
     }
 }

@@ -118,7 +118,7 @@ pub async fn current(pool: &Pool) -> Result<Option<Published>, StoreError> {
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn hold_version(tx: &mut Tx) -> Result<i64, StoreError> {
+pub async fn hold_version(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
     sqlx::query!("SELECT pg_advisory_xact_lock_shared($1)", CATALOGUE_LOCK).execute(&mut *tx.0).await?;
     let version = sqlx::query_scalar!(r#"SELECT COALESCE(max(version), 0) AS "version!" FROM catalogue_versions"#);
     Ok(version.fetch_one(&mut *tx.0).await?)
@@ -128,7 +128,7 @@ pub async fn hold_version(tx: &mut Tx) -> Result<i64, StoreError> {
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn current_in(tx: &mut Tx) -> Result<Option<Published>, StoreError> {
+pub async fn current_in(tx: &mut Tx<'_>) -> Result<Option<Published>, StoreError> {
     select_current(&mut *tx.0).await
 }
 

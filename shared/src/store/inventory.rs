@@ -77,7 +77,7 @@ pub async fn page(
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn load(tx: &mut Tx, pairs: &[(&UserId, &ItemId)]) -> Result<HashMap<UserId, Holdings>, StoreError> {
+pub async fn load(tx: &mut Tx<'_>, pairs: &[(&UserId, &ItemId)]) -> Result<HashMap<UserId, Holdings>, StoreError> {
     let user_ids: Vec<&str> = pairs.iter().map(|(user_id, _)| user_id.as_str()).collect();
     let item_ids: Vec<&str> = pairs.iter().map(|(_, item_id)| item_id.as_str()).collect();
     let rows = sqlx::query!(
@@ -116,7 +116,7 @@ pub struct Written<'a> {
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn write(tx: &mut Tx, rows: &[Written<'_>], at: DateTime<Utc>) -> Result<(), StoreError> {
+pub async fn write(tx: &mut Tx<'_>, rows: &[Written<'_>], at: DateTime<Utc>) -> Result<(), StoreError> {
     let user_ids: Vec<_> = rows.iter().map(|row| row.user_id.as_str()).collect();
     let item_ids: Vec<_> = rows.iter().map(|row| row.item_id.as_str()).collect();
     let quantities: Vec<_> = rows.iter().map(|row| row.holding.quantity).collect();

@@ -150,7 +150,7 @@ pub async fn find_many(pool: &Pool, job_ids: &[JobId]) -> Result<HashMap<JobId, 
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn find_decided(tx: &mut Tx, job_ids: &[JobId]) -> Result<HashMap<JobId, JobRecord>, StoreError> {
+pub async fn find_decided(tx: &mut Tx<'_>, job_ids: &[JobId]) -> Result<HashMap<JobId, JobRecord>, StoreError> {
     select(&mut *tx.0, job_ids).await
 }
 
@@ -158,7 +158,7 @@ pub async fn find_decided(tx: &mut Tx, job_ids: &[JobId]) -> Result<HashMap<JobI
 ///
 /// # Errors
 /// If Postgres is away, or a job id was decided by someone else meanwhile.
-pub async fn insert(tx: &mut Tx, records: &[JobRecord]) -> Result<(), StoreError> {
+pub async fn insert(tx: &mut Tx<'_>, records: &[JobRecord]) -> Result<(), StoreError> {
     let user_ids: Vec<_> = records.iter().map(|record| record.user_id.as_str()).collect();
     let job_ids: Vec<_> = records.iter().map(|record| record.job_id.as_uuid()).collect();
     let types: Vec<_> = records.iter().map(|record| record.job_type.as_str()).collect();

@@ -7,7 +7,7 @@
 
 use uuid::Uuid;
 
-use super::{Pool, StoreError, Tx};
+use super::{Session, StoreError, Tx};
 use crate::domain::Shard;
 
 /// A shard that a worker holds.
@@ -23,7 +23,7 @@ pub struct Lease {
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn renew(pool: &Pool, worker_id: Uuid, ttl_ms: u32) -> Result<(), StoreError> {
+pub async fn renew(session: &mut Session, worker_id: Uuid, ttl_ms: u32) -> Result<(), StoreError> {
     sqlx::query!(
         "WITH gone AS (
              DELETE FROM workers WHERE expires_at < clock_timestamp() - interval '1 hour'
@@ -34,7 +34,7 @@ pub async fn renew(pool: &Pool, worker_id: Uuid, ttl_ms: u32) -> Result<(), Stor
         worker_id,
         f64::from(ttl_ms),
     )
-    .execute(&pool.0)
+    .execute(session.connection().await?)
     .await?;
     Ok(())
 }
@@ -43,14 +43,14 @@ pub async fn renew(pool: &Pool, worker_id: Uuid, ttl_ms: u32) -> Result<(), Stor
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn live_workers(pool: &Pool) -> Result<Vec<Uuid>, StoreError> {
+pub async fn live_workers(session: &mut Session) -> Result<Vec<Uuid>, StoreError> {
     let ids = sqlx::query_scalar!(
         "SELECT worker_id
          FROM workers
          WHERE expires_at > clock_timestamp()
          ORDER BY worker_id"
     );
-    Ok(ids.fetch_all(&pool.0).await?)
+    Ok(ids.fetch_all(session.connection().await?).await?)
 }
 
 /// Takes those of the shards that no live worker owns. One that is locked by a commit in flight is passed
@@ -58,7 +58,7 @@ pub async fn live_workers(pool: &Pool) -> Result<Vec<Uuid>, StoreError> {
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn acquire(pool: &Pool, worker_id: Uuid, shards: &[Shard]) -> Result<Vec<Lease>, StoreError> {
+pub async fn acquire(session: &mut Session, worker_id: Uuid, shards: &[Shard]) -> Result<Vec<Lease>, StoreError> {
     let rows = sqlx::query!(
         "WITH free AS (
              SELECT shard
@@ -79,7 +79,7 @@ pub async fn acquire(pool: &Pool, worker_id: Uuid, shards: &[Shard]) -> Result<V
         worker_id,
         &numbers(shards),
     )
-    .fetch_all(&pool.0)
+    .fetch_all(session.connection().await?)
     .await?;
     Ok(rows.into_iter().filter_map(|row| lease(row.shard, row.epoch)).collect())
 }
@@ -88,9 +88,9 @@ pub async fn acquire(pool: &Pool, worker_id: Uuid, shards: &[Shard]) -> Result<V
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn owned(pool: &Pool, worker_id: Uuid) -> Result<Vec<Lease>, StoreError> {
+pub async fn owned(session: &mut Session, worker_id: Uuid) -> Result<Vec<Lease>, StoreError> {
     let rows = sqlx::query!("SELECT shard, epoch FROM shard_leases WHERE owner = $1 ORDER BY shard", worker_id)
-        .fetch_all(&pool.0)
+        .fetch_all(session.connection().await?)
         .await?;
     Ok(rows.into_iter().filter_map(|row| lease(row.shard, row.epoch)).collect())
 }
@@ -99,13 +99,13 @@ pub async fn owned(pool: &Pool, worker_id: Uuid) -> Result<Vec<Lease>, StoreErro
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn release(pool: &Pool, worker_id: Uuid, shards: &[Shard]) -> Result<(), StoreError> {
+pub async fn release(session: &mut Session, worker_id: Uuid, shards: &[Shard]) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE shard_leases SET owner = NULL WHERE owner = $1 AND shard = ANY($2)",
         worker_id,
         &numbers(shards),
     )
-    .execute(&pool.0)
+    .execute(session.connection().await?)
     .await?;
     Ok(())
 }
@@ -114,8 +114,8 @@ pub async fn release(pool: &Pool, worker_id: Uuid, shards: &[Shard]) -> Result<(
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn leave(pool: &Pool, worker_id: Uuid) -> Result<(), StoreError> {
-    sqlx::query!("DELETE FROM workers WHERE worker_id = $1", worker_id).execute(&pool.0).await?;
+pub async fn leave(session: &mut Session, worker_id: Uuid) -> Result<(), StoreError> {
+    sqlx::query!("DELETE FROM workers WHERE worker_id = $1", worker_id).execute(session.connection().await?).await?;
     Ok(())
 }
 
@@ -123,7 +123,7 @@ pub async fn leave(pool: &Pool, worker_id: Uuid) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn fence(tx: &mut Tx, worker_id: Uuid, leases: &[Lease]) -> Result<bool, StoreError> {
+pub async fn fence(tx: &mut Tx<'_>, worker_id: Uuid, leases: &[Lease]) -> Result<bool, StoreError> {
     let shards: Vec<_> = leases.iter().map(|lease| i32::from(lease.shard.get())).collect();
     let epochs: Vec<_> = leases.iter().map(|lease| lease.epoch).collect();
     let held = sqlx::query!(

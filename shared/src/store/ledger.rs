@@ -128,7 +128,7 @@ pub async fn page(pool: &Pool, user_id: &UserId, filter: &Filter) -> Result<Vec<
 ///
 /// # Errors
 /// If Postgres is away, or an entry's number is taken.
-pub async fn append(tx: &mut Tx, entries: &[LedgerEntry]) -> Result<(), StoreError> {
+pub async fn append(tx: &mut Tx<'_>, entries: &[LedgerEntry]) -> Result<(), StoreError> {
     let user_ids: Vec<_> = entries.iter().map(|entry| entry.user_id.as_str()).collect();
     let seqs: Vec<_> = entries.iter().map(|entry| entry.seq).collect();
     let job_ids: Vec<_> = entries.iter().map(|entry| entry.job_id.as_uuid()).collect();

@@ -12,8 +12,10 @@ pub mod ledger;
 mod migrate;
 mod pool;
 pub mod quarantine;
+mod session;
 mod stored;
 pub mod users;
 
 pub use migrate::{MigrateError, migrate};
-pub use pool::{Pool, PoolConfig, StoreError, Tx};
+pub use pool::{Pool, PoolConfig, StoreError};
+pub use session::{Session, Tx};

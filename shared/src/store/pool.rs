@@ -1,9 +1,8 @@
-//! Connections to Postgres and what can go wrong with them.
+//! Connections to Postgres that many share, and what can go wrong with them.
 
 use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
@@ -47,7 +46,7 @@ impl PoolConfig {
         }
     }
 
-    fn connect_options(&self) -> Result<PgConnectOptions, StoreError> {
+    pub(super) fn connect_options(&self) -> Result<PgConnectOptions, StoreError> {
         let options =
             PgConnectOptions::from_str(self.url.expose_secret())?.application_name(self.application_name).options([
                 ("statement_timeout", self.statement_timeout_ms),
@@ -67,6 +66,12 @@ pub enum StoreError {
     /// Postgres is away, or answered with an error.
     #[error("Postgres: {0}")]
     Database(#[from] sqlx::Error),
+    /// Postgres did not answer in time.
+    #[error("Postgres did not answer within {deadline_ms} ms")]
+    Deadline {
+        /// The time that it had, in milliseconds.
+        deadline_ms: u64,
+    },
     /// A row says something that Satchel never wrote.
     #[error("a stored row cannot be read: {0}")]
     Unreadable(#[from] Unreadable),
@@ -78,9 +83,6 @@ pub enum StoreError {
 /// A pool of connections; clones share it.
 #[derive(Debug, Clone)]
 pub struct Pool(pub(super) PgPool);
-
-/// An open transaction; dropped without [`Tx::commit`], it is rolled back.
-pub struct Tx(pub(super) sqlx::Transaction<'static, sqlx::Postgres>);
 
 impl Pool {
     /// Makes the pool. It connects when it is first needed.
@@ -119,35 +121,9 @@ impl Pool {
         u16::try_from(count).ok().and_then(ShardCount::new).ok_or(StoreError::NotMigrated)
     }
 
-    /// Opens a transaction.
-    ///
-    /// # Errors
-    /// If Postgres is away.
-    pub async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(Tx(self.0.begin().await?))
-    }
-
     /// Closes all connections.
     pub async fn close(&self) {
         self.0.close().await;
-    }
-}
-
-impl Tx {
-    /// Makes everything in the transaction durable and visible, or nothing.
-    ///
-    /// # Errors
-    /// If Postgres refused, or its answer was lost, in which case it may have happened all the same.
-    pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.0.commit().await?)
-    }
-
-    /// The database's clock, to the microsecond.
-    ///
-    /// # Errors
-    /// If Postgres is away.
-    pub async fn now(&mut self) -> Result<DateTime<Utc>, StoreError> {
-        Ok(sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(&mut *self.0).await?)
     }
 }
 

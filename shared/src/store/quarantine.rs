@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Pool, StoreError};
+use super::{Session, StoreError};
 use crate::domain::Shard;
 
 /// Most bytes kept of one entry: twice what the API ever writes. The rest of a longer one is dropped, its
@@ -26,7 +26,7 @@ pub struct Quarantined {
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn insert(pool: &Pool, entries: &[Quarantined]) -> Result<(), StoreError> {
+pub async fn insert(session: &mut Session, entries: &[Quarantined]) -> Result<(), StoreError> {
     let shards: Vec<_> = entries.iter().map(|entry| i32::from(entry.shard.get())).collect();
     let entry_ids: Vec<_> = entries.iter().map(|entry| entry.entry_id.as_str()).collect();
     let digests: Vec<_> = entries.iter().map(|entry| Sha256::digest(&entry.body).to_vec()).collect();
@@ -46,7 +46,7 @@ pub async fn insert(pool: &Pool, entries: &[Quarantined]) -> Result<(), StoreErr
         &bodies as &[&[u8]],
         &lengths,
     )
-    .execute(&pool.0)
+    .execute(session.connection().await?)
     .await?;
     Ok(())
 }

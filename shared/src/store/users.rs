@@ -24,7 +24,7 @@ impl Head {
 ///
 /// # Errors
 /// If Postgres is away, or another session keeps a row beyond the lock timeout.
-pub async fn lock(tx: &mut Tx, user_ids: &[&UserId]) -> Result<HashMap<UserId, Head>, StoreError> {
+pub async fn lock(tx: &mut Tx<'_>, user_ids: &[&UserId]) -> Result<HashMap<UserId, Head>, StoreError> {
     let mut heads = lock_existing(tx, user_ids).await?;
     let missing: Vec<&str> =
         user_ids.iter().filter(|user_id| !heads.contains_key(**user_id)).map(|user_id| user_id.as_str()).collect();
@@ -46,7 +46,7 @@ pub async fn lock(tx: &mut Tx, user_ids: &[&UserId]) -> Result<HashMap<UserId, H
     Ok(heads)
 }
 
-async fn lock_existing(tx: &mut Tx, user_ids: &[&UserId]) -> Result<HashMap<UserId, Head>, StoreError> {
+async fn lock_existing(tx: &mut Tx<'_>, user_ids: &[&UserId]) -> Result<HashMap<UserId, Head>, StoreError> {
     let user_ids: Vec<&str> = user_ids.iter().map(|user_id| user_id.as_str()).collect();
     let rows = sqlx::query!(
         "SELECT user_id, version, head
@@ -70,7 +70,7 @@ async fn lock_existing(tx: &mut Tx, user_ids: &[&UserId]) -> Result<HashMap<User
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn advance(tx: &mut Tx, heads: &[(&UserId, Head)]) -> Result<(), StoreError> {
+pub async fn advance(tx: &mut Tx<'_>, heads: &[(&UserId, Head)]) -> Result<(), StoreError> {
     let user_ids: Vec<&str> = heads.iter().map(|(user_id, _)| user_id.as_str()).collect();
     let versions: Vec<i64> = heads.iter().map(|(_, head)| head.version).collect();
     let hashes: Vec<&[u8]> = heads.iter().map(|(_, head)| &head.hash.0[..]).collect();

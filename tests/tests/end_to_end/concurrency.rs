@@ -9,8 +9,8 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-/// Requests on their way at one time.
-const AT_ONCE: usize = 100;
+/// Requests on their way at one time: as many connections, on both sides, must fit into the usual limit of files.
+const AT_ONCE: usize = 200;
 
 /// Sends `count` requests side by side and gives their answers.
 async fn side_by_side<F, Fut>(count: usize, caller: &Caller, send: F) -> Vec<Answer>

@@ -48,6 +48,12 @@ async fn without_redis_it_is_alive_and_not_ready_until_redis_is_back() {
     invariants::check(&satchel).await;
 }
 
+async fn warnings(satchel: &Satchel) -> Vec<String> {
+    let report = satchel.anyone().get("/readyz").await.expect(200).json();
+    let warnings = report["checks"]["redis"]["warnings"].as_array().expect("a list of warnings");
+    warnings.iter().map(ToString::to_string).collect()
+}
+
 #[tokio::test]
 async fn a_queue_that_could_lose_jobs_is_said_so() {
     let satchel = Satchel::start().await;
@@ -57,12 +63,13 @@ async fn a_queue_that_could_lose_jobs_is_said_so() {
         ("appendonly", "no", "yes"),
     ] {
         satchel.redis.cli.run(&["CONFIG", "SET", setting, weak]);
-        wait::until(&format!("/readyz speaks of {setting} {weak}"), || async {
-            let answer = satchel.anyone().get("/readyz").await;
-            (answer.text.contains(setting) && answer.text.contains(weak)).then_some(())
+        wait::until(&format!("/readyz warns of {setting} {weak}"), || async {
+            let warnings = warnings(&satchel).await;
+            warnings.iter().any(|warning| warning.contains(&format!("{setting} {weak}"))).then_some(())
         })
         .await;
         satchel.redis.cli.run(&["CONFIG", "SET", setting, strong]);
+        wait::until("/readyz warns no more", || async { warnings(&satchel).await.is_empty().then_some(()) }).await;
     }
     ready_with(&satchel, 200).await;
     invariants::check(&satchel).await;

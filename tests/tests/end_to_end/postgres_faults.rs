@@ -53,7 +53,7 @@ async fn a_row_that_another_session_locks_delays_its_player_and_loses_nothing() 
     let satchel = Satchel::start().await;
     let game = satchel.game();
     game.submit_and_wait(&reward_pieces("u1", "arrow", 1)).await.expect(200);
-    let lock = satchel.database.lock_row("SELECT FROM users WHERE user_id = 'u1' FOR UPDATE").await;
+    let lock = satchel.database.hold("SELECT FROM users WHERE user_id = 'u1' FOR UPDATE");
     game.submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
     satchel.database.someone_waits_for_a_lock().await;
     drop(lock);

@@ -66,6 +66,17 @@ async fn a_job_is_queued_until_a_worker_has_applied_it() {
     invariants::check(&satchel).await;
 }
 
+#[tokio::test]
+async fn an_unknown_job_is_not_found() {
+    let satchel = Setup::new().workers(0).start().await;
+    for id in ["00000000-0000-7000-8000-000000000000", "not-a-job", "%27"] {
+        for caller in [satchel.operator(), satchel.game(), satchel.player("u1")] {
+            caller.get(&format!("/api/v1/jobs/{id}")).await.problem(404);
+        }
+    }
+    invariants::check(&satchel).await;
+}
+
 fn is_utc(time: &Value) -> bool {
     let text = time.as_str().unwrap_or_default();
     text.ends_with('Z') && chrono::DateTime::parse_from_rfc3339(text).is_ok()

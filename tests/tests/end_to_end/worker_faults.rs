@@ -125,7 +125,7 @@ async fn a_worker_frozen_inside_its_transaction_is_replaced_too() {
     let satchel = brisk().workers(1).start().await;
     let game = satchel.game();
     game.submit_and_wait(&reward_pieces("u1", "arrow", 1)).await.expect(200);
-    let lock = satchel.database.lock_row("SELECT FROM users WHERE user_id = 'u1' FOR UPDATE").await;
+    let lock = satchel.database.hold("SELECT FROM users WHERE user_id = 'u1' FOR UPDATE");
     game.submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
     satchel.database.someone_waits_for_a_lock().await;
     satchel.signal_worker(Signal::SIGSTOP);
@@ -137,4 +137,20 @@ async fn a_worker_frozen_inside_its_transaction_is_replaced_too() {
     game.submit_and_wait(&reward_pieces("u1", "arrow", 1)).await.expect(200);
     invariants::check(&satchel).await;
     assert_eq!(satchel.holdings("u1").await, [("arrow".to_owned(), 3)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_whose_shard_was_taken_meanwhile_is_refused() {
+    let satchel = brisk().workers(1).start().await;
+    let game = satchel.game();
+    game.submit_and_wait(&reward_pieces("u1", "arrow", 1)).await.expect(200);
+    // Someone takes all shards just when the worker begins a batch. (Nobody alive: it gets them back afterwards.)
+    let takeover = satchel.database.hold("UPDATE shard_leases SET owner = gen_random_uuid(), epoch = epoch + 1");
+    game.submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
+    satchel.database.someone_waits_for_a_lock().await;
+    assert!(!satchel.worker_output().contains("fenced off"));
+    takeover.commit();
+    wait::until_true("the batch is refused", || satchel.worker_output().contains("fenced off")).await;
+    invariants::check(&satchel).await;
+    assert_eq!(satchel.holdings("u1").await, [("arrow".to_owned(), 2)]);
 }

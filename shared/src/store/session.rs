@@ -1,0 +1,93 @@
+//! One connection of one's own, and transactions on it.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{Connection, Transaction};
+
+use super::{PoolConfig, StoreError};
+
+/// A connection that is made when it is needed, and made anew after [`Session::reset`].
+///
+/// The driver waits for answers without end, so callers set deadlines, and must reset the session when one has
+/// passed: nobody knows what such a connection is in the middle of.
+pub struct Session {
+    options: PgConnectOptions,
+    connect_deadline_ms: u64,
+    connection: Option<PgConnection>,
+}
+
+/// An open transaction; dropped without [`Tx::commit`], it is rolled back.
+pub struct Tx<'s>(pub(super) Transaction<'s, sqlx::Postgres>);
+
+impl Session {
+    /// Of nothing yet; of the pool's limits only those of one connection count.
+    ///
+    /// # Errors
+    /// If the URL cannot be read.
+    pub fn new(config: &PoolConfig) -> Result<Self, StoreError> {
+        Ok(Self {
+            options: config.connect_options()?,
+            connect_deadline_ms: config.acquire_timeout_ms,
+            connection: None,
+        })
+    }
+
+    /// Drops the connection. A transaction on it ends with it.
+    pub fn reset(&mut self) {
+        self.connection = None;
+    }
+
+    /// Opens a transaction.
+    ///
+    /// # Errors
+    /// If Postgres is away.
+    pub async fn begin(&mut self) -> Result<Tx<'_>, StoreError> {
+        Ok(Tx(self.connection().await?.begin().await?))
+    }
+
+    /// Says good-bye to Postgres.
+    pub async fn close(self) {
+        if let Some(connection) = self.connection
+            && let Err(error) = connection.close().await
+        {
+            tracing::debug!(%error, "a connection did not close in order");
+        }
+    }
+
+    pub(super) async fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    async fn connect(&self) -> Result<PgConnection, StoreError> {
+        let deadline_ms = self.connect_deadline_ms;
+        let connecting = PgConnection::connect_with(&self.options);
+        match tokio::time::timeout(Duration::from_millis(deadline_ms), connecting).await {
+            Ok(connection) => Ok(connection?),
+            Err(_) => Err(StoreError::Deadline { deadline_ms }),
+        }
+    }
+}
+
+impl Tx<'_> {
+    /// Makes everything in the transaction durable and visible, or nothing.
+    ///
+    /// # Errors
+    /// If Postgres refused, or its answer was lost, in which case it may have happened all the same.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.0.commit().await?)
+    }
+
+    /// The database's clock, to the microsecond.
+    ///
+    /// # Errors
+    /// If Postgres is away.
+    pub async fn now(&mut self) -> Result<DateTime<Utc>, StoreError> {
+        Ok(sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(&mut *self.0).await?)
+    }
+}
