@@ -28,7 +28,7 @@ missing() {
 
 needs=$(missing)
 if ! has cargo; then
-    echo "deps: cargo was not found: install a Rust toolchain first (https://rustup.rs)" >&2
+    echo "deps: cargo was not found: install a Rust toolchain first" >&2
     exit 1
 fi
 if [ -z "$needs" ]; then exit 0; fi

@@ -10,7 +10,7 @@ use satchel_shared::config::init_logging;
 use tokio::runtime::Builder;
 
 use crate::environment::Environment;
-use crate::{catalogue, dev, http, key, migrate, token};
+use crate::{audit, catalogue, dev, http, key, migrate, token};
 
 /// What `satchel dev` logs: what the service says, not how its libraries come up.
 const DEV_LOG_FILTER: &str = "info,actix_server=warn,sqlx=warn";
@@ -45,6 +45,8 @@ enum Command {
     /// Manage the item catalogue (`DATABASE_URL`).
     #[command(subcommand)]
     Catalogue(catalogue::CatalogueCommand),
+    /// Check every hash chain, and that every balance is the sum of its history (`DATABASE_URL`).
+    Audit(audit::AuditArgs),
     /// Succeed if a GET of this `http://` URL answers 200; for container health checks.
     Healthcheck {
         /// For example <http://127.0.0.1:8080/readyz>
@@ -81,6 +83,7 @@ pub fn run() -> ExitCode {
         Command::Token(args) => token::run(&args),
         Command::Key(command) => block_on("warn", key::run(command)),
         Command::Catalogue(command) => block_on("warn", catalogue::run(command)),
+        Command::Audit(args) => block_on("warn", audit::run(args)),
         Command::Healthcheck { url } => http::check(&url),
     };
     match result {

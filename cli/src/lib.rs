@@ -1,5 +1,6 @@
 //! `satchel`: the whole service on one machine (`satchel dev`), and the tools of those who run it.
 
+mod audit;
 mod catalogue;
 mod command;
 mod dev;
