@@ -90,7 +90,7 @@ CREATE TABLE shard_leases (
 CREATE TABLE quarantined_entries (
     shard integer NOT NULL,
     entry_id text NOT NULL,
-    -- SHA-256 of the whole entry: entry ids come again when a Redis starts empty.
+    -- SHA-256 of the body: entry ids come again when a Redis starts empty.
     digest bytea NOT NULL CHECK (octet_length(digest) = 32),
     reason text NOT NULL,
     body bytea NOT NULL,
@@ -130,8 +130,12 @@ ALTER TABLE catalogue_versions ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE items ENABLE ALWAYS TRIGGER append_only;
 
 -- Least privilege: what the service does and nothing more. Keys are made by the owner.
-GRANT SELECT, INSERT, UPDATE ON users, inventory TO satchel_app;
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+GRANT SELECT, INSERT, UPDATE (version, head) ON users TO satchel_app;
+GRANT SELECT, INSERT,
+    UPDATE (quantity, granted_total, used_total, last_granted_at, last_used_at, updated_at)
+    ON inventory TO satchel_app;
 GRANT SELECT, INSERT ON jobs, ledger, catalogue_versions, items, quarantined_entries TO satchel_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON workers TO satchel_app;
-GRANT SELECT, UPDATE ON shard_leases TO satchel_app;
+GRANT SELECT, UPDATE (owner, epoch) ON shard_leases TO satchel_app;
 GRANT SELECT ON api_keys TO satchel_app;

@@ -1,7 +1,5 @@
 //! `GET` and `PUT /api/v1/catalogue`, `GET /api/v1/items/{itemId}`: what items exist and what they do.
 
-use std::collections::HashMap;
-
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
@@ -55,7 +53,7 @@ pub(crate) async fn current(
     Parameters::of(&request)?.finish()?;
     let published = deadline::answer(catalogue::current(&state.pool)).await?.ok_or(ApiError::NotFound)?;
     if etag::is_not_modified(&request, published.version) {
-        return Ok(not_modified(&published));
+        return Ok(not_modified(published.version));
     }
     let items = items_of(&published)?;
     Ok(HttpResponse::Ok().insert_header((header::ETAG, etag::of_version(published.version))).json(CurrentCatalogue {
@@ -74,16 +72,15 @@ pub(crate) async fn item(
 ) -> Result<HttpResponse, ApiError> {
     Parameters::of(&request)?.finish()?;
     let item_id = ItemId::parse(request.match_info().query("itemId")).map_err(|_| ApiError::NotFound)?;
-    let published = deadline::answer(catalogue::current(&state.pool)).await?.ok_or(ApiError::NotFound)?;
-    let mut definitions: HashMap<&str, &RawValue> = read(items_of(&published)?)?;
-    let definition = definitions.remove(item_id.as_str()).ok_or(ApiError::NotFound)?;
-    if etag::is_not_modified(&request, published.version) {
-        return Ok(not_modified(&published));
+    let found = deadline::answer(catalogue::item(&state.pool, &item_id)).await?;
+    let (version, definition) = found.ok_or(ApiError::NotFound)?;
+    if etag::is_not_modified(&request, version) {
+        return Ok(not_modified(version));
     }
-    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag::of_version(published.version))).json(ItemDefinition {
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag::of_version(version))).json(ItemDefinition {
         item_id: &item_id,
-        version: published.version,
-        definition: read(definition)?,
+        version,
+        definition: read(&definition)?,
     }))
 }
 
@@ -154,8 +151,8 @@ fn other_version(current: i64) -> ApiError {
     })
 }
 
-fn not_modified(published: &Published) -> HttpResponse {
-    HttpResponse::NotModified().insert_header((header::ETAG, etag::of_version(published.version))).finish()
+fn not_modified(version: i64) -> HttpResponse {
+    HttpResponse::NotModified().insert_header((header::ETAG, etag::of_version(version))).finish()
 }
 
 fn items_of(published: &Published) -> Result<&RawValue, ApiError> {

@@ -7,7 +7,6 @@ use satchel_shared::config::Env;
 use satchel_shared::envelope::EnvelopeKey;
 use satchel_shared::queue;
 use satchel_shared::store::PoolConfig;
-use secrecy::{ExposeSecret, SecretString};
 
 use crate::auth::{Origin, TokenKeys};
 
@@ -28,7 +27,7 @@ pub struct Config {
     /// `REDIS_URL` (required).
     pub queue: queue::Config,
     /// `SATCHEL_ENVELOPE_KEY` (required): signs queue entries, at least 32 bytes.
-    pub envelope_key: SecretString,
+    pub envelope_key: EnvelopeKey,
     /// `SATCHEL_REQUIRE_IDEMPOTENCY_KEY`: whether submissions without an idempotency key are refused. Default false.
     pub requires_idempotency_key: bool,
     /// Where `/metrics` comes from. `None` unless set by a program that installed a recorder itself.
@@ -48,24 +47,12 @@ impl Config {
             threads: env.number_or("SATCHEL_API_THREADS", 1..=MAX_THREADS, cores.min(MAX_THREADS)),
             database: PoolConfig::from_env(env, "satchel-api", MAX_DATABASE_CONNECTIONS),
             queue: queue::Config::from_env(env),
-            envelope_key: envelope_key(env),
+            envelope_key: EnvelopeKey::from_env(env, "SATCHEL_ENVELOPE_KEY"),
             requires_idempotency_key: env.or("SATCHEL_REQUIRE_IDEMPOTENCY_KEY", false),
             metrics: None,
             token_keys: token_keys(env),
         }
     }
-}
-
-fn envelope_key(env: &mut Env) -> SecretString {
-    const NAME: &str = "SATCHEL_ENVELOPE_KEY";
-    let secret = env.secret(NAME);
-    // That it is missing has been noted already.
-    if !secret.expose_secret().is_empty()
-        && let Err(error) = EnvelopeKey::new(&secret)
-    {
-        env.fault(NAME, error);
-    }
-    secret
 }
 
 fn token_keys(env: &mut Env) -> TokenKeys {

@@ -126,7 +126,7 @@ async fn judge(state: &State, drafts: &[Draft]) -> Result<Vec<Verdict>, ApiError
             (None, Claim::New) => Verdict::Enqueue { is_replay: false },
         };
     }
-    forget(state, needless);
+    forget(state, &needless).await;
     Ok(verdicts)
 }
 
@@ -165,20 +165,16 @@ async fn enqueue(
         return Ok(answers);
     }
     state.meters.queue_unavailable.increment(1);
-    forget(state, refused);
+    forget(state, &refused).await;
     if answers.iter().any(Result::is_ok) { Ok(answers) } else { Err(ApiError::Unavailable(Store::Queue)) }
 }
 
-/// Gives claims back. Nobody waits for it: where it fails, a claim stays until it ends by itself, and a
-/// repetition under the key still finds its way.
-fn forget(state: &State, job_ids: Vec<JobId>) {
-    if job_ids.is_empty() {
-        return;
+/// Gives claims back, before the answer: a repetition that follows it must not lose its own. Where it fails, a claim
+/// stays until it ends by itself, and a repetition under the key still finds its way.
+async fn forget(state: &State, job_ids: &[JobId]) {
+    if !job_ids.is_empty()
+        && let Err(error) = state.queue.forget(job_ids).await
+    {
+        ApiError::of_queue(&error);
     }
-    let queue = state.queue.clone();
-    tokio::spawn(async move {
-        if let Err(error) = queue.forget(&job_ids).await {
-            ApiError::of_queue(&error);
-        }
-    });
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
 use satchel_shared::domain::ShardCount;
-use satchel_shared::envelope::{EnvelopeKey, ReplicaId};
+use satchel_shared::envelope::ReplicaId;
 use satchel_shared::queue::Queue;
 use satchel_shared::store::Pool;
 use tokio::net::TcpSocket;
@@ -65,7 +65,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let queue = Queue::new(&config.queue, shards).context("REDIS_URL")?;
     tell_durability(&queue).await;
 
-    let envelope_key = EnvelopeKey::new(&config.envelope_key).context("SATCHEL_ENVELOPE_KEY")?;
+    let envelope_key = config.envelope_key;
     let replica = ReplicaId::random();
     let outcomes = queue.outcomes(envelope_key.clone(), replica);
     let state = web::Data::new(State {

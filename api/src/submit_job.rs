@@ -92,7 +92,7 @@ impl Submitter<'_> {
     ) -> Result<HttpResponse, ApiError> {
         let mut draft = self.draft(node, Pointer::root(), key)?;
         // The place is taken before the job is queued, so that its outcome cannot be missed.
-        let place = wait.map(|wait| (wait, self.state.waiting.enter(draft.envelope.job_id)));
+        let place = wait.map(|wait| (wait, self.state.waiting.enter(draft.envelope.job_id, self.request_id.clone())));
         draft.envelope.reply_to = wait.map(|_| self.state.replica);
         let accepted = intake::take(self.state, vec![draft]).await?.pop().unwrap_or(Err(ApiError::Internal))?;
 

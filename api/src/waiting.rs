@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use satchel_shared::domain::JobId;
+use satchel_shared::domain::{JobId, RequestId};
 use satchel_shared::queue::{Outcome, Outcomes};
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
@@ -17,8 +17,8 @@ const RECONNECT_DELAY_MS: u64 = 500;
 /// What lasted longer was a connection and no attempt at one, in milliseconds.
 const CONNECTED_MS: u64 = 10_000;
 
-/// Those who wait for each job.
-type Places = HashMap<JobId, Vec<oneshot::Sender<Arc<RawValue>>>>;
+/// Those who wait. Two requests may have submitted under one job id, and may even bear the same request id.
+type Places = HashMap<(JobId, RequestId), Vec<oneshot::Sender<Arc<RawValue>>>>;
 
 /// Where requests wait. Only such as are being answered are in it, so their number bounds it.
 pub(crate) struct WaitingRoom {
@@ -30,7 +30,7 @@ pub(crate) struct WaitingRoom {
 /// One request's place in the waiting room, given up when it is dropped.
 pub(crate) struct Place<'r> {
     room: &'r WaitingRoom,
-    job_id: JobId,
+    key: (JobId, RequestId),
     outcome: oneshot::Receiver<Arc<RawValue>>,
 }
 
@@ -41,15 +41,16 @@ impl WaitingRoom {
     }
 
     /// Waits for a job. To be called before the job is queued: outcomes that nobody waits for are forgotten.
-    pub(crate) fn enter(&self, job_id: JobId) -> Place<'_> {
+    pub(crate) fn enter(&self, job_id: JobId, request_id: RequestId) -> Place<'_> {
         let (sender, outcome) = oneshot::channel();
-        self.places().entry(job_id).or_default().push(sender);
-        Place { room: self, job_id, outcome }
+        let key = (job_id, request_id);
+        self.places().entry(key.clone()).or_default().push(sender);
+        Place { room: self, key, outcome }
     }
 
-    /// Tells everyone who waits for this job.
+    /// Tells whose request it was.
     fn deliver(&self, outcome: Outcome) {
-        let senders = self.places().remove(&outcome.job_id).unwrap_or_default();
+        let senders = self.places().remove(&(outcome.job_id, outcome.request_id)).unwrap_or_default();
         let document: Arc<RawValue> = outcome.document.into();
         for sender in senders {
             // Who has gone meanwhile needs no answer.
@@ -74,10 +75,10 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.outcome.close();
         let mut places = self.room.places();
-        if let Some(senders) = places.get_mut(&self.job_id) {
+        if let Some(senders) = places.get_mut(&self.key) {
             senders.retain(|sender| !sender.is_closed());
             if senders.is_empty() {
-                places.remove(&self.job_id);
+                places.remove(&self.key);
             }
         }
     }
@@ -107,17 +108,21 @@ pub(crate) async fn hear(outcomes: Outcomes, room: &WaitingRoom, shutdown: Cance
 mod tests {
     use super::*;
 
-    fn outcome(job_id: JobId) -> Outcome {
-        Outcome { job_id, document: RawValue::from_string(r#"{"status":"applied"}"#.to_owned()).unwrap() }
+    fn outcome(job_id: JobId, request_id: &RequestId) -> Outcome {
+        Outcome {
+            job_id,
+            request_id: request_id.clone(),
+            document: RawValue::from_string(r#"{"status":"applied"}"#.to_owned()).unwrap(),
+        }
     }
 
     #[tokio::test]
-    async fn everyone_who_waits_for_the_job_is_told() {
+    async fn an_outcome_is_told_to_the_requests_that_it_is_for() {
         let room = WaitingRoom::new(CancellationToken::new());
-        let job_id = JobId::random();
-        let (first, second) = (room.enter(job_id), room.enter(job_id));
-        let other = room.enter(JobId::random());
-        room.deliver(outcome(job_id));
+        let (job_id, request_id) = (JobId::random(), RequestId::random());
+        let (first, second) = (room.enter(job_id, request_id.clone()), room.enter(job_id, request_id.clone()));
+        let other = room.enter(job_id, RequestId::random());
+        room.deliver(outcome(job_id, &request_id));
         assert_eq!(first.wait(Duration::ZERO).await.unwrap().get(), r#"{"status":"applied"}"#);
         assert!(second.wait(Duration::ZERO).await.is_some());
         assert!(other.wait(Duration::ZERO).await.is_none());
@@ -126,10 +131,10 @@ mod tests {
     #[tokio::test]
     async fn who_goes_leaves_nothing_behind() {
         let room = WaitingRoom::new(CancellationToken::new());
-        let job_id = JobId::random();
-        let (first, second) = (room.enter(job_id), room.enter(job_id));
+        let key = (JobId::random(), RequestId::random());
+        let (first, second) = (room.enter(key.0, key.1.clone()), room.enter(key.0, key.1.clone()));
         assert!(first.wait(Duration::from_millis(1)).await.is_none());
-        assert_eq!(room.places().get(&job_id).unwrap().len(), 1);
+        assert_eq!(room.places().get(&key).unwrap().len(), 1);
         drop(second);
         assert!(room.places().is_empty());
     }
@@ -138,7 +143,7 @@ mod tests {
     async fn nobody_is_kept_waiting_at_the_shutdown() {
         let shutdown = CancellationToken::new();
         let room = WaitingRoom::new(shutdown.clone());
-        let place = room.enter(JobId::random());
+        let place = room.enter(JobId::random(), RequestId::random());
         shutdown.cancel();
         assert!(place.wait(Duration::MAX).await.is_none());
     }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::config::Env;
 use crate::domain::{Actor, JobId, RequestId};
-use crate::jobs::{Job, Submission};
+use crate::jobs::{Job, Submission, Work};
 use crate::json::{Faults, Node, Pointer};
 
 /// The envelope's form. A worker that meets a higher one leaves it to a newer worker.
@@ -73,9 +73,9 @@ pub enum OpenError {
     /// Nobody with the key wrote it, or it was changed since.
     #[error("the signature does not fit")]
     Signature,
-    /// Signed, but of a newer form.
-    #[error("envelope version {0} is not known to this worker")]
-    Version(u32),
+    /// Signed, but of a form or with a job that a newer program made.
+    #[error("{0} is not known to this worker")]
+    Newer(String),
     /// Signed, but not of an envelope's form.
     #[error("the body is no envelope: {0}")]
     Shape(#[source] serde_json::Error),
@@ -109,23 +109,29 @@ impl EnvelopeKey {
         Hmac::new_from_slice(bytes).map(Self).map_err(|_| WeakKey)
     }
 
-    /// Reads a key that must be given; `None`, with a fault, if it is not or is too short.
-    pub fn from_env(env: &mut Env, name: &str) -> Option<Self> {
+    /// Reads a key that must be given. If it is not, or is too short, that is a fault, which ends the start; the key
+    /// is then a useless one.
+    pub fn from_env(env: &mut Env, name: &str) -> Self {
         let secret = env.secret(name);
-        Self::checked(env, name, &secret)
+        if secret.expose_secret().is_empty() {
+            // Noted as missing already.
+            return Self::useless();
+        }
+        Self::new(&secret).map_err(|error| env.fault(name, error)).unwrap_or_else(|()| Self::useless())
     }
 
     /// Reads a key that need not be given.
     pub fn optional_from_env(env: &mut Env, name: &str) -> Option<Self> {
-        env.optional_secret(name).and_then(|secret| Self::checked(env, name, &secret))
+        env.optional_secret(name).and_then(|secret| Self::new(&secret).map_err(|error| env.fault(name, error)).ok())
     }
 
-    fn checked(env: &mut Env, name: &str, secret: &SecretString) -> Option<Self> {
-        if secret.expose_secret().is_empty() {
-            // Already noted as missing.
-            return None;
+    /// A key that nobody knows.
+    fn useless() -> Self {
+        let mut bytes = [0; 64];
+        for part in bytes.chunks_exact_mut(16) {
+            part.copy_from_slice(Uuid::now_v7().as_bytes());
         }
-        Self::new(secret).map_err(|error| env.fault(name, error)).ok()
+        Self(Hmac::new(&bytes.into()))
     }
 
     /// Signs an envelope.
@@ -189,14 +195,17 @@ impl SealedEnvelope {
     ///
     /// # Errors
     /// [`OpenError`]; an entry is never half read.
-    pub fn open(&self, keys: &[EnvelopeKey]) -> Result<Envelope, OpenError> {
-        if !keys.iter().any(|key| key.signed(self)) {
+    pub fn open<'k>(&self, keys: impl IntoIterator<Item = &'k EnvelopeKey>) -> Result<Envelope, OpenError> {
+        if !keys.into_iter().any(|key| key.signed(self)) {
             return Err(OpenError::Signature);
         }
         if self.version != VERSION {
-            return Err(OpenError::Version(self.version));
+            return Err(OpenError::Newer(format!("envelope version {}", self.version)));
         }
         let body: Body = serde_json::from_slice(&self.body).map_err(OpenError::Shape)?;
+        if let Some(name) = Submission::type_name(&body.job).filter(|name| !Work::TYPES.contains(name)) {
+            return Err(OpenError::Newer(format!("job type {name}")));
+        }
         let Submission { job, .. } = Submission::parse(body.job, Pointer::root().field("job"))?;
         Ok(Envelope {
             job_id: body.job_id,
@@ -259,6 +268,18 @@ mod tests {
             let sealed = SealedEnvelope { version: VERSION, body: body.to_vec(), mac };
             assert!(matches!(sealed.open(&[key("a")]), Err(OpenError::Shape(_))));
         }
+    }
+
+    #[test]
+    fn a_signed_job_of_a_type_or_version_not_known_yet_waits_for_who_knows_it() {
+        let signer = key("a");
+        let body = String::from_utf8(signer.seal(&envelope()).body).unwrap().replace("reward_inventory_item", "fly");
+        let mac = signer.mac(VERSION, body.as_bytes()).finalize().into_bytes().to_vec();
+        let sealed = SealedEnvelope { version: VERSION, body: body.into_bytes(), mac };
+        assert!(matches!(sealed.open(std::slice::from_ref(&signer)), Err(OpenError::Newer(_))));
+        let mac = signer.mac(VERSION + 1, b"{}").finalize().into_bytes().to_vec();
+        let sealed = SealedEnvelope { version: VERSION + 1, body: b"{}".to_vec(), mac };
+        assert!(matches!(sealed.open(&[signer]), Err(OpenError::Newer(_))));
     }
 
     #[test]

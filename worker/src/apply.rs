@@ -7,6 +7,7 @@ use satchel_shared::domain::{ItemId, UserId};
 use satchel_shared::store::catalogue;
 use satchel_shared::store::jobs::JobRecord;
 use satchel_shared::store::leases::{self, Lease};
+use satchel_shared::store::quarantine::{self, Quarantined};
 use satchel_shared::store::{Session, StoreError, Tx, inventory, jobs, ledger, users};
 use uuid::Uuid;
 
@@ -25,10 +26,12 @@ pub(crate) enum ApplyError {
     Store(#[from] StoreError),
 }
 
+/// Most holdings that one transaction may touch. A batch that could touch more is cut short: the rest is read again.
+const MAX_BATCH_HOLDINGS: usize = 50_000;
+
 /// What was applied.
-#[derive(Default)]
 pub(crate) struct Applied {
-    /// How each delivery ended, in their order.
+    /// How each delivery ended, in their order; fewer than there were if the batch was cut short.
     pub(crate) outcomes: Vec<JobRecord>,
     /// Jobs decided for the first time.
     pub(crate) decided: usize,
@@ -49,21 +52,29 @@ impl Applier {
         Self { worker_id, catalogue: Catalogue::default(), catalogue_version: 0 }
     }
 
-    /// Applies deliveries in their order, all or none. `held` are the leases under which they were read.
+    /// Applies deliveries in their order and sets the other entries aside, all or none. `held` are the leases under
+    /// which both were read.
     pub(crate) async fn apply(
         &mut self,
         session: &mut Session,
         deliveries: &[Delivery],
+        quarantined: &[Quarantined],
         held: &[Lease],
         attempts: i32,
     ) -> Result<Applied, ApplyError> {
         let mut tx = session.begin().await?;
-        let touched: HashSet<_> = deliveries.iter().map(|delivery| delivery.shard).collect();
+        let touched: HashSet<_> = deliveries
+            .iter()
+            .map(|delivery| delivery.shard)
+            .chain(quarantined.iter().map(|entry| entry.shard))
+            .collect();
         let leases: Vec<Lease> = held.iter().copied().filter(|lease| touched.contains(&lease.shard)).collect();
         if leases.len() < touched.len() || !leases::fence(&mut tx, self.worker_id, &leases).await? {
             return Err(ApplyError::Fenced);
         }
         self.refresh_catalogue(&mut tx).await?;
+        quarantine::insert(&mut tx, quarantined).await?;
+        let deliveries = self.cut(deliveries);
         let mut world = self.load(&mut tx, deliveries, attempts).await?;
         let decisions = world.decide(deliveries);
         write(&mut tx, &world, &decisions).await?;
@@ -82,6 +93,17 @@ impl Applier {
             tracing::info!(catalogue.version = published.version, "deciding by another catalogue");
         }
         Ok(())
+    }
+
+    /// As many deliveries as touch [`MAX_BATCH_HOLDINGS`] at most, and at least one.
+    fn cut<'d>(&self, deliveries: &'d [Delivery]) -> &'d [Delivery] {
+        let mut holdings = 0_usize;
+        let fits = |delivery: &&Delivery| {
+            delivery.envelope.job.work.touched(&self.catalogue, &mut |_| holdings += 1);
+            holdings <= MAX_BATCH_HOLDINGS
+        };
+        let fitting = deliveries.iter().take_while(fits).count();
+        deliveries.get(..fitting.max(1)).unwrap_or(deliveries)
     }
 
     async fn load(&self, tx: &mut Tx<'_>, deliveries: &[Delivery], attempts: i32) -> Result<World<'_>, StoreError> {

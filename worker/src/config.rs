@@ -7,6 +7,22 @@ use satchel_shared::envelope::EnvelopeKey;
 use satchel_shared::queue;
 use satchel_shared::store::PoolConfig;
 
+/// The keys by which queue entries are trusted.
+#[derive(Debug, Clone)]
+pub struct EnvelopeKeys {
+    /// Signs outcomes.
+    pub current: EnvelopeKey,
+    /// Still trusted.
+    pub previous: Option<EnvelopeKey>,
+}
+
+impl EnvelopeKeys {
+    /// All that are trusted.
+    pub fn iter(&self) -> impl Iterator<Item = &EnvelopeKey> {
+        std::iter::once(&self.current).chain(&self.previous)
+    }
+}
+
 /// The worker's settings.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -14,8 +30,8 @@ pub struct Config {
     pub pool: PoolConfig,
     /// `REDIS_URL`.
     pub queue: queue::Config,
-    /// `SATCHEL_ENVELOPE_KEY` and, while it is being changed, `SATCHEL_ENVELOPE_KEY_PREVIOUS`. The first one signs.
-    pub envelope_keys: Vec<EnvelopeKey>,
+    /// `SATCHEL_ENVELOPE_KEY` and, while it is being changed, `SATCHEL_ENVELOPE_KEY_PREVIOUS`.
+    pub envelope_keys: EnvelopeKeys,
     /// `SATCHEL_WORKER_LANES`: batches under way at once, one database connection each. Default 2.
     pub lanes: u16,
     /// `SATCHEL_MAX_BATCH_JOBS`: most jobs in one transaction. Default 2000.
@@ -34,10 +50,10 @@ impl Config {
         let config = Self {
             pool: PoolConfig::from_env(env, "satchel-worker", 1),
             queue: queue::Config::from_env(env),
-            envelope_keys: EnvelopeKey::from_env(env, "SATCHEL_ENVELOPE_KEY")
-                .into_iter()
-                .chain(EnvelopeKey::optional_from_env(env, "SATCHEL_ENVELOPE_KEY_PREVIOUS"))
-                .collect(),
+            envelope_keys: EnvelopeKeys {
+                current: EnvelopeKey::from_env(env, "SATCHEL_ENVELOPE_KEY"),
+                previous: EnvelopeKey::optional_from_env(env, "SATCHEL_ENVELOPE_KEY_PREVIOUS"),
+            },
             lanes: env.number_or("SATCHEL_WORKER_LANES", 1..=64, 2),
             max_batch_jobs: env.number_or("SATCHEL_MAX_BATCH_JOBS", 1..=20_000, 2_000),
             lease_ttl_ms: env.number_or("SATCHEL_LEASE_TTL_MS", 500..=600_000, 15_000),

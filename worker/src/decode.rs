@@ -1,10 +1,12 @@
 //! From stream entries to jobs that can be trusted. What cannot is set aside, and the rest goes on.
 
 use satchel_shared::domain::{Shard, ShardCount};
-use satchel_shared::envelope::{Envelope, EnvelopeKey, OpenError};
+use satchel_shared::envelope::{Envelope, OpenError};
 use satchel_shared::jobs::PayloadHash;
 use satchel_shared::queue::Entry;
 use satchel_shared::store::quarantine::Quarantined;
+
+use crate::config::EnvelopeKeys;
 
 /// A job as it was delivered.
 #[derive(Debug)]
@@ -28,11 +30,11 @@ pub(crate) struct Decoded {
     pub(crate) quarantined: Vec<Quarantined>,
     /// Shards at whose head stands a job of a newer form than this worker knows: nothing behind it may overtake
     /// it, so they wait for a newer worker.
-    pub(crate) waiting: Vec<(Shard, u32)>,
+    pub(crate) waiting: Vec<(Shard, String)>,
 }
 
 /// Verifies and reads entries.
-pub(crate) fn decode(entries: Vec<Entry>, keys: &[EnvelopeKey], shards: ShardCount) -> Decoded {
+pub(crate) fn decode(entries: Vec<Entry>, keys: &EnvelopeKeys, shards: ShardCount) -> Decoded {
     let mut decoded = Decoded::default();
     for entry in entries {
         if decoded.waiting.iter().any(|(shard, _)| *shard == entry.shard) {
@@ -44,7 +46,7 @@ pub(crate) fn decode(entries: Vec<Entry>, keys: &[EnvelopeKey], shards: ShardCou
                 let Entry { shard, id: entry_id, .. } = entry;
                 decoded.deliveries.push(Delivery { envelope, payload_hash, shard, entry_id });
             }
-            Err(Fault::Newer(version)) => decoded.waiting.push((entry.shard, version)),
+            Err(Fault::Newer(what)) => decoded.waiting.push((entry.shard, what)),
             Err(Fault::Bad(reason)) => decoded.quarantined.push(Quarantined {
                 shard: entry.shard,
                 body: entry.describe().into_bytes(),
@@ -57,14 +59,14 @@ pub(crate) fn decode(entries: Vec<Entry>, keys: &[EnvelopeKey], shards: ShardCou
 }
 
 enum Fault {
-    Newer(u32),
+    Newer(String),
     Bad(String),
 }
 
-fn open(entry: &Entry, keys: &[EnvelopeKey], shards: ShardCount) -> Result<Envelope, Fault> {
+fn open(entry: &Entry, keys: &EnvelopeKeys, shards: ShardCount) -> Result<Envelope, Fault> {
     let sealed = entry.sealed().ok_or_else(|| Fault::Bad("the entry lacks the fields v, body and mac".into()))?;
-    let envelope = sealed.open(keys).map_err(|error| match error {
-        OpenError::Version(version) => Fault::Newer(version),
+    let envelope = sealed.open(keys.iter()).map_err(|error| match error {
+        OpenError::Newer(what) => Fault::Newer(what),
         error => Fault::Bad(error.to_string()),
     })?;
     // A good entry copied into another stream would be applied out of its player's order.

@@ -8,10 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use satchel_shared::domain::{Shard, ShardCount, raw};
-use satchel_shared::envelope::EnvelopeKey;
 use satchel_shared::queue::{Consumer, Entry, Finished, Outcome, Queue, QueueError};
 use satchel_shared::store::leases::Lease;
-use satchel_shared::store::quarantine::{self, Quarantined};
 use satchel_shared::store::{Session, StoreError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -19,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Config;
 use crate::apply::{Applied, Applier, ApplyError};
+use crate::config::EnvelopeKeys;
 use crate::decode::{Decoded, Delivery, decode};
 use crate::ownership::{Leases, Ownership};
 use crate::retry::Backoff;
@@ -40,7 +39,7 @@ pub(crate) struct Lane {
     lanes: u16,
     max_batch_jobs: usize,
     shards: ShardCount,
-    keys: Vec<EnvelopeKey>,
+    keys: EnvelopeKeys,
     consumer: Consumer,
     applier: Applier,
     session: Session,
@@ -58,6 +57,8 @@ enum RoundError {
     Store(#[from] StoreError),
     #[error("fenced off")]
     Fenced,
+    #[error("nobody keeps the leases any more")]
+    Orphaned,
 }
 
 impl From<ApplyError> for RoundError {
@@ -90,10 +91,15 @@ impl Lane {
     /// Serves until `shutdown` is cancelled; a batch in flight is finished first.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         let (mut queue_backoff, mut store_backoff) = (Backoff::new(QUEUE_RETRY), Backoff::new(STORE_RETRY));
-        while let Some(read) = shutdown.run_until_cancelled(self.read()).await {
-            let round = match read {
-                Ok((held, entries)) => self.round(&held, entries, store_backoff.failures() + 1).await,
-                Err(error) => Err(error.into()),
+        loop {
+            // What failed is tried again in smaller portions: a batch that is too much for a slow link or for one
+            // transaction still gets done.
+            let failures = queue_backoff.failures().max(store_backoff.failures());
+            let most = (self.max_batch_jobs >> failures.min(16)).max(1);
+            let round = match shutdown.run_until_cancelled(self.read(most)).await {
+                Some(Ok((held, entries))) => self.round(&held, entries, store_backoff.failures() + 1).await,
+                Some(Err(error)) => Err(error),
+                None => break,
             };
             let wait = match round {
                 Ok(()) => {
@@ -107,7 +113,10 @@ impl Lane {
                     self.doubt.notify_one();
                     &mut queue_backoff
                 }
+                Err(RoundError::Orphaned) => break,
                 Err(RoundError::Queue(error)) => {
+                    // An answer that is still under way would come before the next one's.
+                    self.consumer.reconnect();
                     tracing::warn!(lane = self.number, %error, "Redis trouble: the lane waits and reads again");
                     metrics::counter!("satchel_worker_retries_total", "store" => "redis").increment(1);
                     &mut queue_backoff
@@ -124,19 +133,24 @@ impl Lane {
     }
 
     /// Waits until there is something to do. Reading takes nothing away, so this may be dropped at any point.
-    async fn read(&mut self) -> Result<(Vec<Lease>, Vec<Entry>), QueueError> {
+    async fn read(&mut self, most: usize) -> Result<(Vec<Lease>, Vec<Entry>), RoundError> {
         loop {
             let held = self.held();
             let shards: Vec<Shard> = held.iter().map(|lease| lease.shard).collect();
             if shards.is_empty() {
                 // With paused shards there is a time to look again, without any only a change of leases.
                 let pause = if self.paused.is_empty() { Duration::MAX } else { NEWER_WORKER_PAUSE };
-                let _ = tokio::time::timeout(pause, self.leases.changed()).await;
+                if let Ok(changed) = tokio::time::timeout(pause, self.leases.changed()).await {
+                    changed.map_err(|_| RoundError::Orphaned)?;
+                }
                 continue;
             }
             let entries = tokio::select! {
-                entries = self.consumer.read(&shards, self.max_batch_jobs, BLOCK_MS) => entries?,
-                _ = self.leases.changed() => continue,
+                entries = self.consumer.read(&shards, most, BLOCK_MS) => entries?,
+                changed = self.leases.changed() => {
+                    changed.map_err(|_| RoundError::Orphaned)?;
+                    continue;
+                }
             };
             if !entries.is_empty() {
                 return Ok((held, entries));
@@ -156,46 +170,32 @@ impl Lane {
     /// One batch, from entries to their deletion.
     async fn round(&mut self, held: &[Lease], entries: Vec<Entry>, attempt: u32) -> Result<(), RoundError> {
         let Decoded { deliveries, quarantined, waiting } = decode(entries, &self.keys, self.shards);
-        for (shard, version) in waiting {
-            tracing::error!(%shard, version, "the shard waits for a worker that knows this envelope version");
+        for (shard, what) in waiting {
+            tracing::error!(%shard, "{what}: the shard waits for a newer worker");
             metrics::counter!("satchel_worker_shards_paused_total").increment(1);
             self.paused.insert(shard, Instant::now() + NEWER_WORKER_PAUSE);
         }
-        let store = tokio::time::timeout(BATCH_DEADLINE, self.store(held, &deliveries, &quarantined, attempt)).await;
-        let applied = store.unwrap_or(Err(StoreError::Deadline { deadline_ms: BATCH_DEADLINE_MS }.into()));
+        if deliveries.is_empty() && quarantined.is_empty() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let attempts = i32::try_from(attempt).unwrap_or(i32::MAX);
+        let applying = self.applier.apply(&mut self.session, &deliveries, &quarantined, held, attempts);
+        let applied = tokio::time::timeout(BATCH_DEADLINE, applying).await;
+        let applied = applied.unwrap_or(Err(StoreError::Deadline { deadline_ms: BATCH_DEADLINE_MS }.into()));
         if applied.is_err() {
             self.session.reset();
         }
+        let applied = applied?;
+        measure(&applied, started);
         let mut finished = Finished::default();
-        account(deliveries, applied?, &mut finished);
+        account(deliveries, applied, &mut finished);
         for entry in quarantined {
             tracing::error!(shard = %entry.shard, entry.id = entry.entry_id, reason = entry.reason, "entry set aside");
             metrics::counter!("satchel_worker_entries_quarantined_total").increment(1);
             finished.entries.push((entry.shard, entry.entry_id));
         }
-        let Some(key) = self.keys.first() else { return Ok(()) };
-        Ok(self.consumer.finish(key, &finished).await?)
-    }
-
-    /// What Postgres has to do with a batch.
-    async fn store(
-        &mut self,
-        held: &[Lease],
-        deliveries: &[Delivery],
-        quarantined: &[Quarantined],
-        attempt: u32,
-    ) -> Result<Applied, ApplyError> {
-        if !quarantined.is_empty() {
-            quarantine::insert(&mut self.session, quarantined).await?;
-        }
-        if deliveries.is_empty() {
-            return Ok(Applied::default());
-        }
-        let started = Instant::now();
-        let attempts = i32::try_from(attempt).unwrap_or(i32::MAX);
-        let applied = self.applier.apply(&mut self.session, deliveries, held, attempts).await?;
-        measure(&applied, started);
-        Ok(applied)
+        Ok(self.consumer.finish(&self.keys.current, &finished).await?)
     }
 }
 
@@ -205,7 +205,7 @@ fn account(deliveries: Vec<Delivery>, applied: Applied, finished: &mut Finished)
         finished.entries.push((shard, entry_id));
         finished.job_ids.push(envelope.job_id);
         if let Some(replica) = envelope.reply_to {
-            let outcome = Outcome { job_id: envelope.job_id, document: raw(&outcome) };
+            let outcome = Outcome { job_id: envelope.job_id, request_id: envelope.request_id, document: raw(&outcome) };
             finished.outcomes.entry(replica).or_default().push(outcome);
         }
     }

@@ -35,6 +35,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         let lane = Lane::new(number, &config, &queue, &ownership)?;
         lanes.spawn(lane.run(shutdown.clone()));
     }
+    // Without its keeper, the lanes find that nobody keeps the leases, and end.
     let keeper = tokio::spawn(ownership.keep(leaving.clone()));
     let mut ended = Ok(());
     while let Some(lane) = lanes.join_next().await {

@@ -72,6 +72,10 @@ impl Env {
             }
             (Some(text), None) => Some(text.clone().into()),
             (None, Some(path)) => match std::fs::read_to_string(path) {
+                Ok(text) if text.trim().is_empty() => {
+                    self.note(format!("{file_variable}: the file {path} is empty"));
+                    None
+                }
                 Ok(text) => Some(text.trim_end_matches(['\r', '\n']).into()),
                 Err(error) => {
                     self.note(format!("{file_variable}: cannot read {path}: {error}"));

@@ -3,6 +3,8 @@
 //! Nothing in the holdings changes until the whole job is known to succeed; a rejection just drops
 //! the draft. That makes a use and all it gives one atomic outcome.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::catalogue::{Catalogue, GrantPolicy, Overflow};
@@ -13,6 +15,8 @@ pub struct Draft<'a> {
     holdings: &'a Holdings,
     catalogue: &'a Catalogue,
     changes: Vec<Change>,
+    /// The holdings that the changes have touched, as they leave them.
+    touched: HashMap<ItemId, Holding>,
 }
 
 /// What came of a grant. Where the item's policy holds back a part, both fields are there.
@@ -58,18 +62,13 @@ impl<'a> Draft<'a> {
     /// An empty draft on these holdings.
     #[must_use]
     pub fn new(holdings: &'a Holdings, catalogue: &'a Catalogue) -> Self {
-        Self { holdings, catalogue, changes: Vec::new() }
+        Self { holdings, catalogue, changes: Vec::new(), touched: HashMap::new() }
     }
 
     /// The holding of an item as it would be after the draft's changes so far.
     #[must_use]
     pub fn holding(&self, item_id: &ItemId) -> Holding {
-        let mut holding = self.holdings.get(item_id);
-        for change in self.changes.iter().filter(|change| change.item_id == *item_id) {
-            holding.quantity = change.balance;
-            holding.granted_total = holding.granted_total.saturating_add(change.delta.max(0));
-        }
-        holding
+        self.touched.get(item_id).copied().unwrap_or_else(|| self.holdings.get(item_id))
     }
 
     /// Takes pieces away. Taking none is no change.
@@ -134,6 +133,8 @@ impl<'a> Draft<'a> {
 
     fn change(&mut self, item_id: &ItemId, delta: i64, balance: i64, cause: Option<&str>) {
         if delta != 0 {
+            let before = self.holding(item_id);
+            self.touched.insert(item_id.clone(), before.changed(delta, balance));
             let cause = cause.map(ToOwned::to_owned);
             self.changes.push(Change { item_id: item_id.clone(), delta, balance, cause });
         }

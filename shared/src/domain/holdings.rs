@@ -19,6 +19,16 @@ pub struct Holding {
     pub used_total: i64,
 }
 
+impl Holding {
+    /// The holding after a change of `delta` pieces to `balance`.
+    pub(super) fn changed(self, delta: i64, balance: i64) -> Self {
+        // Quantities stay below 2^53, so the total cannot come near its end in practice; there it would stay, which
+        // leaves it above zero for "once".
+        let granted_total = self.granted_total.saturating_add(delta.max(0));
+        Self { quantity: balance, granted_total, ..self }
+    }
+}
+
 /// One user's holdings, as far as they were loaded. An item that is not in it is not held.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Holdings(HashMap<ItemId, Holding>);
@@ -39,10 +49,7 @@ impl Holdings {
     pub fn apply(&mut self, plan: &Plan) {
         for Change { item_id, delta, balance, .. } in &plan.changes {
             let holding = self.0.entry(item_id.clone()).or_default();
-            holding.quantity = *balance;
-            // Quantities stay below 2^53, so these totals cannot come near their end in practice;
-            // at it they stay, which leaves `granted_total > 0` true for "once".
-            holding.granted_total = holding.granted_total.saturating_add((*delta).max(0));
+            *holding = holding.changed(*delta, *balance);
         }
         if let Some(used) = &plan.used {
             let holding = self.0.entry(used.item_id.clone()).or_default();

@@ -28,6 +28,16 @@ impl Submission {
         }
     }
 
+    /// The text of the field `type`, if there is one.
+    #[must_use]
+    pub fn type_name(node: &Node) -> Option<&str> {
+        let Node::Object(members) = node else { return None };
+        members.iter().find_map(|(name, value)| match value {
+            Node::String(text) if name == "type" => Some(text.as_str()),
+            _ => None,
+        })
+    }
+
     fn read(node: Node, at: Pointer, faults: &mut Faults) -> Option<Self> {
         let mut fields = Fields::open(node, at, faults)?;
         let type_name = fields.required("type", Node::read_string(|text| Ok::<_, Infallible>(text.to_owned())));

@@ -9,13 +9,14 @@ use super::connection::Connection;
 use super::entry::{Entry, bytes};
 use super::outcomes::Outcome;
 use super::{Queue, QueueError, keys, outcomes, pending};
-use crate::domain::{JobId, Shard, ShardCount};
+use crate::domain::{JobId, Shard};
 use crate::envelope::{EnvelopeKey, ReplicaId};
 
 /// One lane's way into the queue, with a connection of its own, since waiting for entries occupies it.
 pub struct Consumer {
     connection: Connection,
-    shards: ShardCount,
+    queue: Queue,
+    deadline: Duration,
 }
 
 /// What a lane is done with.
@@ -36,11 +37,19 @@ impl Queue {
     /// If the connection cannot be set up.
     pub fn consumer(&self, block_ms: u32) -> Result<Consumer, QueueError> {
         let deadline = self.deadline() + Duration::from_millis(block_ms.into());
-        Ok(Consumer { connection: Connection::new(&self.client, deadline)?, shards: self.shards })
+        Ok(Consumer { connection: Connection::new(&self.client, deadline)?, queue: self.clone(), deadline })
     }
 }
 
 impl Consumer {
+    /// Gives the connection up for a new one, which is made when it is next needed.
+    pub fn reconnect(&mut self) {
+        // It could be made once, so it can be made again.
+        if let Ok(connection) = Connection::new(&self.queue.client, self.deadline) {
+            self.connection = connection;
+        }
+    }
+
     /// Reads the oldest entries of these shards, at most `max_entries` in all (or one a shard, if there are more
     /// shards than that), each shard's in order. Waits for
     /// the first one up to `block_ms`; returns none if there is none by then.
@@ -106,7 +115,7 @@ impl Consumer {
         for (shard, ids) in by_shard {
             pipeline.cmd("XDEL").arg(keys::jobs(shard)).arg(ids);
         }
-        pending::forget(self.shards, &finished.job_ids, &mut pipeline);
+        pending::forget(self.queue.shards, &finished.job_ids, &mut pipeline);
         if pipeline.is_empty() {
             return Ok(());
         }

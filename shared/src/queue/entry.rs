@@ -41,16 +41,24 @@ impl Entry {
         Some(SealedEnvelope { version, body: self.field(b"body")?.to_vec(), mac: self.field(b"mac")?.to_vec() })
     }
 
-    /// All of it as text, for the record: a line per field, bytes outside of printable ASCII escaped.
+    /// It as text, for the record: a line per field, bytes outside of printable ASCII escaped; of each value at most
+    /// [`MAX_DESCRIBED_BYTES`].
     #[must_use]
     pub fn describe(&self) -> String {
-        let lines = self.fields.iter().map(|(name, value)| format!("{}={}", name.escape_ascii(), value.escape_ascii()));
+        let lines = self.fields.iter().map(|(name, value)| format!("{}={}", escaped(name), escaped(value)));
         lines.collect::<Vec<_>>().join("\n")
     }
 
     fn field(&self, name: &[u8]) -> Option<&[u8]> {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_slice())
     }
+}
+
+/// How much of a field is described: well above any field that the API writes.
+const MAX_DESCRIBED_BYTES: usize = 64 * 1024;
+
+fn escaped(bytes: &[u8]) -> std::slice::EscapeAscii<'_> {
+    bytes.get(..MAX_DESCRIBED_BYTES).unwrap_or(bytes).escape_ascii()
 }
 
 pub(super) fn bytes(value: Value) -> Option<Vec<u8>> {

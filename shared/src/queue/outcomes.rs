@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Queue, QueueError, keys};
-use crate::domain::{JobId, raw};
+use crate::domain::{JobId, RequestId, raw};
 use crate::envelope::{EnvelopeKey, ReplicaId};
 
 /// How often a silent connection is asked whether it lives, in milliseconds.
@@ -23,6 +23,8 @@ const PING_INTERVAL_MS: u64 = 5_000;
 pub struct Outcome {
     /// The job.
     pub job_id: JobId,
+    /// The request that waits: two may have submitted under the same id.
+    pub request_id: RequestId,
     /// Its status document, as `GET /jobs/{jobId}` shows it.
     pub document: Box<RawValue>,
 }

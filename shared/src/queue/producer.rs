@@ -39,8 +39,15 @@ impl Queue {
                 .arg(sealed.mac);
         }
         let answers = self.connection()?.run_each::<redis::Value>(&mut pipeline).await?;
-        // Two answers a job; a job without an answer is not known to be queued.
-        let mut added = answers.into_iter().skip(1).step_by(2);
-        Ok(envelopes.iter().map(|_| added.next().unwrap_or_else(|| Err(QueueError::no_answer())).map(drop)).collect())
+        // Two answers a job. One whose record was refused is not answered for, even if its entry was taken.
+        let mut answers = answers.into_iter();
+        let mut next = || answers.next().unwrap_or_else(|| Err(QueueError::no_answer())).map(drop);
+        Ok(envelopes
+            .iter()
+            .map(|_| {
+                let (recorded, added) = (next(), next());
+                recorded.and(added)
+            })
+            .collect())
     }
 }

@@ -54,6 +54,10 @@ pub async fn check(pool: &Pool) -> Result<AuditReport, StoreError> {
     let mut tx = pool.0.begin().await?;
     sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *tx).await?;
     sqlx::query!("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
+    // This one does read whole tables.
+    sqlx::query!("SET LOCAL enable_seqscan = on").execute(&mut *tx).await?;
+    sqlx::query!("SET LOCAL enable_hashjoin = on").execute(&mut *tx).await?;
+    sqlx::query!("SET LOCAL enable_mergejoin = on").execute(&mut *tx).await?;
     check_chains(&mut tx, &mut report).await?;
     check_heads(&mut tx, &mut report).await?;
     check_sums(&mut tx, &mut report).await?;

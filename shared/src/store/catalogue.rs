@@ -114,6 +114,22 @@ pub async fn current(pool: &Pool) -> Result<Option<Published>, StoreError> {
     select_current(&pool.0).await
 }
 
+/// An item of the version in force, and that version; `None` if there is no such item.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn item(pool: &Pool, item_id: &ItemId) -> Result<Option<(i64, Box<RawValue>)>, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT version, definition AS "definition: Json<Box<RawValue>>"
+           FROM items
+           WHERE version = (SELECT max(version) FROM catalogue_versions) AND item_id = $1"#,
+        item_id.as_str(),
+    )
+    .fetch_optional(&pool.0)
+    .await?;
+    Ok(row.map(|row| (row.version, row.definition.0)))
+}
+
 /// The number of the version in force, which stays so until the transaction ends; 0 if there is none.
 ///
 /// # Errors
@@ -138,7 +154,9 @@ pub async fn current_in(tx: &mut Tx<'_>) -> Result<Option<Published>, StoreError
 /// [`PublishError`].
 pub async fn publish(pool: &Pool, publish: &Publish<'_>) -> Result<Publication, PublishError> {
     let mut tx = pool.0.begin().await?;
-    sqlx::query!("SELECT pg_advisory_xact_lock($1)", CATALOGUE_LOCK).execute(&mut *tx).await?;
+    if !publish.dry_run {
+        sqlx::query!("SELECT pg_advisory_xact_lock($1)", CATALOGUE_LOCK).execute(&mut *tx).await?;
+    }
     let current = select_current(&mut *tx).await?;
     let current_version = current.as_ref().map_or(0, |current| current.version);
     if publish.if_version.is_some_and(|wanted| wanted != current_version) {

@@ -137,7 +137,10 @@ pub async fn write(tx: &mut Tx<'_>, rows: &[Written<'_>], at: DateTime<Utc>) -> 
              used_total = EXCLUDED.used_total,
              last_granted_at = COALESCE(EXCLUDED.last_granted_at, inventory.last_granted_at),
              last_used_at = COALESCE(EXCLUDED.last_used_at, inventory.last_used_at),
-             updated_at = EXCLUDED.updated_at",
+             updated_at = CASE
+                 WHEN inventory.quantity = EXCLUDED.quantity THEN inventory.updated_at
+                 ELSE EXCLUDED.updated_at
+             END",
         &user_ids as &[&str],
         &item_ids as &[&str],
         &quantities,

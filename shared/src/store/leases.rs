@@ -53,7 +53,8 @@ pub async fn live_workers(session: &mut Session) -> Result<Vec<Uuid>, StoreError
     Ok(ids.fetch_all(session.connection().await?).await?)
 }
 
-/// Takes those of the shards that no live worker owns. One that is locked by a commit in flight is passed
+/// Takes those of the shards that no live worker owns. (`clock_timestamp()` makes the sub-select one that Postgres
+/// runs again when it had to wait for a row; with a stable clock a shard that was just taken could be taken twice.) One that is locked by a commit in flight is passed
 /// over: the next round finds it.
 ///
 /// # Errors
@@ -101,7 +102,17 @@ pub async fn owned(session: &mut Session, worker_id: Uuid) -> Result<Vec<Lease>,
 /// If Postgres is away.
 pub async fn release(session: &mut Session, worker_id: Uuid, shards: &[Shard]) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE shard_leases SET owner = NULL WHERE owner = $1 AND shard = ANY($2)",
+        "WITH given_up AS (
+             SELECT shard
+             FROM shard_leases
+             WHERE owner = $1 AND shard = ANY($2)
+             ORDER BY shard
+             FOR UPDATE
+         )
+         UPDATE shard_leases
+         SET owner = NULL
+         FROM given_up
+         WHERE shard_leases.shard = given_up.shard",
         worker_id,
         &numbers(shards),
     )
@@ -131,6 +142,7 @@ pub async fn fence(tx: &mut Tx<'_>, worker_id: Uuid, leases: &[Lease]) -> Result
          FROM UNNEST($2::integer[], $3::bigint[]) AS claimed (shard, epoch)
          JOIN shard_leases USING (shard, epoch)
          WHERE owner = $1
+         ORDER BY shard_leases.shard
          FOR SHARE OF shard_leases",
         worker_id,
         &shards,

@@ -80,7 +80,7 @@ impl TryFrom<Row> for LedgerEntry {
 
 /// One page of a user's history. The two orders differ in the comparison and in the sort alone.
 macro_rules! select_page {
-    ($pool:expr, $user_id:expr, $filter:expr, $after:literal, $sort:literal) => {
+    ($pool:expr, $user_id:expr, $filter:expr, $start:expr, $after:literal, $sort:literal) => {
         sqlx::query_as!(
             Row,
             "SELECT user_id, seq, job_id, item_id, delta, balance, type AS job_type, actor, reason, request_id, cause,
@@ -101,7 +101,8 @@ macro_rules! select_page {
             $filter.job_id.map(|job_id| job_id.as_uuid()),
             $filter.from,
             $filter.to,
-            $filter.after_seq,
+            // A plain bound, so that a page is found by the primary key wherever it begins.
+            $filter.after_seq.unwrap_or($start),
             i64::from($filter.limit),
         )
         .fetch_all(&$pool.0)
@@ -115,11 +116,9 @@ macro_rules! select_page {
 pub async fn page(pool: &Pool, user_id: &UserId, filter: &Filter) -> Result<Vec<LedgerEntry>, StoreError> {
     let rows = match filter.order {
         Order::NewestFirst => {
-            select_page!(pool, user_id, filter, "AND ($7::bigint IS NULL OR seq < $7) ", "ORDER BY seq DESC ").await?
+            select_page!(pool, user_id, filter, i64::MAX, "AND seq < $7 ", "ORDER BY seq DESC ").await?
         }
-        Order::OldestFirst => {
-            select_page!(pool, user_id, filter, "AND ($7::bigint IS NULL OR seq > $7) ", "ORDER BY seq ASC ").await?
-        }
+        Order::OldestFirst => select_page!(pool, user_id, filter, 0, "AND seq > $7 ", "ORDER BY seq ASC ").await?,
     };
     Ok(rows.into_iter().map(LedgerEntry::try_from).collect::<Result<_, _>>()?)
 }

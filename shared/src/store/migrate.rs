@@ -32,6 +32,12 @@ pub enum MigrateError {
         /// As asked for.
         wanted: u16,
     },
+    /// Postgres could not keep every text that is valid here.
+    #[error("the database's encoding is {0}, but must be UTF8")]
+    Encoding(String),
+    /// The application would not be bound by its grants.
+    #[error("the role {APPLICATION_ROLE} is a superuser: grants do not bind it")]
+    Unbound,
     /// The login that connected is also the application's role.
     #[error("connect as the owner of the schema, not as {APPLICATION_ROLE}")]
     NotOwner,
@@ -55,6 +61,10 @@ pub async fn migrate(
     if user == APPLICATION_ROLE {
         return Err(MigrateError::NotOwner);
     }
+    let encoding: String = sqlx::query("SHOW server_encoding").fetch_one(&mut connection).await?.try_get(0)?;
+    if encoding != "UTF8" {
+        return Err(MigrateError::Encoding(encoding));
+    }
     ensure_role(&mut connection, app_password).await?;
     MIGRATIONS.run(&mut connection).await?;
     fix_shards(&mut connection, shards).await?;
@@ -74,6 +84,13 @@ async fn ensure_role(connection: &mut PgConnection, password: Option<&SecretStri
     )
     .execute(&mut *connection)
     .await?;
+    let is_superuser: bool = sqlx::query("SELECT rolsuper FROM pg_roles WHERE rolname = 'satchel_app'")
+        .fetch_one(&mut *connection)
+        .await?
+        .try_get(0)?;
+    if is_superuser {
+        return Err(MigrateError::Unbound);
+    }
     if let Some(password) = password {
         // ALTER ROLE takes no parameters: format() quotes the password on the server. The statement with the
         // password in it is not logged unless log_statement says so.

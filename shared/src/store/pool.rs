@@ -34,6 +34,18 @@ impl PoolConfig {
     /// that is paused there would else hold its rows for good.
     const IDLE_IN_TRANSACTION_TIMEOUT_MS: u64 = 5_000;
 
+    /// Every hot query finds rows by key. Plans are made once per connection, perhaps when the tables are still
+    /// empty, and kept while they grow: without this, a batch that was planned on the first day reads whole
+    /// tables on the second (Postgres manual, "Planner Method Configuration").
+    const LOOKUPS_BY_KEY: [(&str, &str); 5] = [
+        ("plan_cache_mode", "force_generic_plan"),
+        ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        // A plan that has no other way than to read a small table whole then looks dear enough to be compiled.
+        ("jit", "off"),
+    ];
+
     /// Reads `DATABASE_URL` and `SATCHEL_DATABASE_ROLE`.
     pub fn from_env(env: &mut Env, application_name: &'static str, max_connections: u32) -> Self {
         Self {
@@ -47,12 +59,14 @@ impl PoolConfig {
     }
 
     pub(super) fn connect_options(&self) -> Result<PgConnectOptions, StoreError> {
-        let options =
-            PgConnectOptions::from_str(self.url.expose_secret())?.application_name(self.application_name).options([
+        let options = PgConnectOptions::from_str(self.url.expose_secret())?
+            .application_name(self.application_name)
+            .options([
                 ("statement_timeout", self.statement_timeout_ms),
                 ("lock_timeout", Self::LOCK_TIMEOUT_MS),
                 ("idle_in_transaction_session_timeout", Self::IDLE_IN_TRANSACTION_TIMEOUT_MS),
-            ]);
+            ])
+            .options(Self::LOOKUPS_BY_KEY);
         Ok(match &self.role {
             Some(role) => options.options([("role", role)]),
             None => options,
@@ -75,7 +89,7 @@ pub enum StoreError {
     /// A row says something that Satchel never wrote.
     #[error("a stored row cannot be read: {0}")]
     Unreadable(#[from] Unreadable),
-    /// The schema is not there, or is older than this program.
+    /// The schema is not there.
     #[error("the database has no Satchel schema: run `satchel migrate`")]
     NotMigrated,
 }

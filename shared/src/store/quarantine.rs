@@ -2,12 +2,15 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Session, StoreError};
+use super::{StoreError, Tx};
 use crate::domain::Shard;
 
 /// Most bytes kept of one entry: twice what the API ever writes. The rest of a longer one is dropped, its
 /// length and digest are kept.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
+
+/// Most entries in one statement, so that it stays far below the 1 GB that Postgres takes.
+const MAX_ENTRIES_PER_STATEMENT: usize = 256;
 
 /// An entry set aside.
 #[derive(Debug, Clone)]
@@ -18,7 +21,7 @@ pub struct Quarantined {
     pub entry_id: String,
     /// Why it was set aside.
     pub reason: String,
-    /// Its fields as JSON, bytes outside of ASCII escaped.
+    /// Its fields, a line `name=value` each, bytes outside of printable ASCII escaped.
     pub body: Vec<u8>,
 }
 
@@ -26,7 +29,14 @@ pub struct Quarantined {
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn insert(session: &mut Session, entries: &[Quarantined]) -> Result<(), StoreError> {
+pub async fn insert(tx: &mut Tx<'_>, entries: &[Quarantined]) -> Result<(), StoreError> {
+    for chunk in entries.chunks(MAX_ENTRIES_PER_STATEMENT) {
+        insert_chunk(tx, chunk).await?;
+    }
+    Ok(())
+}
+
+async fn insert_chunk(tx: &mut Tx<'_>, entries: &[Quarantined]) -> Result<(), StoreError> {
     let shards: Vec<_> = entries.iter().map(|entry| i32::from(entry.shard.get())).collect();
     let entry_ids: Vec<_> = entries.iter().map(|entry| entry.entry_id.as_str()).collect();
     let digests: Vec<_> = entries.iter().map(|entry| Sha256::digest(&entry.body).to_vec()).collect();
@@ -46,7 +56,7 @@ pub async fn insert(session: &mut Session, entries: &[Quarantined]) -> Result<()
         &bodies as &[&[u8]],
         &lengths,
     )
-    .execute(session.connection().await?)
+    .execute(&mut *tx.0)
     .await?;
     Ok(())
 }

@@ -67,10 +67,20 @@ impl Session {
     async fn connect(&self) -> Result<PgConnection, StoreError> {
         let deadline_ms = self.connect_deadline_ms;
         let connecting = PgConnection::connect_with(&self.options);
-        match tokio::time::timeout(Duration::from_millis(deadline_ms), connecting).await {
-            Ok(connection) => Ok(connection?),
-            Err(_) => Err(StoreError::Deadline { deadline_ms }),
-        }
+        let durable = async {
+            let mut connection = connecting.await?;
+            // Jobs are deleted from the queue after the commit, so it must be on disk, whatever the server's default.
+            // Stricter settings, which wait for replicas, stay.
+            sqlx::query!(
+                "SELECT set_config('synchronous_commit', 'on', false)
+                 WHERE current_setting('synchronous_commit') = 'off'"
+            )
+            .fetch_optional(&mut connection)
+            .await?;
+            Ok(connection)
+        };
+        let connected = tokio::time::timeout(Duration::from_millis(deadline_ms), durable).await;
+        connected.unwrap_or(Err(StoreError::Deadline { deadline_ms }))
     }
 }
 

@@ -30,11 +30,11 @@ pub async fn lock(tx: &mut Tx<'_>, user_ids: &[&UserId]) -> Result<HashMap<UserI
         user_ids.iter().filter(|user_id| !heads.contains_key(**user_id)).map(|user_id| user_id.as_str()).collect();
     if !missing.is_empty() {
         sqlx::query!(
-            "INSERT INTO users (user_id, version, head)
+            r#"INSERT INTO users (user_id, version, head)
              SELECT user_id, 0, $2
              FROM UNNEST($1::text[]) AS missing (user_id)
-             ORDER BY user_id
-             ON CONFLICT DO NOTHING",
+             ORDER BY user_id COLLATE "C"
+             ON CONFLICT DO NOTHING"#,
             &missing as &[&str],
             &ChainHash::GENESIS.0[..],
         )

@@ -1,7 +1,7 @@
 //! Many jobs in one request.
 
 use satchel_tests::job::{reward, reward_pieces, use_item};
-use satchel_tests::{Satchel, invariants};
+use satchel_tests::{Satchel, Setup, invariants};
 use serde_json::{Value, json};
 
 fn pointers(problem: &Value) -> Vec<&str> {
@@ -103,4 +103,30 @@ async fn arrays_too_long_or_empty_are_refused_as_a_whole() {
     assert_eq!(satchel.game().submit(&too_many).await.pointers(), [""]);
     assert_eq!(satchel.game().submit(&json!([])).await.pointers(), [""]);
     invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn entries_that_the_queue_does_not_take_are_told_one_by_one() {
+    let satchel = Setup::new().workers(0).start().await;
+    let game = satchel.game();
+    game.submit(&reward_pieces("u1", "gold", 1)).await.expect(202);
+    let blocked = satchel.redis.cli.busy_streams().remove(0);
+    // What is no stream takes no entry. Keep the one that is there for later.
+    satchel.redis.cli.run(&["RENAME", &blocked, "kept"]);
+    satchel.redis.cli.run(&["SET", &blocked, "no stream"]);
+
+    let users: Vec<String> = (0..20).map(|i| format!("player-{i}")).chain(["u1".to_owned()]).collect();
+    let jobs: Vec<Value> = users.iter().map(|user| reward_pieces(user, "gold", 1)).collect();
+    let answer = game.submit(&json!(jobs)).await.expect(202).json();
+    let answers = answer["jobs"].as_array().unwrap();
+    let refused = answers.last().unwrap();
+    assert!(refused["jobId"].is_null() && refused["problem"]["status"].as_u64() >= Some(500), "{refused}");
+    let taken = answers.iter().filter(|answer| answer["status"] == "queued").count();
+    assert!((1..=20).contains(&taken), "{answer}");
+
+    satchel.redis.cli.run(&["RENAME", "kept", &blocked]);
+    satchel.start_worker();
+    invariants::check(&satchel).await;
+    let finished = satchel.database.owner.number("SELECT count(*) FROM jobs");
+    assert_eq!(finished, i64::try_from(taken).unwrap() + 1, "what was refused had no effect");
 }

@@ -173,7 +173,7 @@ async fn each_caller_has_keys_of_its_own() {
     let satchel = Satchel::start().await;
     let job = use_item("u1", "arrow", 1);
     satchel.game().submit(&reward_pieces("u1", "arrow", 10)).await.expect(202);
-    let callers = [satchel.game(), satchel.service("other", "items:use"), satchel.player("u1")];
+    let callers = [satchel.game(), satchel.service("gams", "items:use"), satchel.player("u1")];
     let mut ids = Vec::new();
     for caller in &callers {
         let answer = caller.submit_under("k", &job).await.expect(202);
