@@ -64,6 +64,11 @@ with_apt() {
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
         as_root chmod 755 "$policy"
     fi
+    # Nor is a database cluster made that nobody asked for.
+    if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+        as_root mkdir -p /etc/postgresql-common
+        echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
+    fi
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${packages[@]}"
 }
 
@@ -92,7 +97,7 @@ elif has brew; then
     with_brew
 else
     echo "deps: this is neither Debian, Ubuntu nor a machine with Homebrew. Please install:" \
-        "a C compiler, PostgreSQL 13 or newer with its server and client programs, Redis 7 or newer, curl" >&2
+        "a C compiler, PostgreSQL 13 or newer with its server and client programs, Redis 6.2 or newer, curl" >&2
     exit 1
 fi
 

@@ -65,11 +65,17 @@ pub(crate) async fn read_json(request: &HttpRequest, payload: Payload, limits: L
 
 fn check_content_type(request: &HttpRequest) -> Result<(), ApiError> {
     let value = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = value.split(';').next().unwrap_or_default().trim();
-    if media_type.eq_ignore_ascii_case("application/json") {
-        Ok(())
-    } else {
-        Err(ApiError::UnsupportedMediaType("the body must be of type application/json"))
+    let mut parts = value.split(';').map(str::trim);
+    if !parts.next().unwrap_or_default().eq_ignore_ascii_case("application/json") {
+        return Err(ApiError::UnsupportedMediaType("the body must be of type application/json"));
+    }
+    // JSON between systems is UTF-8 (RFC 8259 section 8.1), whatever a charset says; another one is a mistake.
+    let charset = parts.filter_map(|part| part.split_once('=')).find(|(name, _)| name.eq_ignore_ascii_case("charset"));
+    match charset {
+        Some((_, charset)) if !charset.trim_matches('"').eq_ignore_ascii_case("utf-8") => {
+            Err(ApiError::UnsupportedMediaType("the body must be UTF-8"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -113,7 +119,8 @@ where
 }
 
 fn broken(error: &PayloadError) -> ApiError {
-    ApiError::Malformed(format!("the body could not be read: {error}"))
+    tracing::debug!(%error, "a body could not be read");
+    ApiError::Malformed("the body ended early, or does not fit its Content-Encoding or Transfer-Encoding".to_owned())
 }
 
 /// Knows which limit holds as soon as it has seen the first byte that is not white space.

@@ -14,7 +14,7 @@ use crate::auth::{Caller, permission};
 use crate::body::{self, Limits};
 use crate::deadline;
 use crate::etag;
-use crate::parameters::Parameters;
+use crate::parameters::{self, Parameters};
 use crate::problem::ApiError;
 use crate::request_id::Tagged;
 use crate::state::State;
@@ -97,7 +97,7 @@ pub(crate) async fn publish(
     let body = body::read_json(&request, payload, Limits::CATALOGUE).await?;
     let document = Node::parse(&body)?;
     let mut parameters = Parameters::of(&request)?;
-    let dry_run = parameters.take("dryRun", str::parse).unwrap_or(false);
+    let dry_run = parameters.take("dryRun", parameters::flag).unwrap_or(false);
     parameters.finish()?;
     let catalogue = Catalogue::parse(document).map_err(ApiError::Invalid)?;
 
@@ -105,7 +105,7 @@ pub(crate) async fn publish(
     let actor = caller.to_string();
     let publish = Publish { catalogue: &catalogue, if_version, dry_run, actor: &actor, request_id: &request_id };
     let publication = deadline::answer(catalogue::publish(&state.pool, &publish)).await?;
-    if !dry_run {
+    if !dry_run && !publication.changes.is_empty() {
         tracing::info!(catalogue.version = publication.version, actor, request.id = %request_id, "catalogue published");
     }
     let mut answer = HttpResponse::Ok();

@@ -88,7 +88,7 @@ fn read_query(request: &HttpRequest) -> Result<HistoryQuery, ApiError> {
         to: parameters.take("to", read_time),
         order: parameters.take("order", read_order).unwrap_or_default(),
         after: parameters.take("cursor", |text| AfterSeq::decode(text).ok_or(parameters::NOT_A_CURSOR)),
-        limit: parameters.take("limit", str::parse).unwrap_or(parameters::DEFAULT_LIMIT),
+        limit: parameters.take("limit", parameters::limit).unwrap_or(parameters::DEFAULT_LIMIT),
     };
     parameters.finish_valid(query)
 }

@@ -43,6 +43,8 @@ enum Verdict {
     Decided(JobRecord),
     /// Its key names another job.
     Conflict,
+    /// Nobody can tell now whether its key names another job.
+    Unknown,
     /// It repeats the draft at this index.
     Repeats(usize),
 }
@@ -75,6 +77,7 @@ pub(crate) async fn take(state: &State, drafts: Vec<Draft>) -> Result<Vec<Result
                 queued.map(|()| Accepted { job_id, is_replay, decided: None })
             }
             Verdict::Decided(record) => Ok(Accepted { job_id, is_replay: true, decided: Some(record) }),
+            Verdict::Unknown => Err(ApiError::Unavailable(Store::Database)),
             Verdict::Conflict => Err(ApiError::invalid(at.field("idempotencyKey"), "was used for another job before")),
             Verdict::Repeats(index) => {
                 let first = answers.get(index).cloned().unwrap_or(Err(ApiError::Internal));
@@ -112,28 +115,32 @@ async fn judge(state: &State, drafts: &[Draft]) -> Result<Vec<Verdict>, ApiError
     for (index, claim) in indices.into_iter().zip(claims) {
         let (Some(draft), Some(verdict)) = (drafts.get(index), verdicts.get_mut(index)) else { continue };
         let job_id = draft.envelope.job_id;
-        *verdict = match (decided.remove(&job_id), claim) {
-            (Some(record), claim) => {
+        *verdict = match (decided.as_mut().map(|decided| decided.remove(&job_id)), claim) {
+            (Some(Some(record)), claim) => {
                 if claim == Claim::New {
                     needless.push(job_id);
                 }
                 let is_same = record.payload_hash == draft.envelope.job.payload_hash();
                 if is_same { Verdict::Decided(record) } else { Verdict::Conflict }
             }
-            (None, Claim::Other) => Verdict::Conflict,
+            (_, Claim::Other) => Verdict::Conflict,
             // Queued once more: the request that claimed it may have ended before it had queued it.
-            (None, Claim::Same) => Verdict::Enqueue { is_replay: true },
-            (None, Claim::New) => Verdict::Enqueue { is_replay: false },
+            (_, Claim::Same) => Verdict::Enqueue { is_replay: true },
+            (Some(None), Claim::New) => Verdict::Enqueue { is_replay: false },
+            (None, Claim::New) => {
+                needless.push(job_id);
+                Verdict::Unknown
+            }
         };
     }
     forget(state, &needless).await;
     Ok(verdicts)
 }
 
-/// The decided ones. None if Postgres is away: submitting goes on without it, and the worker looks again.
-async fn find_decided(state: &State, pending: &[Pending]) -> HashMap<JobId, JobRecord> {
+/// The decided ones; `None` if Postgres does not tell in time.
+async fn find_decided(state: &State, pending: &[Pending]) -> Option<HashMap<JobId, JobRecord>> {
     let job_ids: Vec<_> = pending.iter().map(|pending| pending.job_id).collect();
-    deadline::hint(jobs::find_many(&state.pool, &job_ids)).await.unwrap_or_default()
+    deadline::hint(jobs::find_many(&state.pool, &job_ids)).await
 }
 
 /// Queues the jobs and answers for each. What Redis refused gives its claim back, unless an earlier request made it

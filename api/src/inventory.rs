@@ -56,6 +56,6 @@ pub(crate) async fn list(
 fn read_query(request: &HttpRequest) -> Result<InventoryQuery, ApiError> {
     let mut parameters = Parameters::of(request)?;
     let after = parameters.take("cursor", |text| ItemId::decode(text).ok_or(parameters::NOT_A_CURSOR));
-    let limit = parameters.take("limit", str::parse).unwrap_or(parameters::DEFAULT_LIMIT);
+    let limit = parameters.take("limit", parameters::limit).unwrap_or(parameters::DEFAULT_LIMIT);
     parameters.finish_valid(InventoryQuery { after, limit })
 }

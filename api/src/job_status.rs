@@ -42,7 +42,7 @@ pub(crate) async fn show(
         return Ok(answer);
     }
     if let Some(pending) = state.queue.pending(job_id).await? {
-        permission::may_read_job_of(&caller, &pending.user_id)?;
+        permission::may_read_job(&caller, &pending.user_id, &pending.actor)?;
         return Ok(HttpResponse::Ok().json(Queued::of(&pending)));
     }
     // Decided between the two looks?
@@ -51,7 +51,7 @@ pub(crate) async fn show(
 
 async fn decided(caller: &Caller, job_id: JobId, state: &State) -> Result<Option<HttpResponse>, ApiError> {
     let Some(record) = deadline::answer(jobs::find(&state.pool, job_id)).await? else { return Ok(None) };
-    permission::may_read_job_of(caller, &record.user_id)?;
+    permission::may_read_job(caller, &record.user_id, &record.actor)?;
     Ok(Some(HttpResponse::Ok().json(record)))
 }
 

@@ -5,6 +5,9 @@ use satchel_api::{Config, listen, serve};
 use satchel_shared::config::{Env, init_logging};
 use satchel_shared::shutdown;
 
+/// Not what the HTTP library says of its own start, nor a line for each connection that sends no HTTP.
+const DEFAULT_LOG_FILTER: &str = "info,actix_server=warn,actix_http=off";
+
 /// Requests make and drop many small texts at once.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -13,7 +16,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let mut env = Env::process();
-    init_logging(&mut env, "info");
+    init_logging(&mut env, DEFAULT_LOG_FILTER);
     let config = Config::from_env(&mut env);
     env.finish()?;
 

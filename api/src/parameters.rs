@@ -11,8 +11,21 @@ use crate::problem::{ApiError, ParameterFault};
 /// How many entries a listing answers unless asked otherwise.
 pub(crate) const DEFAULT_LIMIT: u16 = 50;
 
+/// The most parameters of one request; no route knows more than ten.
+const MAX_PARAMETERS: usize = 32;
+
 /// What is wrong with a `cursor` that is none.
 pub(crate) const NOT_A_CURSOR: &str = "must be the nextCursor of the page before";
+
+/// Reads a `limit`; its bounds are the query's to check.
+pub(crate) fn limit(text: &str) -> Result<u16, &'static str> {
+    text.parse().map_err(|_| "must be from 1 to 500")
+}
+
+/// Reads `true` or `false`.
+pub(crate) fn flag(text: &str) -> Result<bool, &'static str> {
+    text.parse().map_err(|_| "must be true or false")
+}
 
 /// The query parameters of one request. Each [`Parameters::take`] takes one;
 /// [`Parameters::finish`] refuses the ones nobody asked for.
@@ -26,8 +39,12 @@ impl Parameters {
     pub(crate) fn of(request: &HttpRequest) -> Result<Self, ApiError> {
         let pairs = Query::<Vec<(String, String)>>::from_query(request.query_string())
             .map_err(|error| ApiError::Malformed(format!("the query string cannot be read: {error}")))?;
+        let pairs = pairs.into_inner();
+        if pairs.len() > MAX_PARAMETERS {
+            return Err(ApiError::Malformed(format!("the query string has more than {MAX_PARAMETERS} parameters")));
+        }
         let mut parameters = Self { given: Vec::new(), faults: Vec::new() };
-        for (name, value) in pairs.into_inner() {
+        for (name, value) in pairs {
             if parameters.given.iter().any(|(known, _)| *known == name) {
                 parameters.fault(&name, "is given twice");
             } else {
@@ -89,7 +106,7 @@ mod tests {
     fn page(query: &str) -> Result<u16, Vec<(String, String)>> {
         let request = TestRequest::with_uri(&format!("/x?{query}")).to_http_request();
         let mut parameters = Parameters::of(&request).unwrap();
-        let limit = parameters.take("limit", str::parse).unwrap_or(50);
+        let limit = parameters.take("limit", limit).unwrap_or(50);
         match parameters.finish_valid(Page { limit }) {
             Ok(page) => Ok(page.limit),
             Err(ApiError::InvalidParameters(faults)) => {
@@ -110,7 +127,7 @@ mod tests {
             page("limit=x&asOf=now&limit=2"),
             Err(vec![
                 fault("limit", "is given twice"),
-                fault("limit", "invalid digit found in string"),
+                fault("limit", "must be from 1 to 500"),
                 fault("asOf", "is not a known parameter"),
             ])
         );

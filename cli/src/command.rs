@@ -13,7 +13,7 @@ use crate::environment::Environment;
 use crate::{audit, catalogue, dev, http, key, migrate, token};
 
 /// What `satchel dev` logs: what the service says, not how its libraries come up.
-const DEV_LOG_FILTER: &str = "info,actix_server=warn,sqlx=warn";
+const DEV_LOG_FILTER: &str = "info,actix_server=warn,actix_http=off,sqlx=warn";
 
 /// How long work that cannot be cancelled may hold up the end of the process.
 const LAST_PATIENCE: Duration = Duration::from_secs(30);

@@ -22,7 +22,7 @@ pub(crate) fn user_to_read(actor: &Actor, user_id: &str) -> Result<UserId, ApiEr
     UserId::parse(user_id).map_err(|error| ApiError::invalid(Pointer::root().field("userId"), error.to_string()))
 }
 
-/// Whether `actor` may read jobs at all; whose job it is, is asked by [`may_read_job_of`].
+/// Whether `actor` may read jobs at all; whose job it is, is asked by [`may_read_job`].
 ///
 /// # Errors
 /// 403 for a service without any scope that has to do with jobs.
@@ -34,12 +34,18 @@ pub(crate) fn may_read_jobs(actor: &Actor) -> Result<(), ApiError> {
     Err(ApiError::Forbidden("one of the scopes rewards:write, items:use, inventory:read is needed".to_owned()))
 }
 
-/// Whether `actor` may read a job of `owner`.
+/// Whether `actor` may read a job of `owner` that `submitter` (`role:subject`) submitted.
 ///
 /// # Errors
-/// 404 for a player who is not the owner.
-pub(crate) fn may_read_job_of(actor: &Actor, owner: &UserId) -> Result<(), ApiError> {
-    if actor.role != Role::Player || actor.subject == *owner { Ok(()) } else { Err(ApiError::NotFound) }
+/// 404 for a player who is not the owner, and for a service that neither reads inventories nor submitted it: a job's
+/// result tells balances.
+pub(crate) fn may_read_job(actor: &Actor, owner: &UserId, submitter: &str) -> Result<(), ApiError> {
+    let may = match actor.role {
+        Role::Player => actor.subject == *owner,
+        Role::Service => actor.scopes.has(Scope::InventoryRead) || actor.to_string() == submitter,
+        Role::Operator => true,
+    };
+    if may { Ok(()) } else { Err(ApiError::NotFound) }
 }
 
 /// Whether `actor` may submit any job at all; which ones, [`satchel_shared::jobs::Job::check_submitter`] says.
@@ -83,8 +89,8 @@ mod tests {
         for other in ["u2", "U1", "not an id", ""] {
             assert_eq!(status(&user_to_read(&player, other)), 404, "{other}");
         }
-        assert_eq!(status(&may_read_job_of(&player, &UserId::parse("u1").unwrap())), 200);
-        assert_eq!(status(&may_read_job_of(&player, &UserId::parse("u2").unwrap())), 404);
+        assert_eq!(status(&may_read_job(&player, &UserId::parse("u1").unwrap(), "service:s")), 200);
+        assert_eq!(status(&may_read_job(&player, &UserId::parse("u2").unwrap(), "player:u1")), 404);
         assert_eq!(status(&may_publish(&player)), 403);
     }
 
@@ -96,6 +102,10 @@ mod tests {
         let writer = actor(Role::Service, "u1", &[Scope::RewardsWrite]);
         assert_eq!(status(&user_to_read(&writer, "u1")), 403);
         assert_eq!(status(&may_read_jobs(&writer)), 200);
+        let owner = UserId::parse("u9").unwrap();
+        assert_eq!(status(&may_read_job(&writer, &owner, "service:u1")), 200);
+        assert_eq!(status(&may_read_job(&writer, &owner, "service:s")), 404);
+        assert_eq!(status(&may_read_job(&reader, &owner, "service:u1")), 200);
         assert_eq!(status(&may_read_jobs(&actor(Role::Service, "s", &[Scope::EventsWrite]))), 403);
         assert_eq!(status(&may_publish(&reader)), 403);
     }
@@ -106,7 +116,7 @@ mod tests {
         assert_eq!(status(&user_to_read(&operator, "u1")), 200);
         assert_eq!(status(&user_to_read(&operator, "not an id")), 422);
         assert_eq!(status(&may_read_jobs(&operator)), 200);
-        assert_eq!(status(&may_read_job_of(&operator, &UserId::parse("u1").unwrap())), 200);
+        assert_eq!(status(&may_read_job(&operator, &UserId::parse("u1").unwrap(), "service:s")), 200);
         assert_eq!(status(&may_publish(&operator)), 200);
         assert_eq!(status(&may_submit_jobs(&operator)), 403);
     }

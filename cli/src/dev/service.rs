@@ -25,8 +25,6 @@ impl Configs {
     pub(super) fn read(environment: &Environment) -> Result<Self> {
         let mut env = environment.reader();
         let api = satchel_api::Config::from_env(&mut env);
-        env.finish()?;
-        let mut env = environment.reader();
         let worker = satchel_worker::Config::from_env(&mut env);
         env.finish()?;
         Ok(Self { api, worker })

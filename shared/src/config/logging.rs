@@ -36,6 +36,8 @@ pub fn init_logging(env: &mut Env, default_filter: &str) {
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
+        // Where standard error is closed, telling so there would panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // An error says that logging runs already: in `satchel dev` all parts share one process.
     let _ = match format {

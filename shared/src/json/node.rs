@@ -22,13 +22,13 @@ pub enum Node {
     Object(Vec<(String, Node)>),
 }
 
-/// The text is not JSON (RFC 8259), or is nested deeper than 128 levels.
+/// The text is not JSON (RFC 8259), or is nested deeper than 127 levels.
 #[derive(Debug, thiserror::Error)]
 #[error("malformed JSON: {0}")]
 pub struct SyntaxError(#[from] serde_json::Error);
 
 impl Node {
-    /// Parses UTF-8 JSON text. Depth is limited to 128 levels by `serde_json`.
+    /// Parses UTF-8 JSON text. Depth is limited to 127 levels by `serde_json`.
     ///
     /// # Errors
     /// [`SyntaxError`] with line and column.

@@ -27,7 +27,14 @@ pub struct Config {
 impl Config {
     /// Reads `REDIS_URL`.
     pub fn from_env(env: &mut Env) -> Self {
-        Self { url: env.secret("REDIS_URL"), deadline_ms: 2_000 }
+        let url = env.secret("REDIS_URL");
+        // An empty one was noted as missing.
+        if !url.expose_secret().is_empty()
+            && let Err(error) = Client::open(url.expose_secret())
+        {
+            env.fault("REDIS_URL", error);
+        }
+        Self { url, deadline_ms: 2_000 }
     }
 
     fn deadline(&self) -> Duration {
@@ -100,14 +107,6 @@ impl Queue {
     #[must_use]
     pub fn shards(&self) -> ShardCount {
         self.shards
-    }
-
-    /// Asks Redis for a sign of life.
-    ///
-    /// # Errors
-    /// If there is none in time.
-    pub async fn ping(&self) -> Result<(), QueueError> {
-        self.connection()?.run(&redis::cmd("PING")).await
     }
 
     /// The connection whose turn it is. What one call sends goes over one connection, and so stays in order.

@@ -11,8 +11,10 @@ use super::{Queue, QueueError, keys};
 use crate::domain::{JobId, MAX_JOB_AGE_DAYS, ShardCount, UserId};
 use crate::envelope::Envelope;
 
-/// How long a record is kept that nobody removes: as long as its job may wait.
-const TTL_SECONDS: u64 = MAX_JOB_AGE_DAYS as u64 * 24 * 60 * 60;
+/// How long a queued job's record is kept that nobody removes: as long as the job may wait.
+const QUEUED_TTL_SECONDS: u64 = MAX_JOB_AGE_DAYS as u64 * 24 * 60 * 60;
+/// How long an id stays claimed whose job did not come: longer than a submission can take.
+const CLAIM_TTL_SECONDS: u64 = 60;
 
 /// What is known of a job before it is decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,8 +29,12 @@ pub struct Pending {
     pub job_type: String,
     /// When the API took it.
     pub submitted_at: DateTime<Utc>,
+    /// Who submitted it: `role:subject`.
+    pub actor: String,
     /// SHA-256 of the job's canonical form, as hexadecimal digits.
     payload_hash: String,
+    /// Whether it went into the queue, or its id was only claimed.
+    is_queued: bool,
 }
 
 /// What came of claiming a job id for a job.
@@ -51,7 +57,9 @@ impl Pending {
             user_id: envelope.job.user_id.clone(),
             job_type: envelope.job.work.type_name().to_owned(),
             submitted_at: envelope.submitted_at,
+            actor: envelope.actor.to_string(),
             payload_hash: hex::encode(envelope.job.payload_hash().0),
+            is_queued: false,
         }
     }
 
@@ -63,16 +71,22 @@ impl Pending {
         self.user_id == other.user_id && self.payload_hash == other.payload_hash
     }
 
+    /// Adds the record of a job that is being queued to a pipeline.
+    pub(super) fn set_queued(mut self, shards: ShardCount, pipeline: &mut Pipeline) {
+        self.is_queued = true;
+        self.set(QUEUED_TTL_SECONDS, shards, pipeline);
+    }
+
     /// Adds `SET key record EX ttl` to a pipeline.
-    pub(super) fn set<'p>(&self, shards: ShardCount, pipeline: &'p mut Pipeline) -> &'p mut Pipeline {
+    fn set<'p>(&self, ttl_seconds: u64, shards: ShardCount, pipeline: &'p mut Pipeline) -> &'p mut Pipeline {
         let key = keys::pending(shards.of_job(self.job_id), self.job_id);
-        pipeline.cmd("SET").arg(key).arg(crate::domain::raw(self).get()).arg("EX").arg(TTL_SECONDS)
+        pipeline.cmd("SET").arg(key).arg(crate::domain::raw(self).get()).arg("EX").arg(ttl_seconds)
     }
 }
 
 impl Queue {
-    /// Claims the jobs' ids, for jobs that have an idempotency key: whoever comes first has it. A claim stays until
-    /// its job is decided.
+    /// Claims the jobs' ids, for jobs that have an idempotency key: whoever comes first has it, for a
+    /// minute or, once the job is queued, until it is decided.
     ///
     /// # Errors
     /// If Redis is away. Some ids may have been claimed all the same; claiming them again is [`Claim::Same`].
@@ -82,7 +96,7 @@ impl Queue {
         }
         let mut pipeline = Pipeline::with_capacity(2 * jobs.len());
         for job in jobs {
-            job.set(self.shards, &mut pipeline).arg("NX");
+            job.set(CLAIM_TTL_SECONDS, self.shards, &mut pipeline).arg("NX");
             pipeline.cmd("GET").arg(keys::pending(self.shards.of_job(job.job_id), job.job_id));
         }
         let answers = self.connection()?.run_each::<Value>(&mut pipeline).await?;
@@ -109,7 +123,7 @@ impl Queue {
     pub async fn pending(&self, job_id: JobId) -> Result<Option<Pending>, QueueError> {
         let key = keys::pending(self.shards.of_job(job_id), job_id);
         let stored: Option<Vec<u8>> = self.connection()?.run(redis::cmd("GET").arg(key)).await?;
-        Ok(stored.as_deref().and_then(Pending::parse))
+        Ok(stored.as_deref().and_then(Pending::parse).filter(|pending| pending.is_queued))
     }
 
     /// Removes records of jobs that are decided, or were not accepted after all.

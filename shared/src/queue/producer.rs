@@ -25,7 +25,7 @@ impl Queue {
         let mut pipeline = Pipeline::with_capacity(2 * envelopes.len());
         for envelope in envelopes {
             // First the record, so that there is one as long as the job waits.
-            Pending::of(envelope).set(self.shards, &mut pipeline);
+            Pending::of(envelope).set_queued(self.shards, &mut pipeline);
             let sealed = key.seal(envelope);
             pipeline
                 .cmd("XADD")

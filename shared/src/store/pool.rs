@@ -48,8 +48,13 @@ impl PoolConfig {
 
     /// Reads `DATABASE_URL` and `SATCHEL_DATABASE_ROLE`.
     pub fn from_env(env: &mut Env, application_name: &'static str, max_connections: u32) -> Self {
+        let url = env.secret("DATABASE_URL");
+        let text = url.expose_secret();
+        if !text.is_empty() && !["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme)) {
+            env.fault("DATABASE_URL", "must begin with postgres:// or postgresql://");
+        }
         Self {
-            url: env.secret("DATABASE_URL"),
+            url,
             role: env.optional("SATCHEL_DATABASE_ROLE"),
             application_name,
             max_connections,
