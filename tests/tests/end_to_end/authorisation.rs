@@ -155,13 +155,14 @@ async fn only_the_player_itself_readers_and_operators_see_inventory_and_history(
 }
 
 #[tokio::test]
-async fn only_the_player_itself_services_that_deal_with_jobs_and_operators_see_a_job() {
+async fn only_the_player_itself_the_submitter_readers_and_operators_see_a_job() {
     let callers = Callers::start().await;
     let job = callers.satchel.game().submit_and_wait(&reward("u1", json!(["key"]))).await.expect(200).job_id();
     let cells = Cells {
         good: 200,
-        allowed: &[OwnPlayer, RewardsWrite, ItemsUse, InventoryRead, AllScopes, Operator, ApiKey],
-        refused: &[(OtherPlayer, 404), (PlayerWithScopes, 404)],
+        // The API key speaks for the submitter.
+        allowed: &[OwnPlayer, InventoryRead, AllScopes, Operator, ApiKey],
+        refused: &[(OtherPlayer, 404), (PlayerWithScopes, 404), (RewardsWrite, 404), (ItemsUse, 404)],
     };
     callers.check_get(&format!("/api/v1/jobs/{job}"), &cells).await;
     // While it is queued as much as when it is applied.
