@@ -8,7 +8,7 @@ ARGS ?=
 export PATH := $(PATH):$(HOME)/.cargo/bin:/opt/homebrew/opt/postgresql@16/bin:/usr/local/opt/postgresql@16/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint deps sqlx-metadata
+.PHONY: help run test lint bench deps sqlx-metadata
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,12 +18,15 @@ run: deps ## Install what is missing, build, and run the whole service on this m
 
 test: deps ## Install what is missing and run every test
 	$(CARGO) build --workspace --bins
-	$(CARGO) test --workspace
+	RUST_TEST_THREADS=4 $(CARGO) test --workspace
 
 lint: deps ## Check format, clippy without warnings, and that the SQL metadata is up to date
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	scripts/sqlx-metadata.sh --check
+
+bench: deps ## Load the service over HTTP and count what was applied (needs wrk)
+	bench/http.sh
 
 deps: ## Install what is missing by the system's package manager
 	@scripts/deps.sh
