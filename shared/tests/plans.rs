@@ -1,5 +1,7 @@
 //! Hot queries find their rows by key, also on connections that planned them when the tables were empty.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use chrono::Utc;
 use satchel_private::{PostgresOptions, PrivatePostgres, SecretString};
 use satchel_shared::domain::{Holding, ItemId, JobId, Shard, UserId};

@@ -38,8 +38,8 @@ pub(crate) struct DevArgs {
     /// The address that the API listens on.
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     bind: IpAddr,
-    /// How many workers apply jobs.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_WORKERS)))]
+    /// How many workers apply jobs. With 0, jobs wait for a satchel-worker that is run with the settings of dev.env.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(0..=i64::from(MAX_WORKERS)))]
     workers: u16,
 }
 
