@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Loads a fresh `satchel dev` over HTTP and says how many jobs were accepted and applied.
 #
-#   bench/http.sh [CONNECTIONS [SECONDS [JOBS_PER_REQUEST]]]       default: 64 connections, 10 s, single jobs
+#   [KEYS=1] bench/http.sh [CONNECTIONS [SECONDS [JOBS_PER_REQUEST]]]     default: 64 connections, 10 s, single jobs
+#
+# KEYS=1 gives every job an idempotency key of its own.
 #
 # Needs wrk (apt-get install wrk) and a release build. Everything runs on this machine, load generator included.
 set -euo pipefail

@@ -7,6 +7,6 @@ dir /data
 appendonly yes
 appendfsync always
 save ""
-maxmemory ${REDIS_MAXMEMORY:-0}
+maxmemory ${REDIS_MAXMEMORY:-2gb}
 maxmemory-policy noeviction
 CONF

@@ -10,8 +10,8 @@ use crate::problem::{ApiError, Store};
 /// For what a request cannot be answered without, in milliseconds.
 const ANSWER_DEADLINE_MS: u64 = 5_000;
 
-/// For what only spares work, in milliseconds.
-const HINT_DEADLINE_MS: u64 = 1_000;
+/// For what a request knows to go on without, in milliseconds.
+const HINT_DEADLINE_MS: u64 = 3_000;
 
 /// The call's answer.
 ///

@@ -10,9 +10,8 @@ use satchel_shared::domain::JobId;
 use satchel_shared::envelope::Envelope;
 use satchel_shared::json::Pointer;
 use satchel_shared::queue::{Claim, Pending};
-use satchel_shared::store::jobs::{self, JobRecord};
+use satchel_shared::store::jobs::JobRecord;
 
-use crate::deadline;
 use crate::problem::{ApiError, Store};
 use crate::state::State;
 
@@ -110,7 +109,7 @@ async fn judge(state: &State, drafts: &[Draft]) -> Result<Vec<Verdict>, ApiError
     }
     let (indices, pending): (Vec<_>, Vec<_>) = keyed.into_iter().unzip();
     let claims = state.queue.claim(&pending).await.inspect_err(|_| state.meters.queue_unavailable.increment(1))?;
-    let mut decided = find_decided(state, &pending).await;
+    let mut decided = state.lookup.decided(pending.iter().map(|pending| pending.job_id).collect()).await;
     let mut needless = Vec::new();
     for (index, claim) in indices.into_iter().zip(claims) {
         let (Some(draft), Some(verdict)) = (drafts.get(index), verdicts.get_mut(index)) else { continue };
@@ -135,12 +134,6 @@ async fn judge(state: &State, drafts: &[Draft]) -> Result<Vec<Verdict>, ApiError
     }
     forget(state, &needless).await;
     Ok(verdicts)
-}
-
-/// The decided ones; `None` if Postgres does not tell in time.
-async fn find_decided(state: &State, pending: &[Pending]) -> Option<HashMap<JobId, JobRecord>> {
-    let job_ids: Vec<_> = pending.iter().map(|pending| pending.job_id).collect();
-    deadline::hint(jobs::find_many(&state.pool, &job_ids)).await
 }
 
 /// Queues the jobs and answers for each. What Redis refused gives its claim back, unless an earlier request made it

@@ -16,6 +16,7 @@ mod history;
 mod intake;
 mod inventory;
 mod job_status;
+mod lookup;
 mod metrics;
 mod outage_log;
 mod parameters;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::health::Readiness;
+use crate::lookup::Lookup;
 use crate::metrics::{self, RequestMeters, SubmissionMeters};
 use crate::request_id;
 use crate::routes::{not_found, routes};
@@ -70,6 +71,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let outcomes = queue.outcomes(envelope_key.clone(), replica);
     let state = web::Data::new(State {
         authenticator: Authenticator::new(config.token_keys, pool.clone()),
+        lookup: Lookup::start(pool.clone()),
         pool: pool.clone(),
         queue,
         envelope_key,

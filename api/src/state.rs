@@ -7,6 +7,7 @@ use satchel_shared::store::Pool;
 
 use crate::auth::Authenticator;
 use crate::health::Readiness;
+use crate::lookup::Lookup;
 use crate::metrics::SubmissionMeters;
 use crate::waiting::WaitingRoom;
 
@@ -14,6 +15,8 @@ use crate::waiting::WaitingRoom;
 pub(crate) struct State {
     pub(crate) authenticator: Authenticator,
     pub(crate) pool: Pool,
+    /// For jobs with idempotency keys.
+    pub(crate) lookup: Lookup,
     pub(crate) queue: Queue,
     /// Signs what goes into the queue.
     pub(crate) envelope_key: EnvelopeKey,

@@ -8,6 +8,9 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::error::PrivateError;
 use crate::files;
 
+/// How much may wait: beyond it new jobs are refused, while the machine still has memory for everything else.
+const MAX_MEMORY: &str = "4gb";
+
 /// What differs between private servers.
 #[derive(Debug, Clone)]
 pub(crate) struct Conf {
@@ -39,7 +42,7 @@ impl Conf {
         let text = format!(
             "bind 127.0.0.1\nport {}\nprotected-mode yes\nrequirepass {}\ndaemonize no\n\
              dir {}\npidfile {}\nlogfile \"\"\nsave \"\"\nappendonly yes\nappendfsync always\n\
-             maxmemory-policy noeviction\n",
+             maxmemory-policy noeviction\nmaxmemory {MAX_MEMORY}\n",
             self.port,
             self.password.expose_secret(),
             quoted(&data),
