@@ -158,7 +158,7 @@ fn it_ends_with_its_parent_even_if_that_was_killed() {
     parent.kill().unwrap();
     parent.wait().unwrap();
     assert!(within(Duration::from_secs(20), || !answers(port)), "Postgres outlived its parent");
-    assert!(Command::new("kill").arg(sleeper).status().unwrap().success());
+    assert!(Command::new("sh").args(["-c", &format!("kill {sleeper}")]).status().unwrap().success());
     let left = fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path().join("postgres/postmaster.pid");
     assert!(within(Duration::from_secs(20), || !left.exists()), "Postgres did not stop in order");
 }
