@@ -3,8 +3,7 @@
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use satchel_shared::domain::{ItemId, UserId};
-use satchel_shared::store::inventory::HeldItem;
-use satchel_shared::store::{inventory, users};
+use satchel_shared::store::inventory::{self, HeldItem};
 use serde::Serialize;
 use validator::Validate;
 
@@ -41,12 +40,10 @@ pub(crate) async fn list(
     let user_id = permission::user_to_read(&caller, request.match_info().query("userId"))?;
     let query = read_query(&request)?;
 
-    let version = deadline::answer(users::version(&state.pool, &user_id)).await?;
-    if etag::is_not_modified(&request, version) {
-        return Ok(HttpResponse::NotModified().insert_header((header::ETAG, etag::of_version(version))).finish());
-    }
-    // The page carries the version of its own moment, which may be a later one by now.
     let page = deadline::answer(inventory::page(&state.pool, &user_id, query.after.as_ref(), query.limit)).await?;
+    if etag::is_not_modified(&request, page.version) {
+        return Ok(HttpResponse::NotModified().insert_header((header::ETAG, etag::of_version(page.version))).finish());
+    }
     let last = page.items.last().filter(|_| page.more);
     let next_cursor = last.map(|held| held.item_id.encode());
     let body = Inventory { user_id: &user_id, version: page.version, items: &page.items, next_cursor };

@@ -120,7 +120,8 @@ impl Applier {
         let user_ids: Vec<_> = user_ids.into_iter().collect();
         let pairs: Vec<_> = pairs.into_iter().collect();
         Ok(World {
-            // Under the users' locks nobody else decides these jobs: what is not decided now stays so.
+            // First the locks: under them nobody else decides a job of these users. (The same id for another shard's
+            // user meets the unique index; the batch is then tried again and finds it decided.)
             heads: users::lock(tx, &user_ids).await?,
             decided: jobs::find_decided(tx, &job_ids).await?,
             holdings: inventory::load(tx, &pairs).await?,

@@ -25,6 +25,6 @@ pub use quantity::{InvalidQuantity, Quantity};
 pub use shard::{Shard, ShardCount};
 
 /// How long a job may wait, in days, from its submission until it is decided; an older one is rejected as
-/// `expired`. Decided jobs are remembered three times as long, so a copy of an old queue entry, however it came
-/// back, never finds its job forgotten.
+/// `expired`. Whatever forgets decided jobs one day (nothing does yet) must keep them longer, so that a copy of an
+/// old queue entry never finds its job forgotten. Measured from the API's clock to the database's.
 pub const MAX_JOB_AGE_DAYS: u32 = 30;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Pool, StoreError, Tx, stored};
+use super::{StoreError, Tx, stored};
 use crate::domain::{ChainHash, UserId};
 
 /// Where a user's ledger ends.
@@ -86,13 +86,4 @@ pub async fn advance(tx: &mut Tx<'_>, heads: &[(&UserId, Head)]) -> Result<(), S
     .execute(&mut *tx.0)
     .await?;
     Ok(())
-}
-
-/// How many ledger entries the user has; 0 for a user never seen.
-///
-/// # Errors
-/// If Postgres is away.
-pub async fn version(pool: &Pool, user_id: &UserId) -> Result<i64, StoreError> {
-    let version = sqlx::query_scalar!("SELECT version FROM users WHERE user_id = $1", user_id.as_str());
-    Ok(version.fetch_optional(&pool.0).await?.unwrap_or(0))
 }
