@@ -181,6 +181,7 @@ impl Submitter<'_> {
             request_id: self.request_id.clone(),
             submitted_at: self.submitted_at,
             reply_to: None,
+            journaled: false,
         };
         Ok(Draft { envelope, is_keyed: key.is_some(), at })
     }

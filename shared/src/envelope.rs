@@ -15,8 +15,9 @@ use crate::domain::{Actor, JobId, RequestId};
 use crate::jobs::{Job, Submission, Work};
 use crate::json::{Faults, Node, Pointer};
 
-/// The envelope's form. A worker that meets a higher one leaves it to a newer worker.
-pub const VERSION: u32 = 1;
+/// The envelope's form. A worker that meets a higher one leaves it to a newer worker; lower ones are read as well.
+/// 2: jobs with priority and delay, journaled envelopes.
+pub const VERSION: u32 = 2;
 
 /// A job with all that its application needs to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -35,6 +36,42 @@ pub struct Envelope {
     /// The API replica that waits for the outcome.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<ReplicaId>,
+    /// Whether Postgres keeps it in its journal until it is decided.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub journaled: bool,
+}
+
+impl Envelope {
+    /// It as JSON: what is signed, and what Postgres keeps of a job that waits there.
+    #[must_use]
+    pub fn body(&self) -> String {
+        crate::domain::raw(self).get().to_owned()
+    }
+
+    /// Reads and validates a body. Who wrote it must be known otherwise: by its signature ([`SealedEnvelope::open`]),
+    /// or because it comes from Postgres.
+    ///
+    /// # Errors
+    /// [`OpenError`], never [`OpenError::Signature`].
+    pub fn parse_body(version: u32, body: &[u8]) -> Result<Self, OpenError> {
+        if !(1..=VERSION).contains(&version) {
+            return Err(OpenError::Newer(format!("envelope version {version}")));
+        }
+        let body: Body = serde_json::from_slice(body).map_err(OpenError::Shape)?;
+        if let Some(name) = Submission::type_name(&body.job).filter(|name| !Work::TYPES.contains(name)) {
+            return Err(OpenError::Newer(format!("job type {name}")));
+        }
+        let Submission { job, .. } = Submission::parse(body.job, Pointer::root().field("job"))?;
+        Ok(Self {
+            job_id: body.job_id,
+            job,
+            actor: body.actor,
+            request_id: body.request_id,
+            submitted_at: body.submitted_at,
+            reply_to: body.reply_to,
+            journaled: body.journaled,
+        })
+    }
 }
 
 /// One running API process.
@@ -137,7 +174,7 @@ impl EnvelopeKey {
     /// Signs an envelope.
     #[must_use]
     pub fn seal(&self, envelope: &Envelope) -> SealedEnvelope {
-        let body = crate::domain::raw(envelope).get().as_bytes().to_vec();
+        let body = envelope.body().into_bytes();
         let mac = self.mac(VERSION, &body).finalize().into_bytes().to_vec();
         SealedEnvelope { version: VERSION, body, mac }
     }
@@ -188,6 +225,8 @@ struct Body {
     request_id: RequestId,
     submitted_at: DateTime<Utc>,
     reply_to: Option<ReplicaId>,
+    #[serde(default)]
+    journaled: bool,
 }
 
 impl SealedEnvelope {
@@ -199,22 +238,7 @@ impl SealedEnvelope {
         if !keys.into_iter().any(|key| key.signed(self)) {
             return Err(OpenError::Signature);
         }
-        if self.version != VERSION {
-            return Err(OpenError::Newer(format!("envelope version {}", self.version)));
-        }
-        let body: Body = serde_json::from_slice(&self.body).map_err(OpenError::Shape)?;
-        if let Some(name) = Submission::type_name(&body.job).filter(|name| !Work::TYPES.contains(name)) {
-            return Err(OpenError::Newer(format!("job type {name}")));
-        }
-        let Submission { job, .. } = Submission::parse(body.job, Pointer::root().field("job"))?;
-        Ok(Envelope {
-            job_id: body.job_id,
-            job,
-            actor: body.actor,
-            request_id: body.request_id,
-            submitted_at: body.submitted_at,
-            reply_to: body.reply_to,
-        })
+        Envelope::parse_body(self.version, &self.body)
     }
 }
 
@@ -236,6 +260,7 @@ mod tests {
             request_id: RequestId::random(),
             submitted_at: DateTime::from_timestamp_micros(1_700_000_000_000_001).unwrap(),
             reply_to: Some(ReplicaId::random()),
+            journaled: false,
         }
     }
 
@@ -253,7 +278,7 @@ mod tests {
         edited.body[20] ^= 1;
         assert!(matches!(edited.open(&[key("a")]), Err(OpenError::Signature)));
         let mut newer = sealed.clone();
-        newer.version = 2;
+        newer.version = VERSION + 1;
         assert!(matches!(newer.open(&[key("a")]), Err(OpenError::Signature)));
         let mut truncated = sealed;
         truncated.mac.pop();

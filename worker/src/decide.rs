@@ -87,7 +87,7 @@ impl World<'_> {
         let job = &envelope.job;
         job.check_submitter(&envelope.actor)
             .map_err(|denied| Rejection::new(RejectionCode::Forbidden, denied.to_string()))?;
-        if self.now - envelope.submitted_at > TimeDelta::days(MAX_JOB_AGE_DAYS.into()) {
+        if self.now - job.due_at(envelope.submitted_at) > TimeDelta::days(MAX_JOB_AGE_DAYS.into()) {
             let message = format!("the job waited longer than {MAX_JOB_AGE_DAYS} days");
             return Err(Rejection::new(RejectionCode::Expired, message));
         }
@@ -187,6 +187,7 @@ mod tests {
                 request_id: RequestId::random(),
                 submitted_at: DateTime::from_timestamp_micros(1_700_000_000_000_000).unwrap(),
                 reply_to: None,
+                journaled: false,
             },
             shard: Shard::new(0),
             entry_id: "1-0".into(),

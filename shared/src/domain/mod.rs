@@ -9,6 +9,7 @@ mod item_quantity;
 mod ledger;
 mod permission;
 mod plan;
+mod priority;
 mod quantity;
 mod shard;
 
@@ -21,10 +22,17 @@ pub use ledger::{ChainFault, ChainHash, ChainVerifier, LedgerEntry};
 pub use permission::{Denied, SubmitRule};
 pub use plan::raw;
 pub use plan::{Change, Condition, Pieces, Plan, Rejection, RejectionCode, Used};
+pub use priority::{InvalidPriority, Priority};
 pub use quantity::{InvalidQuantity, Quantity};
 pub use shard::{Shard, ShardCount};
 
-/// How long a job may wait, in days, from its submission until it is decided; an older one is rejected as
-/// `expired`. Whatever forgets decided jobs one day (nothing does yet) must keep them longer, so that a copy of an
-/// old queue entry never finds its job forgotten. Measured from the API's clock to the database's.
+/// How long a job may wait, in days, from when it is due until it is decided; an older one is rejected as `expired`.
+/// Decided jobs are kept longer ([`MIN_JOB_RETENTION_DAYS`]), so that a copy of an old queue entry never finds its job
+/// forgotten. Measured from the API's clock to the database's.
 pub const MAX_JOB_AGE_DAYS: u32 = 30;
+
+/// How far ahead a job's `notBefore` may be, in days.
+pub const MAX_DELAY_DAYS: u32 = 90;
+
+/// How long a decided job is kept at least, in days: so long its idempotency key is remembered.
+pub const MIN_JOB_RETENTION_DAYS: u32 = 90;

@@ -10,11 +10,12 @@ mod reward_inventory_item;
 mod submission;
 mod use_item;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::domain::catalogue::Catalogue;
-use crate::domain::{Actor, Denied, Holdings, ItemId, Plan, Reason, Rejection, SubmitRule, UserId};
+use crate::domain::{Actor, Denied, Holdings, ItemId, Plan, Priority, Reason, Rejection, SubmitRule, UserId};
 use crate::json::Fields;
 
 pub use reward_inventory_item::RewardInventoryItem;
@@ -55,6 +56,12 @@ pub struct Job {
     /// Why, in the submitter's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    /// Whether it may overtake other players' jobs.
+    #[serde(skip_serializing_if = "Priority::is_normal")]
+    pub priority: Priority,
+    /// When it may be applied at the earliest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<DateTime<Utc>>,
     /// What to do.
     #[serde(flatten)]
     pub work: Work,
@@ -67,6 +74,12 @@ impl Job {
     /// [`Denied`] with the reason.
     pub fn check_submitter(&self, actor: &Actor) -> Result<(), Denied> {
         self.work.submit_rule().check(actor, &self.user_id, self.work.type_name())
+    }
+
+    /// When a job that was submitted at `submitted_at` joins its player's others: then, or when its delay is over.
+    #[must_use]
+    pub fn due_at(&self, submitted_at: DateTime<Utc>) -> DateTime<Utc> {
+        self.not_before.map_or(submitted_at, |not_before| not_before.max(submitted_at))
     }
 
     /// SHA-256 over the canonical form: equal for two submissions of the same job, however they were written.

@@ -2,8 +2,10 @@
 
 use std::convert::Infallible;
 
+use chrono::{DateTime, SubsecRound, Utc};
+
 use super::{Job, Work};
-use crate::domain::{IdempotencyKey, Reason, UserId};
+use crate::domain::{IdempotencyKey, Priority, Reason, UserId};
 use crate::json::{Faults, Fields, Node, Pointer};
 
 /// A job and the submitter's name for this submission.
@@ -43,6 +45,8 @@ impl Submission {
         let type_name = fields.required("type", Node::read_string(|text| Ok::<_, Infallible>(text.to_owned())));
         let user_id = fields.required("userId", Node::read_string(UserId::parse));
         let reason = fields.optional("reason", Node::read_string(Reason::parse));
+        let priority = fields.optional("priority", Node::read_string(Priority::parse));
+        let not_before = fields.optional("notBefore", Node::read_string(read_time));
         let idempotency_key = fields.optional("idempotencyKey", Node::read_string(IdempotencyKey::parse));
         let type_name = type_name?;
         if !Work::TYPES.contains(&type_name.as_str()) {
@@ -53,8 +57,19 @@ impl Submission {
         }
         let work = Work::read(&type_name, &mut fields);
         fields.finish();
-        Some(Self { job: Job { user_id: user_id?, reason, work: work? }, idempotency_key })
+        let priority = priority.unwrap_or_default();
+        Some(Self { job: Job { user_id: user_id?, reason, priority, not_before, work: work? }, idempotency_key })
     }
+}
+
+/// A text that is no time.
+#[derive(Debug, thiserror::Error)]
+#[error("must be a time as in RFC 3339, e.g. 2026-01-31T12:00:00Z")]
+struct InvalidTime;
+
+/// Reads a time of RFC 3339, to the microsecond, as Postgres keeps it.
+fn read_time(text: &str) -> Result<DateTime<Utc>, InvalidTime> {
+    DateTime::parse_from_rfc3339(text).map(|time| time.to_utc().trunc_subsecs(6)).map_err(|_| InvalidTime)
 }
 
 #[cfg(test)]
@@ -113,6 +128,31 @@ mod tests {
         let other = parse(r#"{"type":"use_item","userId":"u1","itemId":"key","quantity":2}"#).unwrap();
         assert_eq!(short.job.payload_hash(), long.job.payload_hash());
         assert_ne!(short.job.payload_hash(), other.job.payload_hash());
+    }
+
+    #[test]
+    fn priority_and_delay_are_part_of_the_job_and_their_defaults_are_not_written() {
+        let plain = parse(r#"{"type":"use_item","userId":"u1","itemId":"key"}"#).unwrap().job;
+        let normal = parse(r#"{"type":"use_item","userId":"u1","itemId":"key","priority":"normal"}"#).unwrap().job;
+        let high = parse(r#"{"type":"use_item","userId":"u1","itemId":"key","priority":"high"}"#).unwrap().job;
+        let delayed = |time: &str| {
+            let text = format!(r#"{{"type":"use_item","userId":"u1","itemId":"key","notBefore":"{time}"}}"#);
+            parse(&text).map(|submission| submission.job)
+        };
+        let later = delayed("2030-01-01T12:00:00+02:00").unwrap();
+        assert_eq!(plain.payload_hash(), normal.payload_hash());
+        assert_ne!(plain.payload_hash(), high.payload_hash());
+        assert_ne!(plain.payload_hash(), later.payload_hash());
+        assert_eq!(later, delayed("2030-01-01T10:00:00.000000000Z").unwrap());
+        assert_eq!(parse(&serde_json::to_string(&later).unwrap()).unwrap().job, later);
+        assert_eq!(
+            delayed("tomorrow").unwrap_err(),
+            ["/notBefore must be a time as in RFC 3339, e.g. 2026-01-31T12:00:00Z"]
+        );
+        assert_eq!(
+            parse(r#"{"type":"use_item","userId":"u1","itemId":"key","priority":"top"}"#).unwrap_err(),
+            ["/priority must be high or normal"]
+        );
     }
 
     #[test]

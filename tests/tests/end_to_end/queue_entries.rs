@@ -21,6 +21,7 @@ fn envelope(job: &Value, role: Role, subject: &str) -> Envelope {
         request_id: RequestId::random(),
         submitted_at: Utc::now(),
         reply_to: None,
+        journaled: false,
     }
 }
 
