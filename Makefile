@@ -8,7 +8,7 @@ ARGS ?=
 export PATH := $(PATH):$(HOME)/.cargo/bin:/opt/homebrew/opt/postgresql@16/bin:/usr/local/opt/postgresql@16/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench deps sqlx-metadata
+.PHONY: help run test lint bench deps test-deps sqlx-metadata
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,7 +16,7 @@ help: ## List the commands
 run: deps ## Install what is missing, build, and run the whole service on this machine
 	$(CARGO) run --release -p satchel-cli --bin satchel -- dev $(ARGS)
 
-test: deps ## Install what is missing and run every test
+test: test-deps ## Install what is missing and run every test
 	$(CARGO) build --workspace --bins
 	RUST_TEST_THREADS=4 $(CARGO) test --workspace
 
@@ -30,6 +30,9 @@ bench: deps ## Load the service over HTTP and count what was applied (needs wrk)
 
 deps: ## Install what is missing by the system's package manager
 	@scripts/deps.sh
+
+test-deps: ## The same, with what only the tests need
+	@scripts/deps.sh tests
 
 sqlx-metadata: deps ## Renew shared/.sqlx after a change of SQL or schema
 	scripts/sqlx-metadata.sh

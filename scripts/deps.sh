@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
 # Installs what Satchel needs to be built and run here and is not there yet: a C compiler (for linking and for
-# two libraries), Postgres, Redis and curl. Says first what it will install. Starts no service.
+# two libraries), Postgres, Redis and curl; after `deps.sh tests` also what only its tests need: openssl and
+# libfaketime. Says first what it will install. Starts no service.
 set -euo pipefail
+
+purpose=${1:-}
 
 # Homebrew does not link this one into its bin. (The Makefile knows it too.)
 PATH=$PATH:/opt/homebrew/opt/postgresql@16/bin:/usr/local/opt/postgresql@16/bin
@@ -18,12 +21,26 @@ has_postgres() {
     has initdb && has postgres && has psql
 }
 
+# Where Debian, Ubuntu and Homebrew keep it. (tests/src/clock.rs looks there.)
+has_faketime() {
+    local library
+    for library in /usr/lib/*/faketime/libfaketimeMT.so.1 /usr/lib64/faketime/libfaketimeMT.so.1 \
+        /opt/homebrew/lib/faketime/libfaketime.1.dylib /usr/local/lib/faketime/libfaketime.1.dylib; do
+        if [ -e "$library" ]; then return 0; fi
+    done
+    return 1
+}
+
 missing() {
     has cc || echo compiler
     has_postgres || echo postgres
     has psql || echo psql
     has redis-server || has valkey-server || echo redis
     has curl || echo curl
+    if [ "$purpose" = tests ]; then
+        has openssl || echo openssl
+        has_faketime || echo faketime
+    fi
 }
 
 needs=$(missing)
@@ -55,6 +72,8 @@ with_apt() {
             psql) packages+=(postgresql-client) ;;
             redis) packages+=(redis-server) ;;
             curl) packages+=(curl) ;;
+            openssl) packages+=(openssl) ;;
+            faketime) packages+=(libfaketime) ;;
         esac
     done
     echo "deps: installing with apt-get: ${packages[*]}" >&2
@@ -85,6 +104,8 @@ with_brew() {
             psql) ;; # part of it
             redis) packages+=(redis) ;;
             curl) packages+=(curl) ;;
+            openssl) packages+=(openssl@3) ;;
+            faketime) packages+=(libfaketime) ;;
         esac
     done
     if [ ${#packages[@]} -eq 0 ]; then return 0; fi
@@ -98,7 +119,8 @@ elif has brew; then
     with_brew
 else
     echo "deps: this is neither Debian, Ubuntu nor a machine with Homebrew. Please install:" \
-        "a C compiler, PostgreSQL 13 or newer with its server and client programs, Redis 6.2 or newer, curl" >&2
+        "a C compiler, PostgreSQL 13 or newer with its server and client programs, Redis 6.2 or newer, curl;" \
+        "for the tests also openssl and libfaketime" >&2
     exit 1
 fi
 

@@ -30,6 +30,8 @@ pub(crate) struct Limits {
 impl Limits {
     /// Jobs: 64 KiB for one, 1 MiB for an array of them.
     pub(crate) const JOBS: Self = Self { array_bytes: 1024 * 1024, other_bytes: 64 * 1024 };
+    /// What an operator asks for: 64 KiB, room for 1,000 job ids.
+    pub(crate) const OPERATION: Self = Self { array_bytes: 64 * 1024, other_bytes: 64 * 1024 };
     /// A catalogue document: 1 MiB.
     pub(crate) const CATALOGUE: Self = Self { array_bytes: 1024 * 1024, other_bytes: 1024 * 1024 };
 
@@ -61,6 +63,24 @@ pub(crate) async fn read_json(request: &HttpRequest, payload: Payload, limits: L
     tokio::time::timeout(Duration::from_secs(READ_DEADLINE_SECONDS), collected)
         .await
         .unwrap_or(Err(ApiError::RequestTimeout { seconds: READ_DEADLINE_SECONDS }))
+}
+
+/// Like [`read_json`], where a body may be left out: then it is `None`, whatever type it says it has.
+///
+/// # Errors
+/// As for [`read_json`], if there is a body.
+pub(crate) async fn read_optional_json(
+    request: &HttpRequest,
+    payload: Payload,
+    limits: Limits,
+) -> Result<Option<Bytes>, ApiError> {
+    // A request without either header has no body (RFC 9112 section 6.3).
+    let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+    if !is_chunked && declared_length(request).is_none_or(|length| length == 0) {
+        return Ok(None);
+    }
+    let body = read_json(request, payload, limits).await?;
+    Ok(Some(body).filter(|body| !body.is_empty()))
 }
 
 fn check_content_type(request: &HttpRequest) -> Result<(), ApiError> {
@@ -193,6 +213,23 @@ mod tests {
             let request = json().insert_header((header::CONTENT_ENCODING, coding));
             assert!(matches!(read(request, b"{}".to_vec()).await, Err(ApiError::UnsupportedMediaType(_))));
         }
+    }
+
+    #[actix_web::test]
+    async fn a_body_that_may_be_left_out_is_none_or_as_good_as_any() {
+        let read = async |request: TestRequest, body: &'static str| {
+            let (request, mut payload) = request.set_payload(body).to_http_parts();
+            let payload = <Payload as actix_web::FromRequest>::from_request(&request, &mut payload).await.unwrap();
+            read_optional_json(&request, payload, Limits::OPERATION).await
+        };
+        let length = |request: TestRequest, length: &'static str| request.insert_header((header::CONTENT_LENGTH, length));
+        assert!(read(TestRequest::post(), "").await.unwrap().is_none());
+        let form = || TestRequest::post().insert_header((header::CONTENT_TYPE, "application/x-www-form-urlencoded"));
+        assert!(read(length(form(), "0"), "").await.unwrap().is_none());
+        assert!(read(json().insert_header((header::TRANSFER_ENCODING, "chunked")), "").await.unwrap().is_none());
+        assert_eq!(read(length(json(), "2"), "{}").await.unwrap().unwrap(), "{}");
+        assert!(matches!(read(length(form(), "2"), "{}").await, Err(ApiError::UnsupportedMediaType(_))));
+        assert!(matches!(read(length(json(), "70000"), "{}").await, Err(ApiError::TooLarge { limit_bytes: 65_536 })));
     }
 
     #[actix_web::test]

@@ -1,12 +1,14 @@
 //! The service's configuration, from the environment.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::str::FromStr;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use satchel_shared::config::Env;
+use satchel_shared::config::{Env, Retention};
 use satchel_shared::envelope::EnvelopeKey;
 use satchel_shared::queue;
 use satchel_shared::store::PoolConfig;
+use serde::Serialize;
 
 use crate::auth::{Origin, TokenKeys};
 
@@ -15,6 +17,33 @@ const MAX_DATABASE_CONNECTIONS: u32 = 16;
 
 /// The most HTTP threads that can be asked for.
 const MAX_THREADS: usize = 256;
+
+/// Where accepted jobs are kept until they are decided, beside the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JournalMode {
+    /// Nowhere: an accepted job is lost if the queue loses it.
+    None,
+    /// In Postgres, from where workers feed the queue with what it lost.
+    Postgres,
+}
+
+/// A text that names no place.
+#[derive(Debug, thiserror::Error)]
+#[error("must be postgres or none")]
+pub struct InvalidJournalMode;
+
+impl FromStr for JournalMode {
+    type Err = InvalidJournalMode;
+
+    fn from_str(text: &str) -> Result<Self, InvalidJournalMode> {
+        match text {
+            "none" => Ok(Self::None),
+            "postgres" => Ok(Self::Postgres),
+            _ => Err(InvalidJournalMode),
+        }
+    }
+}
 
 /// Everything that the service must know.
 pub struct Config {
@@ -30,6 +59,10 @@ pub struct Config {
     pub envelope_key: EnvelopeKey,
     /// `SATCHEL_REQUIRE_IDEMPOTENCY_KEY`: whether submissions without an idempotency key are refused. Default false.
     pub requires_idempotency_key: bool,
+    /// `SATCHEL_JOURNAL`: `postgres` commits accepted jobs to Postgres before they are answered for. Default none.
+    pub journal: JournalMode,
+    /// `SATCHEL_JOB_RETENTION_DAYS`, `SATCHEL_PARKED_RETENTION_DAYS`: what cleaning finds too old.
+    pub retention: Retention,
     /// Where `/metrics` comes from. `None` unless set by a program that installed a recorder itself.
     pub metrics: Option<PrometheusHandle>,
     /// `SATCHEL_JWT_SECRET` (HS256, at least 32 bytes) and `SATCHEL_JWT_KEYS_FILE` (public keys in PEM or JWKS
@@ -49,6 +82,8 @@ impl Config {
             queue: queue::Config::from_env(env),
             envelope_key: EnvelopeKey::from_env(env, "SATCHEL_ENVELOPE_KEY"),
             requires_idempotency_key: env.or("SATCHEL_REQUIRE_IDEMPOTENCY_KEY", false),
+            journal: env.or("SATCHEL_JOURNAL", JournalMode::None),
+            retention: Retention::from_env(env),
             metrics: None,
             token_keys: token_keys(env),
         }
@@ -115,6 +150,9 @@ mod tests {
             ("SATCHEL_JWT_SECRET", "short"),
             ("SATCHEL_JWT_KEYS_FILE", "/nowhere/keys.pem"),
             ("SATCHEL_REQUIRE_IDEMPOTENCY_KEY", "maybe"),
+            ("SATCHEL_JOURNAL", "redis"),
+            ("SATCHEL_JOB_RETENTION_DAYS", "89"),
+            ("SATCHEL_PARKED_RETENTION_DAYS", "0"),
         ])
         .unwrap();
         for name in [
@@ -126,6 +164,9 @@ mod tests {
             "SATCHEL_JWT_SECRET",
             "SATCHEL_JWT_KEYS_FILE",
             "SATCHEL_REQUIRE_IDEMPOTENCY_KEY",
+            "SATCHEL_JOURNAL",
+            "SATCHEL_JOB_RETENTION_DAYS",
+            "SATCHEL_PARKED_RETENTION_DAYS",
         ] {
             assert!(told.contains(&format!("{name}: ")), "{name} not in {told}");
         }

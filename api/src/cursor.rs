@@ -3,7 +3,8 @@
 //! A cursor is the hex form of a one-letter tag of the listing and the key, so that the cursor of one
 //! listing is refused by another one.
 
-use satchel_shared::domain::ItemId;
+use chrono::{DateTime, Utc};
+use satchel_shared::domain::{ItemId, JobId};
 
 /// A position in a listing.
 pub(crate) trait Cursor: Sized {
@@ -54,9 +55,52 @@ impl Cursor for AfterSeq {
     }
 
     fn of_key(key: &str) -> Option<Self> {
-        let plain = key.bytes().all(|byte| byte.is_ascii_digit());
-        plain.then(|| key.parse().ok().map(Self)).flatten()
+        number(key).map(Self)
     }
+}
+
+/// The failed jobs go on after the one that was parked then, and of those the one with this id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AfterParked {
+    pub(crate) parked_at: DateTime<Utc>,
+    pub(crate) job_id: JobId,
+}
+
+impl Cursor for AfterParked {
+    const TAG: &'static str = "f";
+
+    fn key(&self) -> String {
+        // Postgres keeps microseconds.
+        format!("{}.{}", self.parked_at.timestamp_micros(), self.job_id)
+    }
+
+    fn of_key(key: &str) -> Option<Self> {
+        let (micros, job_id) = key.split_once('.')?;
+        let parked_at = DateTime::from_timestamp_micros(number(micros)?)?;
+        Some(Self { parked_at, job_id: JobId::parse(job_id).ok()? })
+    }
+}
+
+/// Operators' actions go on with those before the one with this number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BeforeAction(pub(crate) i64);
+
+impl Cursor for BeforeAction {
+    const TAG: &'static str = "a";
+
+    fn key(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn of_key(key: &str) -> Option<Self> {
+        number(key).map(Self)
+    }
+}
+
+/// A number of digits alone.
+fn number(key: &str) -> Option<i64> {
+    let plain = key.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| key.parse().ok()).flatten()
 }
 
 #[cfg(test)]
@@ -68,6 +112,10 @@ mod tests {
         let item = ItemId::parse("gold").unwrap();
         assert_eq!(ItemId::decode(&item.encode()), Some(item));
         assert_eq!(AfterSeq::decode(&AfterSeq(42).encode()), Some(AfterSeq(42)));
+        assert_eq!(BeforeAction::decode(&BeforeAction(42).encode()), Some(BeforeAction(42)));
+        let parked_at = DateTime::from_timestamp_micros(1_700_000_000_000_001).unwrap();
+        let parked = AfterParked { parked_at, job_id: JobId::random() };
+        assert_eq!(AfterParked::decode(&parked.encode()), Some(parked));
     }
 
     #[test]
@@ -79,5 +127,10 @@ mod tests {
         }
         assert_eq!(ItemId::decode(&hex::encode("iGOLD")), None);
         assert_eq!(ItemId::decode("69\u{e9}"), None);
+        assert_eq!(BeforeAction::decode(&AfterSeq(42).encode()), None);
+        let id = JobId::random();
+        for garbage in ["f".to_owned(), "f1".into(), "f1.".into(), format!("f-1.{id}"), format!("f9223372036854775807.{id}")] {
+            assert_eq!(AfterParked::decode(&hex::encode(&garbage)), None, "{garbage}");
+        }
     }
 }

@@ -4,28 +4,41 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use satchel_shared::domain::{JobId, UserId};
 use satchel_shared::queue::Pending;
-use satchel_shared::store::jobs;
+use satchel_shared::store::jobs::{self, JobRecord};
+use satchel_shared::store::waiting::{WaitingJob, WaitingStatus};
+use satchel_shared::store::{Pool, StoreError, journal, parked};
 use serde::Serialize;
 
 use crate::auth::{Caller, permission};
 use crate::deadline;
+use crate::lookup;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
 use crate::state::State;
 
+/// A job's status document.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum JobStatus {
+    Decided(JobRecord),
+    Undecided(Undecided),
+}
+
 /// The status document of a job that is not decided yet.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Queued<'p> {
+pub(crate) struct Undecided {
     job_id: JobId,
     #[serde(rename = "type")]
-    job_type: &'p str,
-    user_id: &'p UserId,
-    status: &'static str,
+    job_type: String,
+    user_id: UserId,
+    status: WaitingStatus,
     submitted_at: DateTime<Utc>,
     applied_at: Option<DateTime<Utc>>,
-    attempts: u32,
+    attempts: i32,
     result: Option<()>,
+    #[serde(skip)]
+    actor: String,
 }
 
 /// Answers the job's status document.
@@ -37,35 +50,92 @@ pub(crate) async fn show(
     permission::may_read_jobs(&caller)?;
     Parameters::of(&request)?.finish()?;
     let job_id = JobId::parse(request.match_info().query("jobId")).map_err(|_| ApiError::NotFound)?;
+    let status = find(&state, job_id).await?.ok_or(ApiError::NotFound)?;
+    let (owner, submitter) = match &status {
+        JobStatus::Decided(record) => (&record.user_id, &record.actor),
+        JobStatus::Undecided(job) => (&job.user_id, &job.actor),
+    };
+    permission::may_read_job(&caller, owner, submitter)?;
+    Ok(HttpResponse::Ok().json(status))
+}
 
-    if let Some(answer) = decided(&caller, job_id, &state).await? {
-        return Ok(answer);
+/// What is known of a job, wherever it is.
+///
+/// # Errors
+/// 503 if a store that must be asked is away.
+pub(crate) async fn find(state: &State, job_id: JobId) -> Result<Option<JobStatus>, ApiError> {
+    let pool = &state.pool;
+    // What most questions are about comes first.
+    if let Some(record) = deadline::answer(jobs::find(pool, job_id)).await? {
+        return Ok(Some(JobStatus::Decided(record)));
+    }
+    if let Some(job) = deadline::answer(set_aside(pool, job_id)).await? {
+        return Ok(Some(job.into()));
+    }
+    if state.journal.is_some()
+        && let Some(job) = deadline::answer(journaled(pool, job_id)).await?
+    {
+        return Ok(Some(job.into()));
     }
     if let Some(pending) = state.queue.pending(job_id).await? {
-        permission::may_read_job(&caller, &pending.user_id, &pending.actor)?;
-        return Ok(HttpResponse::Ok().json(Queued::of(&pending)));
+        return Ok(Some(pending.into()));
     }
-    // Decided between the two looks?
-    decided(&caller, job_id, &state).await?.ok_or(ApiError::NotFound)
+    // Between two looks it may have gone on, but only this way.
+    if let Some(job) = deadline::answer(journaled(pool, job_id)).await? {
+        return Ok(Some(job.into()));
+    }
+    if let Some(job) = deadline::answer(set_aside(pool, job_id)).await? {
+        return Ok(Some(job.into()));
+    }
+    Ok(deadline::answer(jobs::find(pool, job_id)).await?.map(JobStatus::Decided))
 }
 
-async fn decided(caller: &Caller, job_id: JobId, state: &State) -> Result<Option<HttpResponse>, ApiError> {
-    let Some(record) = deadline::answer(jobs::find(&state.pool, job_id)).await? else { return Ok(None) };
-    permission::may_read_job(caller, &record.user_id, &record.actor)?;
-    Ok(Some(HttpResponse::Ok().json(record)))
+impl JobStatus {
+    /// The status itself.
+    pub(crate) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Decided(record) => record.status.as_str(),
+            Self::Undecided(job) => lookup::status_name(job.status),
+        }
+    }
 }
 
-impl<'p> Queued<'p> {
-    fn of(pending: &'p Pending) -> Self {
-        Self {
+async fn set_aside(pool: &Pool, job_id: JobId) -> Result<Option<WaitingJob>, StoreError> {
+    Ok(parked::find_many(pool, &[job_id]).await?.remove(&job_id))
+}
+
+async fn journaled(pool: &Pool, job_id: JobId) -> Result<Option<WaitingJob>, StoreError> {
+    Ok(journal::find_many(pool, &[job_id]).await?.remove(&job_id))
+}
+
+impl From<WaitingJob> for JobStatus {
+    fn from(job: WaitingJob) -> Self {
+        Self::Undecided(Undecided {
+            job_id: job.job_id,
+            job_type: job.job_type,
+            user_id: job.user_id,
+            status: job.status,
+            submitted_at: job.submitted_at,
+            applied_at: None,
+            attempts: job.attempts,
+            result: None,
+            actor: job.actor,
+        })
+    }
+}
+
+impl From<Pending> for JobStatus {
+    fn from(pending: Pending) -> Self {
+        Self::Undecided(Undecided {
             job_id: pending.job_id,
-            job_type: &pending.job_type,
-            user_id: &pending.user_id,
-            status: "queued",
+            job_type: pending.job_type,
+            user_id: pending.user_id,
+            status: WaitingStatus::Queued,
             submitted_at: pending.submitted_at,
             applied_at: None,
             attempts: 0,
             result: None,
-        }
+            actor: pending.actor,
+        })
     }
 }

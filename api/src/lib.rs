@@ -22,6 +22,7 @@ mod outage_log;
 mod parameters;
 mod prefer;
 mod problem;
+mod queues;
 mod request_id;
 mod routes;
 mod serve;
@@ -29,6 +30,6 @@ mod state;
 mod submit_job;
 mod waiting;
 
-pub use config::Config;
+pub use config::{Config, InvalidJournalMode, JournalMode};
 pub use metrics::install as install_metrics;
 pub use serve::{listen, serve};

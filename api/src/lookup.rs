@@ -1,19 +1,57 @@
-//! Looks up decided jobs for many requests at once: while one query runs, the next one's questions gather, so that a
-//! flood of idempotency keys costs few queries.
+//! Looks up jobs that Postgres has decided or set aside, for many requests at once: while one look runs, the next one's
+//! questions gather, so that a flood of idempotency keys costs few queries.
 
 use std::collections::HashMap;
 
 use satchel_shared::domain::JobId;
-use satchel_shared::store::Pool;
+use satchel_shared::jobs::PayloadHash;
 use satchel_shared::store::jobs::{self, JobRecord};
+use satchel_shared::store::waiting::{WaitingJob, WaitingStatus};
+use satchel_shared::store::{Pool, StoreError, parked};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::deadline;
 
-/// The most requests that wait for the next query; more wait for a place.
+/// The most requests that wait for the next look; more wait for a place.
 const MAX_WAITING: usize = 4_096;
 /// The most requests whose questions go into one query: at most 128,000 jobs, all of them in arrays of 1,000.
 const MAX_QUESTIONS: usize = 128;
+
+/// What Postgres knows of a job that is not simply queued.
+#[derive(Debug, Clone)]
+pub(crate) enum Known {
+    /// It was decided.
+    Decided(JobRecord),
+    /// It failed, or waits behind one of its player's that did.
+    SetAside(WaitingJob),
+}
+
+impl Known {
+    /// Its status, as clients see it.
+    pub(crate) fn status(&self) -> &'static str {
+        match self {
+            Self::Decided(record) => record.status.as_str(),
+            Self::SetAside(waiting) => status_name(waiting.status),
+        }
+    }
+
+    /// What exactly was asked.
+    pub(crate) fn payload_hash(&self) -> PayloadHash {
+        match self {
+            Self::Decided(record) => record.payload_hash,
+            Self::SetAside(waiting) => waiting.payload_hash,
+        }
+    }
+}
+
+/// A status as clients see it.
+pub(crate) fn status_name(status: WaitingStatus) -> &'static str {
+    match status {
+        WaitingStatus::Queued => "queued",
+        WaitingStatus::Retrying => "retrying",
+        WaitingStatus::Parked => "parked",
+    }
+}
 
 /// Where to ask. The task behind it ends with the last clone.
 #[derive(Clone)]
@@ -22,7 +60,7 @@ pub(crate) struct Lookup(mpsc::Sender<Question>);
 /// One request's jobs, and where it waits for what is known of them.
 struct Question {
     job_ids: Vec<JobId>,
-    answer: oneshot::Sender<Option<HashMap<JobId, JobRecord>>>,
+    answer: oneshot::Sender<Option<HashMap<JobId, Known>>>,
 }
 
 impl Lookup {
@@ -33,8 +71,8 @@ impl Lookup {
         Self(sender)
     }
 
-    /// Those of the jobs that were decided; `None` if Postgres does not tell in time.
-    pub(crate) async fn decided(&self, job_ids: Vec<JobId>) -> Option<HashMap<JobId, JobRecord>> {
+    /// Those of the jobs that Postgres knows; `None` if it does not tell in time.
+    pub(crate) async fn known(&self, job_ids: Vec<JobId>) -> Option<HashMap<JobId, Known>> {
         let (answer, told) = oneshot::channel();
         self.0.send(Question { job_ids, answer }).await.ok()?;
         told.await.ok()?
@@ -45,13 +83,23 @@ async fn answer(pool: Pool, mut waiting: mpsc::Receiver<Question>) {
     let mut questions = Vec::with_capacity(MAX_QUESTIONS);
     while waiting.recv_many(&mut questions, MAX_QUESTIONS).await > 0 {
         let job_ids: Vec<JobId> = questions.iter().flat_map(|question| &question.job_ids).copied().collect();
-        let found = deadline::hint(jobs::find_many(&pool, &job_ids)).await;
+        let found = deadline::hint(find(&pool, &job_ids)).await;
         for Question { job_ids, answer } in questions.drain(..) {
-            let own = |found: &HashMap<JobId, JobRecord>| {
+            let own = |found: &HashMap<JobId, Known>| {
                 job_ids.iter().filter_map(|job_id| Some((*job_id, found.get(job_id)?.clone()))).collect()
             };
             // Who has gone meanwhile needs no answer.
             let _ = answer.send(found.as_ref().map(own));
         }
     }
+}
+
+/// Looks in the order in which jobs move: one that leaves the first table meanwhile is met in the second.
+async fn find(pool: &Pool, job_ids: &[JobId]) -> Result<HashMap<JobId, Known>, StoreError> {
+    let set_aside = parked::find_many(pool, job_ids).await?;
+    let decided = jobs::find_many(pool, job_ids).await?;
+    let mut known: HashMap<JobId, Known> =
+        set_aside.into_iter().map(|(job_id, waiting)| (job_id, Known::SetAside(waiting))).collect();
+    known.extend(decided.into_iter().map(|(job_id, record)| (job_id, Known::Decided(record))));
+    Ok(known)
 }

@@ -20,6 +20,8 @@ const DURATION: &str = "satchel_api_request_duration_seconds";
 const ACCEPTED: &str = "satchel_api_jobs_accepted_total";
 const INVALID: &str = "satchel_api_jobs_invalid_total";
 const QUEUE_UNAVAILABLE: &str = "satchel_api_queue_unavailable_total";
+const JOURNAL_UNAVAILABLE: &str = "satchel_api_journal_unavailable_total";
+const UNFED: &str = "satchel_api_journaled_jobs_unfed_total";
 
 /// Upper bounds of the histograms' buckets, in seconds; the last is the longest `Prefer: wait`.
 const BUCKETS_SECONDS: &[f64] =
@@ -49,9 +51,11 @@ pub fn install() -> Option<PrometheusHandle> {
 pub(crate) fn describe() {
     describe_counter!(REQUESTS, "Requests answered, by route, method and status");
     describe_histogram!(DURATION, "Time from a request's head to its answer's head, in seconds");
-    describe_counter!(ACCEPTED, "Jobs that the queue took, by type; repetitions under one key included");
+    describe_counter!(ACCEPTED, "Jobs that queue or journal took, by type; repetitions under one key included");
     describe_counter!(INVALID, "Jobs refused because they were not valid");
     describe_counter!(QUEUE_UNAVAILABLE, "Submissions refused because the queue did not take them");
+    describe_counter!(JOURNAL_UNAVAILABLE, "Submissions refused because Postgres did not take them into its journal");
+    describe_counter!(UNFED, "Journaled jobs that the queue did not take at once; workers feed it again");
 }
 
 /// Folds samples into buckets until the shutdown.
@@ -67,7 +71,8 @@ pub(crate) async fn keep_up(handle: PrometheusHandle, shutdown: CancellationToke
 
 /// `GET /metrics`.
 pub(crate) async fn show(state: web::Data<State>) -> Result<HttpResponse, ApiError> {
-    let metrics = state.metrics.as_ref().ok_or(ApiError::NotFound)?.render();
+    let mut metrics = state.metrics.as_ref().ok_or(ApiError::NotFound)?.render();
+    metrics.push_str(&state.gauges.render(&state).await);
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(metrics))
 }
 
@@ -76,6 +81,8 @@ pub(crate) struct SubmissionMeters {
     accepted: Vec<(&'static str, Counter)>,
     pub(crate) invalid: Counter,
     pub(crate) queue_unavailable: Counter,
+    pub(crate) journal_unavailable: Counter,
+    pub(crate) unfed: Counter,
 }
 
 impl SubmissionMeters {
@@ -84,6 +91,8 @@ impl SubmissionMeters {
             accepted: Work::TYPES.iter().map(|name| (*name, counter!(ACCEPTED, "type" => *name))).collect(),
             invalid: counter!(INVALID),
             queue_unavailable: counter!(QUEUE_UNAVAILABLE),
+            journal_unavailable: counter!(JOURNAL_UNAVAILABLE),
+            unfed: counter!(UNFED),
         }
     }
 

@@ -46,6 +46,9 @@ pub(crate) enum ApiError {
         /// How long the server waited.
         seconds: u64,
     },
+    /// 409: what it is about is not in the state for it.
+    #[error("{0}")]
+    Conflict(String),
     /// 412: `If-Match` names another version than the current one.
     #[error("{0}")]
     PreconditionFailed(String),
@@ -165,6 +168,7 @@ impl ApiError {
             Self::RequestTimeout { .. } => {
                 (StatusCode::REQUEST_TIMEOUT, "/problems/request-timeout", "Request timed out")
             }
+            Self::Conflict(_) => (StatusCode::CONFLICT, "/problems/conflict", "State conflict"),
             Self::PreconditionFailed(_) => {
                 (StatusCode::PRECONDITION_FAILED, "/problems/precondition-failed", "Precondition failed")
             }

@@ -5,6 +5,7 @@ use std::future::{Ready, ready};
 use actix_web::{HttpResponse, Resource, Route, guard, web};
 
 use crate::problem::ApiError;
+use crate::queues::{actions, clean, failed, failed_job, failed_jobs, pause, stats};
 use crate::{catalogue, health, history, inventory, job_status, metrics, submit_job};
 
 const READS: &str = "GET, HEAD";
@@ -20,6 +21,16 @@ pub(crate) fn routes(table: &mut web::ServiceConfig) {
         .service(at("/api/v1/catalogue").route(get().to(catalogue::current)).route(web::put().to(catalogue::publish))
             .default_service(only("GET, HEAD, PUT")))
         .service(at("/api/v1/items/{itemId}").route(get().to(catalogue::item)).default_service(only(READS)))
+        .service(at("/api/v1/queues/stats").route(get().to(stats::show)).default_service(only(READS)))
+        .service(at("/api/v1/queues/failed").route(get().to(failed::list)).default_service(only(READS)))
+        .service(at("/api/v1/queues/failed/retry").route(web::post().to(failed_jobs::retry)).default_service(only("POST")))
+        .service(at("/api/v1/queues/failed/remove").route(web::post().to(failed_jobs::remove)).default_service(only("POST")))
+        .service(at("/api/v1/queues/failed/{jobId}").route(web::delete().to(failed_job::remove)).default_service(only("DELETE")))
+        .service(at("/api/v1/queues/failed/{jobId}/retry").route(web::post().to(failed_job::retry)).default_service(only("POST")))
+        .service(at("/api/v1/queues/clean").route(web::post().to(clean::clean)).default_service(only("POST")))
+        .service(at("/api/v1/queues/pause").route(web::post().to(pause::pause)).default_service(only("POST")))
+        .service(at("/api/v1/queues/resume").route(web::post().to(pause::resume)).default_service(only("POST")))
+        .service(at("/api/v1/queues/actions").route(get().to(actions::list)).default_service(only(READS)))
         .service(at("/healthz").route(get().to(health::live)).default_service(only(READS)))
         .service(at("/readyz").route(get().to(health::ready)).default_service(only(READS)))
         .service(at("/metrics").route(get().to(metrics::show)).default_service(only(READS)));

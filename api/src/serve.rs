@@ -8,16 +8,18 @@ use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
 use satchel_shared::domain::ShardCount;
 use satchel_shared::envelope::ReplicaId;
-use satchel_shared::queue::Queue;
+use satchel_shared::queue::{self, Queue};
 use satchel_shared::store::Pool;
 use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
-use crate::config::Config;
+use crate::config::{Config, JournalMode};
 use crate::health::Readiness;
+use crate::intake::{Feed, Journal};
 use crate::lookup::Lookup;
 use crate::metrics::{self, RequestMeters, SubmissionMeters};
+use crate::queues::gauges::Gauges;
 use crate::request_id;
 use crate::routes::{not_found, routes};
 use crate::state::State;
@@ -40,6 +42,8 @@ const HEAD_DEADLINE_SECONDS: u64 = 5;
 const DISCONNECT_DEADLINE_SECONDS: u64 = 2;
 /// Requests in flight at the shutdown have so long to be answered, in seconds.
 const SHUTDOWN_GRACE_SECONDS: u64 = 10;
+/// Journaled jobs have so long at the shutdown to get into the queue, in milliseconds.
+const FEED_GRACE_MS: u64 = 2_000;
 
 /// Opens the listening socket, with a longer backlog than the standard library would give it.
 ///
@@ -63,31 +67,40 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let Some(shards) = shutdown.run_until_cancelled(wait_for_schema(&pool)).await.transpose()? else {
         return Ok(());
     };
-    let queue = Queue::new(&config.queue, shards).context("REDIS_URL")?;
-    tell_durability(&queue).await;
+    let queue = queue::open(&config.queue, shards).context("REDIS_URL")?;
+    tell_durability(queue.as_ref(), config.journal).await;
 
     let envelope_key = config.envelope_key;
-    let replica = ReplicaId::random();
-    let outcomes = queue.outcomes(envelope_key.clone(), replica);
+    let meters = SubmissionMeters::new();
+    let (journal, feeding) = match config.journal {
+        JournalMode::None => (None, None),
+        JournalMode::Postgres => {
+            let (feed, feeding) = Feed::start(queue.clone(), envelope_key.clone(), meters.unfed.clone());
+            (Some(Journal::start(pool.clone(), shards, feed)), Some(feeding))
+        }
+    };
     let state = web::Data::new(State {
         authenticator: Authenticator::new(config.token_keys, pool.clone()),
         lookup: Lookup::start(pool.clone()),
         pool: pool.clone(),
         queue,
+        journal,
         envelope_key,
-        replica,
+        replica: ReplicaId::random(),
         waiting: WaitingRoom::new(shutdown.clone()),
         readiness: Readiness::default(),
         metrics: handle.clone(),
-        meters: SubmissionMeters::new(),
+        meters,
+        gauges: Gauges::default(),
         requires_idempotency_key: config.requires_idempotency_key,
+        retention: config.retention,
     });
 
     // These go on while requests in flight are finished.
     let background = CancellationToken::new();
     let hearing = tokio::spawn({
         let (state, background) = (state.clone(), background.clone());
-        async move { waiting::hear(outcomes, &state.waiting, background).await }
+        async move { waiting::hear(&state, background).await }
     });
     let upkeep = handle.map(|handle| tokio::spawn(metrics::keep_up(handle, background.clone())));
 
@@ -96,6 +109,10 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     background.cancel();
     for task in std::iter::once(hearing).chain(upkeep) {
         task.await?;
+    }
+    if let Some(feeding) = feeding {
+        // What does not get into the queue any more, workers feed it.
+        let _ = tokio::time::timeout(Duration::from_millis(FEED_GRACE_MS), feeding).await;
     }
     pool.close().await;
     served.context("the HTTP server")
@@ -151,13 +168,16 @@ async fn wait_for_schema(pool: &Pool) -> anyhow::Result<ShardCount> {
 }
 
 /// Says at start what readiness shows later. Redis may come up after the service.
-async fn tell_durability(queue: &Queue) {
+async fn tell_durability(queue: &dyn Queue, journal: JournalMode) {
     match queue.durability().await {
         Ok(durability) => {
             for warning in durability.warnings() {
                 tracing::warn!("{warning}");
             }
         }
-        Err(error) => tracing::warn!(%error, "jobs are refused until the queue is there"),
+        Err(error) => match journal {
+            JournalMode::None => tracing::warn!(%error, "jobs are refused until the queue is there"),
+            JournalMode::Postgres => tracing::warn!(%error, "jobs wait in the journal until the queue is there"),
+        },
     }
 }

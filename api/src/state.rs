@@ -1,14 +1,19 @@
 //! What every handler may use.
 
+use std::sync::Arc;
+
 use metrics_exporter_prometheus::PrometheusHandle;
+use satchel_shared::config::Retention;
 use satchel_shared::envelope::{EnvelopeKey, ReplicaId};
 use satchel_shared::queue::Queue;
 use satchel_shared::store::Pool;
 
 use crate::auth::Authenticator;
 use crate::health::Readiness;
+use crate::intake::Journal;
 use crate::lookup::Lookup;
 use crate::metrics::SubmissionMeters;
+use crate::queues::gauges::Gauges;
 use crate::waiting::WaitingRoom;
 
 /// Shared by all HTTP threads.
@@ -17,7 +22,9 @@ pub(crate) struct State {
     pub(crate) pool: Pool,
     /// For jobs with idempotency keys.
     pub(crate) lookup: Lookup,
-    pub(crate) queue: Queue,
+    pub(crate) queue: Arc<dyn Queue>,
+    /// Keeps accepted jobs until they are decided; `None` if only the queue does.
+    pub(crate) journal: Option<Journal>,
     /// Signs what goes into the queue.
     pub(crate) envelope_key: EnvelopeKey,
     /// Where workers send the outcomes that somebody here waits for.
@@ -27,6 +34,10 @@ pub(crate) struct State {
     /// `None` if this process's metrics are served elsewhere.
     pub(crate) metrics: Option<PrometheusHandle>,
     pub(crate) meters: SubmissionMeters,
+    /// How much waits, for `/metrics`.
+    pub(crate) gauges: Gauges,
     /// Whether submissions without an idempotency key are refused.
     pub(crate) requires_idempotency_key: bool,
+    /// What is too old to be kept.
+    pub(crate) retention: Retention,
 }

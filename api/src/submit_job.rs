@@ -2,18 +2,20 @@
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
-use chrono::{DateTime, SubsecRound, Utc};
-use satchel_shared::domain::{Actor, IdempotencyKey, JobId, RequestId};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use satchel_shared::domain::{Actor, IdempotencyKey, JobId, MAX_DELAY_DAYS, RequestId};
 use satchel_shared::envelope::Envelope;
-use satchel_shared::jobs::Submission;
+use satchel_shared::jobs::{Job, Submission};
 use satchel_shared::json::{Node, Pointer};
 use satchel_shared::store::jobs;
+use satchel_shared::store::waiting::WaitingStatus;
 use serde::Serialize;
 
 use crate::auth::{Caller, permission};
 use crate::body::{self, Limits};
 use crate::deadline;
 use crate::intake::{self, Accepted, Draft};
+use crate::lookup::Known;
 use crate::parameters::Parameters;
 use crate::prefer::{PREFERENCE_APPLIED, Wait};
 use crate::problem::{ApiError, Problem};
@@ -105,9 +107,11 @@ impl Submitter<'_> {
             answer
         };
         if let Some((wait, place)) = place {
-            let document = match &accepted.decided {
-                Some(record) => serde_json::to_string(record).ok(),
-                None => match place.wait(wait.duration()).await {
+            let document = match &accepted.known {
+                Some(Known::Decided(record)) => serde_json::to_string(record).ok(),
+                // It stays as it is until an operator does something about it.
+                Some(Known::SetAside(job)) if job.status == WaitingStatus::Parked => None,
+                Some(Known::SetAside(_)) | None => match place.wait(wait.duration()).await {
                     Some(document) => Some(document.get().to_owned()),
                     None => self.find_outcome(accepted.job_id).await,
                 },
@@ -162,6 +166,7 @@ impl Submitter<'_> {
     /// Reads one job and asks whether the caller may submit it.
     fn draft(&self, node: Node, at: Pointer, header_key: Option<IdempotencyKey>) -> Result<Draft, ApiError> {
         let Submission { job, idempotency_key } = Submission::parse(node, at.clone()).map_err(ApiError::Invalid)?;
+        check_delay(&job, self.submitted_at, &at)?;
         let key = match (header_key, idempotency_key) {
             (Some(header), Some(field)) if header != field => {
                 let detail = "differs from the header Idempotency-Key";
@@ -189,9 +194,18 @@ impl Submitter<'_> {
 
 impl Receipt {
     fn of(accepted: &Accepted, idempotent_replayed: bool) -> Self {
-        let status = accepted.decided.as_ref().map_or("queued", |record| record.status.as_str());
+        let status = accepted.known.as_ref().map_or("queued", Known::status);
         Self { job_id: accepted.job_id, status, idempotent_replayed }
     }
+}
+
+/// Refuses a job that is to wait longer than jobs may: the parser, which has no clock, cannot.
+fn check_delay(job: &Job, submitted_at: DateTime<Utc>, at: &Pointer) -> Result<(), ApiError> {
+    let latest = submitted_at + TimeDelta::days(MAX_DELAY_DAYS.into());
+    if job.not_before.is_none_or(|not_before| not_before <= latest) {
+        return Ok(());
+    }
+    Err(ApiError::invalid(at.field("notBefore"), format!("must be at most {MAX_DELAY_DAYS} days ahead")))
 }
 
 /// The header `Idempotency-Key`, which goes with one job.
@@ -204,4 +218,29 @@ fn header_key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, ApiError>
     let at = || Pointer::root().field("idempotencyKey");
     let text = line.to_str().map_err(|_| ApiError::invalid(at(), "must be of printable ASCII characters only"))?;
     IdempotencyKey::parse(text).map(Some).map_err(|error| ApiError::invalid(at(), error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_may_be_delayed_so_far_and_no_further() {
+        let now = DateTime::from_timestamp_micros(1_700_000_000_000_000).unwrap();
+        let job = |not_before: DateTime<Utc>| {
+            let text = format!(
+                r#"{{"type":"use_item","userId":"u1","itemId":"key","notBefore":"{}"}}"#,
+                not_before.to_rfc3339()
+            );
+            Submission::parse(Node::parse(text.as_bytes()).unwrap(), Pointer::root()).unwrap().job
+        };
+        let latest = now + TimeDelta::days(90);
+        for fine in [now - TimeDelta::days(10_000), now, latest] {
+            assert!(check_delay(&job(fine), now, &Pointer::root()).is_ok(), "{fine}");
+        }
+        let late = job(latest + TimeDelta::microseconds(1));
+        let Err(ApiError::Invalid(faults)) = check_delay(&late, now, &Pointer::root().index(3)) else { panic!() };
+        let told: Vec<_> = faults.as_slice().iter().map(|fault| (fault.pointer.as_str(), &*fault.detail)).collect();
+        assert_eq!(told, [("/3/notBefore", "must be at most 90 days ahead")]);
+    }
 }

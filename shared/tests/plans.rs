@@ -4,9 +4,18 @@
 
 use chrono::Utc;
 use satchel_private::{PostgresOptions, PrivatePostgres, SecretString};
-use satchel_shared::domain::{Holding, ItemId, JobId, Shard, UserId};
+use satchel_shared::domain::{Actor, Holding, ItemId, JobId, RequestId, Role, Scopes, Shard, UserId};
+use satchel_shared::envelope::Envelope;
+use satchel_shared::jobs::Submission;
+use satchel_shared::json::{Node, Pointer};
+use satchel_shared::store::actions::Operator;
+use satchel_shared::store::jobs::{JobRecord, JobStatus, ShardCounts};
+use satchel_shared::store::journal::JournalEntry;
 use satchel_shared::store::ledger::{Filter, Order};
-use satchel_shared::store::{Pool, PoolConfig, Session, inventory, jobs, leases, ledger, migrate, users};
+use satchel_shared::store::parked::SetAside;
+use satchel_shared::store::{
+    Pool, PoolConfig, Session, actions, failed, inventory, jobs, journal, leases, ledger, migrate, parked, rules, users,
+};
 use uuid::Uuid;
 
 /// Postgres keeps a plan after five runs (its manual, PREPARE); the driver may plan once more.
@@ -22,12 +31,27 @@ const GROW: &str = "
         now(), now() FROM generate_series(1, 20000) n;
     INSERT INTO ledger SELECT 'u1', n, gen_random_uuid(), 'gold', 1, n, 't', 'a', NULL, 'r', NULL, 1, now(),
         decode(repeat('00', 32), 'hex') FROM generate_series(1, 20000) n;
+    INSERT INTO parked_jobs (user_id, job_id, shard, state, type, payload_hash, actor, request_id, submitted_at,
+                             envelope_version, body, attempts, tries, next_attempt_at, parked_at)
+        SELECT 'p' || n / 10, gen_random_uuid(), n % 64,
+            CASE WHEN n % 10 > 0 THEN 'held' WHEN n % 20 = 0 THEN 'parked' ELSE 'retrying' END,
+            't', decode(repeat('00', 32), 'hex'), 'a', 'r', now(), 2, '{"job":{}}', 1, 1,
+            CASE WHEN n % 20 = 10 THEN now() + interval '1 hour' END, CASE WHEN n % 20 = 0 THEN now() END
+        FROM generate_series(1, 20000) n;
+    INSERT INTO journal (job_id, user_id, shard, seq, type, payload_hash, actor, submitted_at, envelope_version, body)
+        SELECT gen_random_uuid(), 'u' || n % 1000, n % 64, nextval('journal_seq'), 't',
+            decode(repeat('00', 32), 'hex'), 'a', now(), 2, '{}'
+        FROM generate_series(1, 20000) n;
+    INSERT INTO operator_actions (actor, request_id, action, detail)
+        SELECT 'a', 'r', 'retry', '{}' FROM generate_series(1, 20000) n;
 ";
 
 const WHOLE_TABLE_READS: &str = "
     SELECT COALESCE(string_agg(relname || ' ' || seq_scan, ', ' ORDER BY relname), '')
     FROM pg_stat_user_tables
-    WHERE relname IN ('users', 'inventory', 'jobs', 'ledger') AND seq_scan > 0";
+    WHERE relname IN ('users', 'inventory', 'jobs', 'ledger', 'parked_jobs', 'journal', 'operator_actions',
+                      'shard_counters', 'catalogue_versions')
+      AND seq_scan > 0";
 
 fn config(url: SecretString) -> PoolConfig {
     PoolConfig {
@@ -37,6 +61,36 @@ fn config(url: SecretString) -> PoolConfig {
         max_connections: 1,
         acquire_timeout_ms: 5_000,
         statement_timeout_ms: 30_000,
+        lock_timeout_ms: 5_000,
+    }
+}
+
+fn reward() -> Envelope {
+    let text = br#"{"type":"reward_inventory_item","userId":"u1","items":["gold"]}"#;
+    Envelope {
+        job_id: JobId::random(),
+        job: Submission::parse(Node::parse(text).unwrap(), Pointer::root()).unwrap().job,
+        actor: Actor::new(Role::Service, "game", Scopes::all()).unwrap(),
+        request_id: RequestId::random(),
+        submitted_at: Utc::now(),
+        reply_to: None,
+        journaled: false,
+    }
+}
+
+fn record(envelope: &Envelope) -> JobRecord {
+    JobRecord {
+        job_id: envelope.job_id,
+        job_type: "t".to_owned(),
+        user_id: envelope.job.user_id.clone(),
+        status: JobStatus::Applied,
+        submitted_at: envelope.submitted_at,
+        applied_at: envelope.submitted_at,
+        attempts: 1,
+        result: serde_json::value::RawValue::NULL.to_owned(),
+        payload_hash: envelope.job.payload_hash(),
+        actor: "a".to_owned(),
+        request_id: "r".to_owned(),
     }
 }
 
@@ -47,6 +101,7 @@ async fn what_a_worker_asks(session: &mut Session, worker_id: Uuid) {
     let held = leases::owned(session, worker_id).await.unwrap();
     let mut tx = session.begin().await.unwrap();
     assert!(leases::fence(&mut tx, worker_id, &held).await.unwrap());
+    assert!(!rules::hold(&mut tx).await.unwrap().is_paused);
     let heads = users::lock(&mut tx, &[&user]).await.unwrap();
     jobs::find_decided(&mut tx, &[JobId::random()]).await.unwrap();
     inventory::load(&mut tx, &[(&user, &item)]).await.unwrap();
@@ -54,12 +109,50 @@ async fn what_a_worker_asks(session: &mut Session, worker_id: Uuid) {
     let written = inventory::Written { user_id: &user, item_id: &item, holding, granted: true, used: false };
     inventory::write(&mut tx, &[written], Utc::now()).await.unwrap();
     users::advance(&mut tx, &[(&user, heads[&user])]).await.unwrap();
+    let counts = ShardCounts { shard: Shard::new(0), applied: 1, rejected: 0 };
+    jobs::insert(&mut tx, &[record(&reward())], &[counts]).await.unwrap();
     tx.commit().await.unwrap();
+}
+
+async fn what_a_worker_asks_of_jobs_that_wait_in_postgres(session: &mut Session) {
+    let (user, shard) = (UserId::parse("u1").unwrap(), Shard::new(0));
+    let (first, second) = (reward(), reward());
+    let aside = |envelope| SetAside { envelope, payload_hash: envelope.job.payload_hash(), shard };
+    assert_eq!(parked::due(session, &[shard], 100).await.unwrap(), []);
+    let mut tx = session.begin().await.unwrap();
+    users::lock(&mut tx, &[&user]).await.unwrap();
+    assert!(journal::earlier(&mut tx, &[first.job_id], 100).await.unwrap().is_empty());
+    assert!(parked::set_aside(&mut tx, &aside(&first), "it broke", Some(0)).await.unwrap());
+    assert!(parked::hold(&mut tx, &[aside(&second)]).await.unwrap().is_empty());
+    let chain = parked::chain(&mut tx, &[&user], 100).await.unwrap();
+    assert_eq!(chain.len(), 2);
+    parked::fail_again(&mut tx, &user, chain[0].position, "again", None).await.unwrap();
+    parked::release(&mut tx, &[first.job_id, second.job_id], &[&user]).await.unwrap();
+    journal::remove(&mut tx, &[first.job_id, second.job_id]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(journal::overdue(session, &[shard], 3_600_000, 100).await.unwrap().is_empty());
+}
+
+async fn what_operators_ask(pool: &Pool) {
+    let by = Operator { actor: "operator:ops", request_id: "r" };
+    let unknown = || failed::Filter { job_ids: Some(vec![JobId::random()]), ..failed::Filter::default() };
+    failed::page(pool, None, 50).await.unwrap();
+    assert_eq!(failed::retry(pool, &unknown(), 50, &by).await.unwrap(), []);
+    assert_eq!(failed::remove(pool, &unknown(), 50, &by).await.unwrap(), []);
+    failed::retry(pool, &failed::Filter::default(), 1, &by).await.unwrap();
+    failed::remove(pool, &failed::Filter::default(), 1, &by).await.unwrap();
+    actions::page(pool, None, 50).await.unwrap();
 }
 
 async fn what_the_api_asks(pool: &Pool) {
     let user = UserId::parse("u1").unwrap();
     jobs::find_many(pool, &[JobId::random()]).await.unwrap();
+    parked::find_many(pool, &[JobId::random()]).await.unwrap();
+    journal::find_many(pool, &[JobId::random()]).await.unwrap();
+    let kept = reward();
+    let entry = JournalEntry { payload_hash: kept.job.payload_hash(), envelope: &kept, shard: Shard::new(1) };
+    journal::append(pool, &[entry]).await.unwrap();
+    journal::append(pool, &[entry]).await.unwrap();
     inventory::page(pool, &user, None, 50).await.unwrap();
     for order in [Order::NewestFirst, Order::OldestFirst] {
         let filter = Filter { order, limit: 50, after_seq: Some(10_000), ..Filter::default() };
@@ -79,7 +172,9 @@ async fn no_hot_query_reads_a_whole_table_even_if_it_was_planned_on_an_empty_one
     let pool = Pool::new(&config(postgres.owner_url())).unwrap();
     for _ in 0..RUNS {
         what_a_worker_asks(&mut session, worker_id).await;
+        what_a_worker_asks_of_jobs_that_wait_in_postgres(&mut session).await;
         what_the_api_asks(&pool).await;
+        what_operators_ask(&pool).await;
     }
     // No ANALYZE: nothing else tells the planner that the tables have grown.
     postgres.psql("satchel", "ALTER SYSTEM SET autovacuum = off").unwrap();
@@ -89,7 +184,9 @@ async fn no_hot_query_reads_a_whole_table_even_if_it_was_planned_on_an_empty_one
 
     for _ in 0..RUNS {
         what_a_worker_asks(&mut session, worker_id).await;
+        what_a_worker_asks_of_jobs_that_wait_in_postgres(&mut session).await;
         what_the_api_asks(&pool).await;
+        what_operators_ask(&pool).await;
     }
     // Sessions hand in their counts when they end.
     session.close().await;

@@ -188,4 +188,13 @@ impl Answer {
     pub fn job_id(&self) -> String {
         self.json()["jobId"].as_str().unwrap_or_else(|| panic!("no jobId in {}", self.text)).to_owned()
     }
+
+    /// The `jobId`s of an answer to an array of which every job was accepted.
+    #[track_caller]
+    pub fn job_ids(&self) -> Vec<String> {
+        let answer = self.json();
+        let jobs = answer["jobs"].as_array().unwrap_or_else(|| panic!("no jobs in {}", self.text));
+        let id = |job: &Value| job["jobId"].as_str().unwrap_or_else(|| panic!("not accepted: {job}")).to_owned();
+        jobs.iter().map(id).collect()
+    }
 }

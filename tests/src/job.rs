@@ -1,5 +1,6 @@
 //! Jobs as clients write them.
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
 /// A reward: `items` as in HTTP.md, e.g. `["key", {"itemId": "gold", "quantity": 5}]`.
@@ -17,6 +18,18 @@ pub fn reward_pieces(user_id: &str, item_id: &str, quantity: i64) -> Value {
 /// A use.
 pub fn use_item(user_id: &str, item_id: &str, quantity: i64) -> Value {
     json!({"type": "use_item", "userId": user_id, "itemId": item_id, "quantity": quantity})
+}
+
+/// The job with high priority.
+pub fn high(mut job: Value) -> Value {
+    job["priority"] = "high".into();
+    job
+}
+
+/// The job, not to be applied before that time.
+pub fn not_before(mut job: Value, time: DateTime<Utc>) -> Value {
+    job["notBefore"] = time.to_rfc3339_opts(SecondsFormat::Micros, true).into();
+    job
 }
 
 /// The catalogue that every test starts with: HTTP.md's items, and `arrow`, a stack without limit whose use

@@ -1,5 +1,6 @@
 //! What the API said it accepted, and in which order: the promises that the invariants are checked against.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -19,6 +20,8 @@ pub struct Accepted {
     pub answered: u64,
     /// Which array it came in and where: jobs of one array come in the array's order.
     pub array: Option<(u64, usize)>,
+    /// It has a `notBefore`, so its place is another than that of its acceptance.
+    pub delayed: bool,
 }
 
 /// The tick at which a request was about to be sent.
@@ -30,6 +33,7 @@ pub(crate) struct Asked(u64);
 pub struct Journal {
     ticks: Arc<AtomicU64>,
     accepted: Arc<Mutex<Vec<Accepted>>>,
+    retired: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Journal {
@@ -47,6 +51,7 @@ impl Journal {
             asked: asked.0,
             answered,
             array,
+            delayed: !job["notBefore"].is_null(),
         };
         let mut accepted = self.accepted.lock().unwrap();
         match body.as_array() {
@@ -68,7 +73,7 @@ impl Journal {
     /// Every job accepted so far, each once however often it was submitted.
     pub fn accepted(&self) -> Vec<Accepted> {
         let mut jobs: Vec<Accepted> = Vec::new();
-        let mut index = std::collections::HashMap::new();
+        let mut index = HashMap::new();
         for entry in self.accepted.lock().unwrap().iter() {
             let at = *index.entry(entry.job_id.clone()).or_insert(jobs.len());
             match jobs.get_mut(at) {
@@ -83,6 +88,21 @@ impl Journal {
             }
         }
         jobs
+    }
+
+    /// How many acceptances came back so far, repeated ones included.
+    pub fn acceptances(&self) -> usize {
+        self.accepted.lock().unwrap().len()
+    }
+
+    /// Of this job nothing but its effect need be known any more: it was cleaned away.
+    pub fn retire(&self, job_id: &str) {
+        self.retired.lock().unwrap().insert(job_id.to_owned());
+    }
+
+    /// The jobs that were retired.
+    pub(crate) fn retired(&self) -> HashSet<String> {
+        self.retired.lock().unwrap().clone()
     }
 
     fn tick(&self) -> u64 {

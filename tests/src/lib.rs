@@ -12,21 +12,28 @@
 )]
 
 mod caller;
+mod certificates;
+pub mod clock;
 pub mod invariants;
 mod janitor;
 pub mod job;
 mod journal;
 pub mod load;
+pub mod operate;
+pub mod players;
+pub mod poison;
 mod postgres;
 mod process;
 mod psql;
 pub mod raw_http;
 mod redis;
 mod satchel;
+pub mod service_gaps;
 mod setup;
 pub mod streams;
 pub mod token;
 pub mod wait;
+mod workers;
 
 pub use caller::{Answer, Caller};
 pub use janitor::scratch_dir;
@@ -34,6 +41,6 @@ pub use journal::{Accepted, Journal};
 pub use postgres::{Database, Server};
 pub use process::{Process, binary};
 pub use psql::{Psql, PsqlError, Session};
-pub use redis::{RedisCli, TestRedis};
+pub use redis::{RedisCli, RedisKind, TestRedis};
 pub use satchel::{ENVELOPE_KEY, Satchel};
 pub use setup::Setup;

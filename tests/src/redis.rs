@@ -1,85 +1,236 @@
-//! Redis for tests: a private server for each, poked by its own program `redis-cli`.
+//! Redis for tests: private servers for each, poked by their own program `redis-cli`.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-use satchel_cli::private::{ExposeSecret, PrivateRedis, RedisOptions};
+use satchel_cli::private::{ExposeSecret, PrivateCluster, PrivateRedis, RedisOptions};
 
+use crate::certificates::Certificates;
 use crate::janitor::{self, scratch_dir};
+
+/// The user that [`RedisKind::OwnUser`] logs in as, and the password.
+const OWN_USER: (&str, &str) = ("satchel", "password-of-the-tests");
+/// What it may do: the least that Satchel needs, as the README has it. No `CONFIG` among it.
+const OWN_USER_RULES: &[&str] = &[
+    "~satchel:*",
+    "&satchel:*",
+    "+ping",
+    "+auth",
+    "+hello",
+    "+client|setname",
+    "+select",
+    "+time",
+    "+info",
+    "+set",
+    "+get",
+    "+del",
+    "+exists",
+    "+expire",
+    "+xadd",
+    "+xread",
+    "+xrange",
+    "+xdel",
+    "+xlen",
+    "+xinfo",
+    "+eval",
+    "+evalsha",
+    "+zadd",
+    "+zrem",
+    "+zrange",
+    "+zcard",
+    "+zrangebyscore",
+    "+hsetnx",
+    "+hset",
+    "+hget",
+    "+hdel",
+    "+hmget",
+    "+publish",
+    "+subscribe",
+    "+unsubscribe",
+];
+
+/// Which kind of Redis a test wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RedisKind {
+    /// One server with a password.
+    #[default]
+    Password,
+    /// One server on which Satchel is a user of its own, who may do no more than it must.
+    OwnUser,
+    /// One server behind TLS of a private authority, which asks for a client certificate.
+    Tls,
+    /// A Redis Cluster of three nodes.
+    Cluster,
+}
+
+enum Servers {
+    One(PrivateRedis),
+    Cluster(PrivateCluster),
+}
+
+impl Servers {
+    fn nodes(&mut self) -> &mut [PrivateRedis] {
+        match self {
+            Self::One(server) => std::slice::from_mut(server),
+            Self::Cluster(cluster) => cluster.nodes(),
+        }
+    }
+}
 
 /// One test's Redis, gone with it.
 pub struct TestRedis {
-    server: Mutex<PrivateRedis>,
+    servers: Mutex<Servers>,
+    dir: PathBuf,
     /// `redis-cli` on it.
     pub cli: RedisCli,
-    url: String,
+    env: Vec<(String, String)>,
 }
 
 impl TestRedis {
     /// Starts one.
-    pub(crate) fn launch() -> Self {
-        let server = PrivateRedis::start(&RedisOptions::new(scratch_dir("redis")));
-        let server = server.unwrap_or_else(|error| panic!("{error}"));
-        janitor::watch(server.pid().unsigned_abs());
-        let url = server.url().expose_secret().to_owned();
+    pub(crate) fn launch(kind: RedisKind) -> Self {
+        let dir = scratch_dir("redis");
+        let (mut servers, url) = if kind == RedisKind::Cluster {
+            let cluster = PrivateCluster::start(&dir).unwrap_or_else(|error| panic!("{error}"));
+            let url = cluster.url();
+            (Servers::Cluster(cluster), url)
+        } else {
+            let server = PrivateRedis::start(&RedisOptions::new(&dir)).unwrap_or_else(|error| panic!("{error}"));
+            let url = server.url();
+            (Servers::One(server), url)
+        };
+        servers.nodes().iter().for_each(|node| janitor::watch(node.pid().unsigned_abs()));
+        let url = url.expose_secret().to_owned();
         let password = url.trim_start_matches("redis://:").split('@').next().unwrap_or_default().to_owned();
-        let cli = RedisCli { port: server.port(), password };
-        Self { server: Mutex::new(server), cli, url }
+        let cli = RedisCli { ports: servers.nodes().iter().map(PrivateRedis::port).collect(), password };
+        let plain = vec![("REDIS_URL".to_owned(), url)];
+        let env = match kind {
+            RedisKind::Password => plain,
+            RedisKind::OwnUser => own_user(&cli),
+            RedisKind::Tls => behind_tls(&cli),
+            RedisKind::Cluster => [plain, vec![("SATCHEL_REDIS_CLUSTER".to_owned(), "true".to_owned())]].concat(),
+        };
+        Self { servers: Mutex::new(servers), dir, cli, env }
     }
 
     /// Its connection URL.
     pub fn url(&self) -> &str {
-        &self.url
+        &self.env[0].1
     }
 
-    /// SIGKILL.
+    /// What the programs are told of it.
+    pub(crate) fn env(&self) -> &[(String, String)] {
+        &self.env
+    }
+
+    /// SIGKILL; of a cluster, to one node.
     pub fn kill(&self) {
-        let mut server = self.server.lock().unwrap();
-        janitor::forget(server.pid().unsigned_abs());
-        server.kill();
+        self.with_first(|server| {
+            janitor::forget(server.pid().unsigned_abs());
+            server.kill();
+        });
     }
 
     /// Starts it again after [`TestRedis::kill`], with what it had on disk.
     pub fn start(&self) {
-        let mut server = self.server.lock().unwrap();
-        server.restart().unwrap_or_else(|error| panic!("{error}"));
-        janitor::watch(server.pid().unsigned_abs());
+        self.with_first(|server| {
+            server.restart().unwrap_or_else(|error| panic!("{error}"));
+            janitor::watch(server.pid().unsigned_abs());
+        });
+    }
+
+    /// After [`TestRedis::kill`]: removes what it had on disk, for good.
+    pub fn lose_everything(&self) {
+        let files = std::fs::read_dir(self.dir.join("redis")).expect("Redis's directory").flatten();
+        for file in files.map(|entry| entry.path()) {
+            if file.is_dir() { std::fs::remove_dir_all(file) } else { std::fs::remove_file(file) }.expect("removed");
+        }
     }
 
     /// SIGSTOP: connections stay open, nothing is answered.
     pub fn pause(&self) {
-        self.server.lock().unwrap().pause();
+        self.with_first(PrivateRedis::pause);
     }
 
     /// SIGCONT.
     pub fn resume(&self) {
-        self.server.lock().unwrap().resume();
+        self.with_first(PrivateRedis::resume);
+    }
+
+    fn with_first(&self, act: impl FnOnce(&mut PrivateRedis)) {
+        act(&mut self.servers.lock().unwrap().nodes()[0]);
     }
 }
 
 impl Drop for TestRedis {
     fn drop(&mut self) {
-        let mut server = self.server.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        janitor::forget(server.pid().unsigned_abs());
-        server.kill();
+        let mut servers = self.servers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for server in servers.nodes() {
+            janitor::forget(server.pid().unsigned_abs());
+            server.kill();
+        }
     }
 }
 
-/// `redis-cli` on one server.
+/// Makes the user; gives what the programs are told.
+fn own_user(cli: &RedisCli) -> Vec<(String, String)> {
+    let (name, password) = OWN_USER;
+    let secret = format!(">{password}");
+    cli.run(&[&["ACL", "SETUSER", name, "on", &secret], OWN_USER_RULES].concat());
+    vec![("REDIS_URL".to_owned(), format!("redis://{name}:{password}@127.0.0.1:{}/0", cli.ports[0]))]
+}
+
+/// Opens a second port behind TLS; gives what the programs are told.
+fn behind_tls(cli: &RedisCli) -> Vec<(String, String)> {
+    let certificates = Certificates::make();
+    let path = |name: &str| certificates.path(name).to_str().expect("a path of text").to_owned();
+    let (authority, certificate, key) = (path("ca.crt"), path("server.crt"), path("server.key"));
+    for (setting, value) in [
+        ("tls-ca-cert-file", authority.as_str()),
+        ("tls-cert-file", &certificate),
+        ("tls-key-file", &key),
+        ("tls-auth-clients", "yes"),
+    ] {
+        cli.run(&["CONFIG", "SET", setting, value]);
+    }
+    let port = crate::satchel::free_port().to_string();
+    cli.run(&["CONFIG", "SET", "tls-port", &port]);
+    vec![
+        ("REDIS_URL".to_owned(), format!("rediss://:{}@127.0.0.1:{port}/0", cli.password)),
+        ("REDIS_CA_FILE".to_owned(), authority),
+        ("REDIS_CERT_FILE".to_owned(), path("client.crt")),
+        ("REDIS_KEY_FILE".to_owned(), path("client.key")),
+    ]
+}
+
+/// `redis-cli` on one server, or on a cluster.
 #[derive(Debug, Clone)]
 pub struct RedisCli {
-    port: u16,
+    ports: Vec<u16>,
     password: String,
 }
 
 impl RedisCli {
-    /// Runs one command and gives what it prints. Fails the test if Redis refuses it.
+    /// Runs one command, in a cluster where its key is, and gives what it prints. Fails the test if it is refused.
     pub fn run(&self, command: &[&str]) -> String {
+        self.run_on(self.ports[0], command)
+    }
+
+    /// Runs one command on every node, and gives what each prints.
+    pub fn run_everywhere(&self, command: &[&str]) -> Vec<String> {
+        self.ports.iter().map(|port| self.run_on(*port, command)).collect()
+    }
+
+    fn run_on(&self, port: u16, command: &[&str]) -> String {
         // Where Valkey stands in for Redis, so does its program.
         let output = ["redis-cli", "valkey-cli"].into_iter().find_map(|program| {
             let mut cli = Command::new(program);
-            cli.args(["-h", "127.0.0.1", "-p", &self.port.to_string()]).args(command);
-            cli.env("REDISCLI_AUTH", &self.password).stdin(Stdio::null()).output().ok()
+            cli.args(["-h", "127.0.0.1", "-p", &port.to_string()]);
+            if self.ports.len() > 1 {
+                cli.arg("-c");
+            }
+            cli.args(command).env("REDISCLI_AUTH", &self.password).stdin(Stdio::null()).output().ok()
         });
         let output = output.expect("the program redis-cli or valkey-cli");
         let text = String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned();

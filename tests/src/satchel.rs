@@ -24,14 +24,14 @@ const MAX_PORTS_TRIED: usize = 10;
 pub struct Satchel {
     // Dropped in this order: first who uses the stores, then the stores.
     api: Mutex<Process>,
-    workers: Mutex<Vec<Process>>,
+    pub(crate) workers: Mutex<Vec<Process>>,
     /// What the callers of this Satchel were promised.
     pub journal: Journal,
     /// Its Redis.
     pub redis: TestRedis,
     /// Its database.
     pub database: Database,
-    setup: Setup,
+    pub(crate) setup: Setup,
     address: String,
     anyone: Caller,
 }
@@ -44,7 +44,7 @@ impl Satchel {
 
     pub(crate) async fn launch(setup: Setup, server: Arc<Server>) -> Self {
         let database = Database::create(server);
-        let redis = TestRedis::launch();
+        let redis = TestRedis::launch(setup.redis);
         let journal = Journal::default();
         let (api, address, anyone) = first_api(&setup, &database, &redis, &journal).await;
         let workers = Mutex::default();
@@ -125,34 +125,6 @@ impl Satchel {
         history["entries"].as_array().expect("entries").clone()
     }
 
-    /// Starts one more worker.
-    pub fn start_worker(&self) {
-        let mut command = command("satchel-worker", &self.setup.worker_env, &self.database, &self.redis);
-        self.workers.lock().unwrap().push(Process::spawn("satchel-worker", &mut command));
-    }
-
-    /// Sends a signal to the worker that was started first of those that are left.
-    pub fn signal_worker(&self, signal: Signal) {
-        self.workers.lock().unwrap().first().expect("a worker").signal(signal);
-    }
-
-    /// What that worker has written so far.
-    pub fn worker_output(&self) -> String {
-        self.workers.lock().unwrap().first().expect("a worker").output()
-    }
-
-    /// As [`Satchel::signal_worker`], and waits for its end.
-    pub fn stop_worker(&self, signal: Signal) -> ExitStatus {
-        let worker = self.workers.lock().unwrap().remove(0);
-        worker.signal(signal);
-        worker.wait()
-    }
-
-    /// Kills all workers at once.
-    pub fn kill_workers(&self) {
-        self.workers.lock().unwrap().drain(..).for_each(|worker| worker.kill());
-    }
-
     /// Sends the API a signal and waits for its end.
     pub fn stop_api(&self, signal: Signal) -> ExitStatus {
         let api = self.api.lock().unwrap();
@@ -198,12 +170,12 @@ impl Satchel {
 }
 
 /// A program of this workspace with access to the stores, and nothing of this test's own environment.
-fn command(program: &str, env: &[(String, String)], database: &Database, redis: &TestRedis) -> Command {
+pub(crate) fn command(program: &str, env: &[(String, String)], database: &Database, redis: &TestRedis) -> Command {
     let mut command = Command::new(binary(program));
     command
         .env_clear()
         .env("DATABASE_URL", database.app.url())
-        .env("REDIS_URL", redis.url())
+        .envs(redis.env().iter().map(|(name, value)| (name, value)))
         .env("SATCHEL_ENVELOPE_KEY", ENVELOPE_KEY)
         .env("SATCHEL_JWT_SECRET", SECRET)
         .env("RUST_BACKTRACE", "1")
@@ -247,7 +219,8 @@ async fn first_api(
     panic!("no free port for the API in {MAX_PORTS_TRIED} tries");
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens on at this moment.
+pub(crate) fn free_port() -> u16 {
     loop {
         // The last bytes of a version 7 UUID are random.
         let random = u16::from_be_bytes(*uuid::Uuid::now_v7().as_bytes().last_chunk().expect("16 bytes"));

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::{Satchel, Server};
+use crate::{RedisKind, Satchel, Server};
 
 /// Collects wishes; [`Setup::start`] grants them.
 pub struct Setup {
     pub(crate) workers: usize,
     pub(crate) api_env: Vec<(String, String)>,
     pub(crate) worker_env: Vec<(String, String)>,
+    pub(crate) redis: RedisKind,
     own_postgres: bool,
 }
 
@@ -21,7 +22,13 @@ impl Default for Setup {
 impl Setup {
     /// One worker, everything else as it comes.
     pub fn new() -> Self {
-        Self { workers: 1, api_env: Vec::new(), worker_env: Vec::new(), own_postgres: false }
+        Self {
+            workers: 1,
+            api_env: Vec::new(),
+            worker_env: Vec::new(),
+            redis: RedisKind::default(),
+            own_postgres: false,
+        }
     }
 
     /// So many workers at first.
@@ -39,6 +46,24 @@ impl Setup {
     pub fn worker_env(mut self, name: &str, value: &str) -> Self {
         self.worker_env.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Workers that commit little at a time, notice soon that another one is gone, and try a failed job again soon.
+    pub fn brisk(self) -> Self {
+        self.worker_env("SATCHEL_MAX_BATCH_JOBS", "20")
+            .worker_env("SATCHEL_LEASE_TTL_MS", "2000")
+            .worker_env("SATCHEL_LEASE_RENEW_MS", "400")
+            .worker_env("SATCHEL_JOB_RETRY_MS", "200")
+    }
+
+    /// Accepted jobs are journaled in Postgres.
+    pub fn journaled(self) -> Self {
+        self.api_env("SATCHEL_JOURNAL", "postgres")
+    }
+
+    /// Another kind of Redis.
+    pub fn redis(self, redis: RedisKind) -> Self {
+        Self { redis, ..self }
     }
 
     /// A Postgres that the test may stop and kill.

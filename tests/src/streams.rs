@@ -46,10 +46,10 @@ pub fn seal(key: &str, envelope: &Envelope) -> SealedEnvelope {
 }
 
 impl RedisCli {
-    /// The streams that there are, in order.
+    /// The streams that there are, of normal and of high jobs, in order.
     pub fn streams(&self) -> Vec<String> {
-        let mut streams = self.keys("satchel:{*}:jobs");
-        streams.sort();
+        let mut streams = self.keys();
+        streams.retain(|key| [":jobs", ":high"].iter().any(|end| key.ends_with(&format!("}}{end}"))));
         streams
     }
 
@@ -65,10 +65,18 @@ impl RedisCli {
         self.streams().iter().map(|stream| self.run(&["XLEN", stream]).parse::<usize>().expect("a length")).sum()
     }
 
-    /// Whatever a finished job should not leave behind: entries, and records of pending jobs.
+    /// How many jobs wait for their time.
+    pub fn delayed(&self) -> usize {
+        let delayed = self.keys().into_iter().filter(|key| key.ends_with(":delayed"));
+        delayed.map(|key| self.run(&["ZCARD", &key]).parse::<usize>().expect("a length")).sum()
+    }
+
+    /// Whatever a finished job should not leave behind: all but streams without entries.
     pub fn leftovers(&self) -> Vec<String> {
+        let streams = self.streams();
+        let others = self.keys().into_iter().filter(|key| !streams.contains(key));
         let entries = self.busy_streams().into_iter().map(|stream| format!("entries in {stream}"));
-        entries.chain(self.keys("satchel:*pending*")).collect()
+        entries.chain(others).collect()
     }
 
     /// Adds an entry with these fields to a stream.
@@ -99,8 +107,13 @@ impl RedisCli {
         SealedEnvelope { version, body: field("body"), mac: field("mac") }
     }
 
-    fn keys(&self, pattern: &str) -> Vec<String> {
+    /// Every key of Satchel's, in order.
+    fn keys(&self) -> Vec<String> {
         // KEYS, not SCAN: a test's Redis is small, and one answer is one moment.
-        self.run(&["KEYS", pattern]).lines().filter(|line| !line.is_empty()).map(ToOwned::to_owned).collect()
+        let answers = self.run_everywhere(&["KEYS", "satchel:*"]);
+        let lines = answers.iter().flat_map(|answer| answer.lines());
+        let mut keys: Vec<String> = lines.filter(|line| !line.is_empty()).map(ToOwned::to_owned).collect();
+        keys.sort();
+        keys
     }
 }

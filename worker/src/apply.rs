@@ -1,38 +1,44 @@
 //! A batch as one transaction: fence, load, decide, write, commit.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use satchel_shared::domain::catalogue::Catalogue;
-use satchel_shared::domain::{ItemId, UserId};
-use satchel_shared::store::catalogue;
-use satchel_shared::store::jobs::JobRecord;
+use satchel_shared::domain::{ItemId, JobId, Shard, UserId};
+use satchel_shared::store::jobs::{JobRecord, JobStatus, ShardCounts};
 use satchel_shared::store::leases::{self, Lease};
+use satchel_shared::store::parked::{self, SetAside};
 use satchel_shared::store::quarantine::{self, Quarantined};
-use satchel_shared::store::{Session, StoreError, Tx, inventory, jobs, ledger, users};
+use satchel_shared::store::{Session, StoreError, Tx, catalogue, inventory, jobs, journal, ledger, rules, users};
 use uuid::Uuid;
 
-use crate::decide::{Decisions, World};
-use crate::decode::Delivery;
+use crate::complete::{Completed, complete};
+use crate::decide::{Decisions, Ending, World};
+use crate::decode::{Delivery, Source};
 
 /// Why a batch was not applied. Nothing of it was then, unless the answer to the commit was lost: in either
-/// case its entries are read and decided again.
+/// case its jobs are delivered and decided again.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApplyError {
     /// Another worker has one of the shards.
     #[error("a shard of the batch is another worker's now")]
     Fenced,
-    /// Postgres could not do it now.
+    /// An operator has paused the queue.
+    #[error("the queue is paused")]
+    Paused,
+    /// Postgres could not do it now, or not with these jobs.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Most holdings that one transaction may touch. A batch that could touch more is cut short: the rest is read again.
+/// Most holdings that one transaction may touch. A batch that could touch more is cut short: the rest is left.
 const MAX_BATCH_HOLDINGS: usize = 50_000;
 
 /// What was applied.
 pub(crate) struct Applied {
-    /// How each delivery ended, in their order; fewer than there were if the batch was cut short.
-    pub(crate) outcomes: Vec<JobRecord>,
+    /// What came of each delivery, in their order; `None` for those that were left for another batch.
+    pub(crate) endings: Vec<Option<Ending>>,
+    /// Jobs that Postgres had in its journal and that came before some of the batch, with what came of them.
+    pub(crate) extra: Vec<(Delivery, Ending)>,
     /// Jobs decided for the first time.
     pub(crate) decided: usize,
     /// Deliveries of jobs that were decided before.
@@ -63,29 +69,87 @@ impl Applier {
         attempts: i32,
     ) -> Result<Applied, ApplyError> {
         let mut tx = session.begin().await?;
-        let touched: HashSet<_> = deliveries
-            .iter()
-            .map(|delivery| delivery.shard)
-            .chain(quarantined.iter().map(|entry| entry.shard))
-            .collect();
-        let leases: Vec<Lease> = held.iter().copied().filter(|lease| touched.contains(&lease.shard)).collect();
-        if leases.len() < touched.len() || !leases::fence(&mut tx, self.worker_id, &leases).await? {
-            return Err(ApplyError::Fenced);
-        }
-        self.refresh_catalogue(&mut tx).await?;
+        let shards = deliveries.iter().map(|delivery| delivery.shard);
+        self.enter(&mut tx, shards.chain(quarantined.iter().map(|entry| entry.shard)), held).await?;
         quarantine::insert(&mut tx, quarantined).await?;
-        let deliveries = self.cut(deliveries);
-        let mut world = self.load(&mut tx, deliveries, attempts).await?;
-        let decisions = world.decide(deliveries);
+        let cut = self.cut(deliveries);
+        let user_ids: BTreeSet<&UserId> = cut.iter().map(|delivery| &delivery.envelope.job.user_id).collect();
+        // First the locks: under them nobody else decides a job of these users. (The same id for another shard's user
+        // meets the unique index; the batch is then taken apart and finds it decided.)
+        let heads = users::lock(&mut tx, &user_ids.into_iter().collect::<Vec<_>>()).await?;
+        let completed = complete(&mut tx, cut).await?;
+        let batch = completed.in_order(cut);
+        let job_ids: Vec<JobId> = batch.iter().map(|delivery| delivery.envelope.job_id).collect();
+        let mut world = World {
+            heads,
+            decided: jobs::find_decided(&mut tx, &job_ids).await?,
+            holdings: inventory::load(&mut tx, &self.touched(&batch)).await?,
+            catalogue: &self.catalogue,
+            catalogue_version: self.catalogue_version,
+            now: tx.now().await?,
+            attempts,
+        };
+        let decisions = world.decide(&batch);
         write(&mut tx, &world, &decisions).await?;
+        settle(&mut tx, &batch, &decisions.endings).await?;
         tx.commit().await?;
-        let Decisions { outcomes, records, redelivered, .. } = decisions;
-        Ok(Applied { outcomes, decided: records.len(), redelivered })
+        Ok(applied(completed, deliveries.len(), decisions))
     }
 
-    async fn refresh_catalogue(&mut self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
-        let version = catalogue::hold_version(tx).await?;
-        if version != self.catalogue_version
+    /// Sets a job aside that failed alone, with what Postgres said of it; it is due again in `retry_in_ms`, or parked.
+    pub(crate) async fn set_aside(
+        &mut self,
+        session: &mut Session,
+        delivery: &Delivery,
+        error: &str,
+        retry_in_ms: Option<u32>,
+        held: &[Lease],
+    ) -> Result<(), ApplyError> {
+        let mut tx = session.begin().await?;
+        self.enter(&mut tx, std::iter::once(delivery.shard), held).await?;
+        let user_id = &delivery.envelope.job.user_id;
+        users::lock(&mut tx, &[user_id]).await?;
+        if let Source::SetAside { position, .. } = delivery.source {
+            parked::fail_again(&mut tx, user_id, position, error, retry_in_ms).await?;
+        } else {
+            parked::set_aside(&mut tx, &of(delivery), error, retry_in_ms).await?;
+        }
+        if delivery.envelope.journaled {
+            journal::remove(&mut tx, &[delivery.envelope.job_id]).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The journaled jobs of its player that come before this one and are not decided.
+    pub(crate) async fn earlier(
+        &mut self,
+        session: &mut Session,
+        delivery: &Delivery,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let mut tx = session.begin().await?;
+        let completed = complete(&mut tx, std::slice::from_ref(delivery)).await?;
+        tx.commit().await?;
+        Ok(completed.into_extra())
+    }
+
+    /// Holds the leases of these shards, and the rules of the game, as they are, until the transaction ends.
+    async fn enter(
+        &mut self,
+        tx: &mut Tx<'_>,
+        shards: impl Iterator<Item = Shard>,
+        held: &[Lease],
+    ) -> Result<(), ApplyError> {
+        let touched: HashSet<Shard> = shards.collect();
+        let leases: Vec<Lease> = held.iter().copied().filter(|lease| touched.contains(&lease.shard)).collect();
+        if leases.len() < touched.len() || !leases::fence(tx, self.worker_id, &leases).await? {
+            return Err(ApplyError::Fenced);
+        }
+        let rules = rules::hold(tx).await?;
+        if rules.is_paused {
+            return Err(ApplyError::Paused);
+        }
+        if rules.catalogue_version != self.catalogue_version
             && let Some(published) = catalogue::current_in(tx).await?
         {
             self.catalogue = published.catalogue()?;
@@ -106,30 +170,15 @@ impl Applier {
         deliveries.get(..fitting.max(1)).unwrap_or(deliveries)
     }
 
-    async fn load(&self, tx: &mut Tx<'_>, deliveries: &[Delivery], attempts: i32) -> Result<World<'_>, StoreError> {
-        let job_ids: Vec<_> = deliveries.iter().map(|delivery| delivery.envelope.job_id).collect();
-        let mut user_ids: BTreeSet<&UserId> = BTreeSet::new();
-        let mut pairs: BTreeSet<(&UserId, &ItemId)> = BTreeSet::new();
-        for Delivery { envelope, .. } in deliveries {
-            let user_id = &envelope.job.user_id;
-            user_ids.insert(user_id);
+    /// The holdings that the batch can touch, sorted.
+    fn touched<'d>(&'d self, batch: &[&'d Delivery]) -> Vec<(&'d UserId, &'d ItemId)> {
+        let mut pairs = BTreeSet::new();
+        for Delivery { envelope, .. } in batch {
             envelope.job.work.touched(&self.catalogue, &mut |item_id| {
-                pairs.insert((user_id, item_id));
+                pairs.insert((&envelope.job.user_id, item_id));
             });
         }
-        let user_ids: Vec<_> = user_ids.into_iter().collect();
-        let pairs: Vec<_> = pairs.into_iter().collect();
-        Ok(World {
-            // First the locks: under them nobody else decides a job of these users. (The same id for another shard's
-            // user meets the unique index; the batch is then tried again and finds it decided.)
-            heads: users::lock(tx, &user_ids).await?,
-            decided: jobs::find_decided(tx, &job_ids).await?,
-            holdings: inventory::load(tx, &pairs).await?,
-            catalogue: &self.catalogue,
-            catalogue_version: self.catalogue_version,
-            now: tx.now().await?,
-            attempts,
-        })
+        pairs.into_iter().collect()
     }
 }
 
@@ -137,7 +186,7 @@ async fn write(tx: &mut Tx<'_>, world: &World<'_>, decisions: &Decisions) -> Res
     if decisions.records.is_empty() {
         return Ok(());
     }
-    jobs::insert(tx, &decisions.records).await?;
+    jobs::insert(tx, &decisions.records, &counts(&decisions.records, &decisions.shards)).await?;
     let holdings: Vec<_> = decisions
         .touched
         .iter()
@@ -157,4 +206,56 @@ async fn write(tx: &mut Tx<'_>, world: &World<'_>, decisions: &Decisions) -> Res
         users::advance(tx, &heads).await?;
     }
     Ok(())
+}
+
+/// Moves jobs out of where Postgres kept them, now that they are decided, and those that have to wait to where they
+/// wait.
+async fn settle(tx: &mut Tx<'_>, batch: &[&Delivery], endings: &[Ending]) -> Result<(), StoreError> {
+    let (mut waiting, mut journaled, mut done) = (Vec::new(), Vec::new(), Vec::new());
+    let mut released: BTreeSet<&UserId> = BTreeSet::new();
+    for (delivery, ending) in batch.iter().zip(endings) {
+        if matches!(ending, Ending::Held) {
+            waiting.push(of(delivery));
+        }
+        if delivery.envelope.journaled {
+            journaled.push(delivery.envelope.job_id);
+        }
+        if delivery.was_set_aside() {
+            done.push(delivery.envelope.job_id);
+            released.insert(&delivery.envelope.job.user_id);
+        }
+    }
+    if !waiting.is_empty() {
+        parked::hold(tx, &waiting).await?;
+    }
+    if !journaled.is_empty() {
+        journal::remove(tx, &journaled).await?;
+    }
+    if !done.is_empty() {
+        parked::release(tx, &done, &released.into_iter().collect::<Vec<_>>()).await?;
+    }
+    Ok(())
+}
+
+fn of(delivery: &Delivery) -> SetAside<'_> {
+    SetAside { envelope: &delivery.envelope, payload_hash: delivery.payload_hash, shard: delivery.shard }
+}
+
+fn counts(records: &[JobRecord], shards: &[Shard]) -> Vec<ShardCounts> {
+    let mut counts: BTreeMap<Shard, ShardCounts> = BTreeMap::new();
+    for (record, shard) in records.iter().zip(shards) {
+        let counted = counts.entry(*shard).or_insert(ShardCounts { shard: *shard, applied: 0, rejected: 0 });
+        match record.status {
+            JobStatus::Applied => counted.applied += 1,
+            JobStatus::Rejected => counted.rejected += 1,
+        }
+    }
+    counts.into_values().collect()
+}
+
+/// Gives each delivery its ending back.
+fn applied(completed: Completed, delivered: usize, decisions: Decisions) -> Applied {
+    let decided = decisions.records.len();
+    let (endings, extra) = completed.hand_back(delivered, decisions.endings);
+    Applied { endings, extra, decided, redelivered: decisions.redelivered }
 }

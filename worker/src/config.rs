@@ -2,10 +2,14 @@
 
 use std::net::SocketAddr;
 
-use satchel_shared::config::Env;
+use satchel_shared::config::{Env, Retention};
 use satchel_shared::envelope::EnvelopeKey;
 use satchel_shared::queue;
 use satchel_shared::store::PoolConfig;
+
+/// Longest wait for a row that another session holds, in milliseconds. A player's rows are its shard's worker's alone, but
+/// for a moment of an operator's: what waits longer is better left, so that others of the lane go on.
+const LOCK_TIMEOUT_MS: u64 = 1_000;
 
 /// The keys by which queue entries are trusted.
 #[derive(Debug, Clone)]
@@ -40,6 +44,12 @@ pub struct Config {
     pub lease_ttl_ms: u32,
     /// `SATCHEL_LEASE_RENEW_MS`: how often a worker says that it lives, in milliseconds. Default 3000.
     pub lease_renew_ms: u32,
+    /// `SATCHEL_JOB_ATTEMPTS`: how often a job that fails is tried before it is parked. Default 3.
+    pub max_attempts: i32,
+    /// `SATCHEL_JOB_RETRY_MS`: the wait after a job's first failure, in milliseconds, doubled after each. Default 2000.
+    pub job_retry_ms: u32,
+    /// How long finished and parked jobs are kept: see [`Retention`].
+    pub retention: Retention,
     /// `SATCHEL_WORKER_METRICS_ADDR`: where Prometheus may ask. Default: nowhere.
     pub metrics_addr: Option<SocketAddr>,
 }
@@ -48,7 +58,7 @@ impl Config {
     /// Reads the environment; faults are noted in `env`.
     pub fn from_env(env: &mut Env) -> Self {
         let config = Self {
-            pool: PoolConfig::from_env(env, "satchel-worker", 1),
+            pool: PoolConfig { lock_timeout_ms: LOCK_TIMEOUT_MS, ..PoolConfig::from_env(env, "satchel-worker", 1) },
             queue: queue::Config::from_env(env),
             envelope_keys: EnvelopeKeys {
                 current: EnvelopeKey::from_env(env, "SATCHEL_ENVELOPE_KEY"),
@@ -58,6 +68,9 @@ impl Config {
             max_batch_jobs: env.number_or("SATCHEL_MAX_BATCH_JOBS", 1..=20_000, 2_000),
             lease_ttl_ms: env.number_or("SATCHEL_LEASE_TTL_MS", 500..=600_000, 15_000),
             lease_renew_ms: env.number_or("SATCHEL_LEASE_RENEW_MS", 100..=200_000, 3_000),
+            max_attempts: env.number_or("SATCHEL_JOB_ATTEMPTS", 1..=100, 3),
+            job_retry_ms: env.number_or("SATCHEL_JOB_RETRY_MS", 10..=300_000, 2_000),
+            retention: Retention::from_env(env),
             metrics_addr: env.optional("SATCHEL_WORKER_METRICS_ADDR"),
         };
         if config.lease_renew_ms.saturating_mul(2) > config.lease_ttl_ms {

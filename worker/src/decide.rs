@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, TimeDelta, Utc};
 use satchel_shared::domain::catalogue::Catalogue;
 use satchel_shared::domain::{
-    Holdings, ItemId, JobId, LedgerEntry, MAX_JOB_AGE_DAYS, Plan, Rejection, RejectionCode, UserId,
+    Holdings, ItemId, JobId, LedgerEntry, MAX_JOB_AGE_DAYS, Plan, Rejection, RejectionCode, Shard, UserId,
 };
 use satchel_shared::envelope::Envelope;
 use satchel_shared::store::jobs::{JobRecord, JobStatus};
@@ -31,17 +31,28 @@ pub(crate) struct World<'c> {
     pub(crate) attempts: i32,
 }
 
+/// What came of a delivery.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// It is decided, now or before.
+    Decided(JobRecord),
+    /// It waits, in Postgres, behind its player's failed job.
+    Held,
+}
+
 /// What a batch writes and answers.
 #[derive(Default)]
 pub(crate) struct Decisions {
     /// Jobs decided by this batch.
     pub(crate) records: Vec<JobRecord>,
+    /// The shard of each of them.
+    pub(crate) shards: Vec<Shard>,
     /// Their changes, each user's in order.
     pub(crate) entries: Vec<LedgerEntry>,
     /// The holdings that changed.
     pub(crate) touched: BTreeMap<(UserId, ItemId), Touch>,
-    /// How each delivery ended, in their order: also those that came again.
-    pub(crate) outcomes: Vec<JobRecord>,
+    /// What came of each delivery, in their order: also of those that came again.
+    pub(crate) endings: Vec<Ending>,
     /// Deliveries of jobs that were decided before.
     pub(crate) redelivered: usize,
 }
@@ -55,11 +66,11 @@ pub(crate) struct Touch {
 
 impl World<'_> {
     /// Decides the deliveries, one after the other. Afterwards `heads` and `holdings` are as the batch leaves them.
-    pub(crate) fn decide(&mut self, deliveries: &[Delivery]) -> Decisions {
+    pub(crate) fn decide(&mut self, deliveries: &[&Delivery]) -> Decisions {
         let mut decisions = Decisions::default();
         for delivery in deliveries {
             let envelope = &delivery.envelope;
-            let outcome = if let Some(decided) = self.decided.get(&envelope.job_id) {
+            let record = if let Some(decided) = self.decided.get(&envelope.job_id) {
                 decisions.redelivered += 1;
                 if decided.user_id == envelope.job.user_id && decided.payload_hash == delivery.payload_hash {
                     decided.clone()
@@ -67,6 +78,9 @@ impl World<'_> {
                     tracing::warn!(job.id = %envelope.job_id, "a job was delivered under another job's id");
                     self.record(delivery, Err(&conflict()))
                 }
+            } else if self.must_wait(delivery) {
+                decisions.endings.push(Ending::Held);
+                continue;
             } else {
                 let plan = self.plan(envelope);
                 if let Ok(plan) = &plan {
@@ -75,11 +89,18 @@ impl World<'_> {
                 let record = self.record(delivery, plan.as_ref());
                 self.decided.insert(envelope.job_id, record.clone());
                 decisions.records.push(record.clone());
+                decisions.shards.push(delivery.shard);
                 record
             };
-            decisions.outcomes.push(outcome);
+            decisions.endings.push(Ending::Decided(record));
         }
         decisions
+    }
+
+    /// Whether jobs of its player are set aside, behind which it has to stay.
+    fn must_wait(&self, delivery: &Delivery) -> bool {
+        let is_held = self.heads.get(&delivery.envelope.job.user_id).is_some_and(|head| head.is_held);
+        is_held && !delivery.was_set_aside()
     }
 
     /// What the job's type decides, after the checks that hold for all types.
@@ -117,7 +138,7 @@ impl World<'_> {
                 hash: head.hash,
             };
             entry.hash = entry.chain(head.hash);
-            *head = Head { version: entry.seq, hash: entry.hash };
+            *head = Head { version: entry.seq, hash: entry.hash, ..*head };
             let touch = decisions.touched.entry((user_id.clone(), change.item_id.clone())).or_default();
             touch.granted |= change.delta > 0;
             decisions.entries.push(entry);
@@ -137,7 +158,7 @@ impl World<'_> {
             status: if plan.is_ok() { JobStatus::Applied } else { JobStatus::Rejected },
             submitted_at: envelope.submitted_at,
             applied_at: self.now,
-            attempts: self.attempts,
+            attempts: delivery.failures().saturating_add(self.attempts),
             result: plan.map_or_else(Rejection::result, |plan| plan.result.clone()),
             payload_hash: delivery.payload_hash,
             actor: envelope.actor.to_string(),
@@ -152,11 +173,12 @@ fn conflict() -> Rejection {
 
 #[cfg(test)]
 mod tests {
-    use satchel_shared::domain::{Actor, ChainVerifier, RequestId, Role, Scopes, Shard};
+    use satchel_shared::domain::{Actor, ChainVerifier, RequestId, Role, Scopes};
     use satchel_shared::jobs::Submission;
     use satchel_shared::json::{Node, Pointer};
 
     use super::*;
+    use crate::decode::Source;
 
     fn catalogue() -> Catalogue {
         let text = br#"{"items":{"gold":{"name":"Gold","grant":"stack"},
@@ -190,7 +212,14 @@ mod tests {
                 journaled: false,
             },
             shard: Shard::new(0),
-            entry_id: "1-0".into(),
+            source: Source::Journal,
+        }
+    }
+
+    fn result(decisions: &Decisions, index: usize) -> &str {
+        match &decisions.endings[index] {
+            Ending::Decided(record) => record.result.get(),
+            Ending::Held => "held",
         }
     }
 
@@ -201,7 +230,7 @@ mod tests {
     fn later_jobs_of_a_batch_see_what_earlier_ones_did() {
         let catalogue = catalogue();
         let mut world = world(&catalogue);
-        let decisions = world.decide(&[delivery(REWARD), delivery(USE), delivery(USE), delivery(REWARD)]);
+        let decisions = world.decide(&[&delivery(REWARD), &delivery(USE), &delivery(USE), &delivery(REWARD)]);
         let statuses: Vec<_> = decisions.records.iter().map(|record| record.status).collect();
         let (applied, rejected) = (JobStatus::Applied, JobStatus::Rejected);
         assert_eq!(statuses, [applied, applied, rejected, applied]);
@@ -217,14 +246,13 @@ mod tests {
     #[test]
     fn a_copy_within_the_batch_changes_nothing_and_answers_the_same() {
         let catalogue = catalogue();
-        let mut first = delivery(r#"{"type":"reward_inventory_item","userId":"u1","items":["gold"]}"#);
+        let first = delivery(r#"{"type":"reward_inventory_item","userId":"u1","items":["gold"]}"#);
         let job_id = first.envelope.job_id;
         let mut copy = delivery(r#"{"type":"reward_inventory_item","userId":"u1","items":["gold"]}"#);
         copy.envelope.job_id = job_id;
-        first.entry_id = "1-1".into();
-        let decisions = world(&catalogue).decide(&[first, copy]);
+        let decisions = world(&catalogue).decide(&[&first, &copy]);
         assert_eq!((decisions.records.len(), decisions.entries.len(), decisions.redelivered), (1, 1, 1));
-        assert_eq!(decisions.outcomes[0].result.get(), decisions.outcomes[1].result.get());
+        assert_eq!(result(&decisions, 0), result(&decisions, 1));
     }
 
     #[test]
@@ -233,9 +261,9 @@ mod tests {
         let first = delivery(REWARD);
         let mut other = delivery(USE);
         other.envelope.job_id = first.envelope.job_id;
-        let decisions = world(&catalogue).decide(&[first, other]);
+        let decisions = world(&catalogue).decide(&[&first, &other]);
         assert_eq!((decisions.records.len(), decisions.entries.len()), (1, 1));
-        assert!(decisions.outcomes[1].result.get().contains("idempotency_conflict"));
+        assert!(result(&decisions, 1).contains("idempotency_conflict"));
     }
 
     #[test]
@@ -245,9 +273,36 @@ mod tests {
         forbidden.envelope.actor = Actor::new(Role::Player, "u1", Scopes::all()).unwrap();
         let mut old = delivery(REWARD);
         old.envelope.submitted_at -= TimeDelta::days(31);
-        let decisions = world(&catalogue).decide(&[forbidden, old]);
+        let decisions = world(&catalogue).decide(&[&forbidden, &old]);
         assert!(decisions.entries.is_empty());
         assert!(decisions.records[0].result.get().contains("forbidden"));
         assert!(decisions.records[1].result.get().contains("expired"));
+    }
+
+    #[test]
+    fn behind_a_set_aside_job_its_players_other_jobs_wait_and_only_theirs() {
+        let catalogue = catalogue();
+        let mut world = world(&catalogue);
+        let user_id = UserId::parse("u1").unwrap();
+        world.heads.insert(user_id, Head { is_held: true, ..Head::GENESIS });
+        let mut other = delivery(REWARD);
+        other.envelope.job.user_id = UserId::parse("u2").unwrap();
+        let mut first = delivery(REWARD);
+        first.source = Source::SetAside { position: 1, failures: 2, tries: 2 };
+        let decisions = world.decide(&[&delivery(USE), &other, &first]);
+        assert!(matches!(decisions.endings[..], [Ending::Held, Ending::Decided(_), Ending::Decided(_)]));
+        assert_eq!(decisions.records.len(), 2);
+        assert_eq!((decisions.records[0].attempts, decisions.records[1].attempts), (1, 3));
+    }
+
+    #[test]
+    fn a_delayed_job_ages_from_when_it_is_due() {
+        let catalogue = catalogue();
+        let mut world = world(&catalogue);
+        let mut delayed = delivery(REWARD);
+        delayed.envelope.submitted_at -= TimeDelta::days(40);
+        delayed.envelope.job.not_before = Some(delayed.envelope.submitted_at + TimeDelta::days(20));
+        let decisions = world.decide(&[&delayed]);
+        assert_eq!(decisions.records[0].status, JobStatus::Applied);
     }
 }

@@ -3,7 +3,7 @@
 use satchel_shared::domain::{Shard, ShardCount};
 use satchel_shared::envelope::{Envelope, OpenError};
 use satchel_shared::jobs::PayloadHash;
-use satchel_shared::queue::Entry;
+use satchel_shared::queue::{Entry, EntryRef};
 use satchel_shared::store::quarantine::Quarantined;
 
 use crate::config::EnvelopeKeys;
@@ -15,10 +15,43 @@ pub(crate) struct Delivery {
     pub(crate) envelope: Envelope,
     /// SHA-256 of the job's canonical form, worked out anew.
     pub(crate) payload_hash: PayloadHash,
-    /// The shard that it came from.
+    /// The shard of its player.
     pub(crate) shard: Shard,
-    /// Its entry there.
-    pub(crate) entry_id: String,
+    /// Where it waited.
+    pub(crate) source: Source,
+}
+
+/// Where a job waited until it was delivered.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// In its shard's stream.
+    Stream(EntryRef),
+    /// Among the set-aside jobs of its player.
+    SetAside {
+        /// Its place among them.
+        position: i64,
+        /// How often it failed so far.
+        failures: i32,
+        /// How often since an operator had it tried again.
+        tries: i32,
+    },
+    /// In Postgres's journal alone: the queue has forgotten it.
+    Journal,
+}
+
+impl Delivery {
+    /// How often it failed before.
+    pub(crate) fn failures(&self) -> i32 {
+        match self.source {
+            Source::SetAside { failures, .. } => failures,
+            Source::Stream(_) | Source::Journal => 0,
+        }
+    }
+
+    /// Whether it comes from among its player's set-aside jobs.
+    pub(crate) fn was_set_aside(&self) -> bool {
+        matches!(self.source, Source::SetAside { .. })
+    }
 }
 
 /// What became of the entries of one read.
@@ -26,8 +59,8 @@ pub(crate) struct Delivery {
 pub(crate) struct Decoded {
     /// Jobs to decide, in stream order.
     pub(crate) deliveries: Vec<Delivery>,
-    /// Entries that are no jobs.
-    pub(crate) quarantined: Vec<Quarantined>,
+    /// Entries that are no jobs, and where they stand.
+    pub(crate) quarantined: Vec<(EntryRef, Quarantined)>,
     /// Shards at whose head stands a job of a newer form than this worker knows: nothing behind it may overtake
     /// it, so they wait for a newer worker.
     pub(crate) waiting: Vec<(Shard, String)>,
@@ -43,16 +76,16 @@ pub(crate) fn decode(entries: Vec<Entry>, keys: &EnvelopeKeys, shards: ShardCoun
         match open(&entry, keys, shards) {
             Ok(envelope) => {
                 let payload_hash = envelope.job.payload_hash();
-                let Entry { shard, id: entry_id, .. } = entry;
-                decoded.deliveries.push(Delivery { envelope, payload_hash, shard, entry_id });
+                let (shard, source) = (entry.shard, Source::Stream(entry.reference()));
+                decoded.deliveries.push(Delivery { envelope, payload_hash, shard, source });
             }
             Err(Fault::Newer(what)) => decoded.waiting.push((entry.shard, what)),
-            Err(Fault::Bad(reason)) => decoded.quarantined.push(Quarantined {
-                shard: entry.shard,
-                body: entry.describe().into_bytes(),
-                entry_id: entry.id,
-                reason,
-            }),
+            Err(Fault::Bad(reason)) => {
+                let reference = entry.reference();
+                let body = entry.describe().into_bytes();
+                let entry = Quarantined { shard: entry.shard, entry_id: entry.id, reason, body };
+                decoded.quarantined.push((reference, entry));
+            }
         }
     }
     decoded

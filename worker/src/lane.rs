@@ -3,32 +3,23 @@
 //! There is no timer and no fixed batch size: while one batch commits, the next one gathers. And there is no
 //! state: what is not deleted is read again, in order, and what was decided is not decided twice.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use satchel_shared::domain::{Shard, ShardCount, raw};
-use satchel_shared::queue::{Consumer, Entry, Finished, Outcome, Queue, QueueError};
+use satchel_shared::domain::{Shard, ShardCount};
+use satchel_shared::queue::{Entry, Queue};
 use satchel_shared::store::leases::Lease;
-use satchel_shared::store::{Session, StoreError};
-use tokio::sync::Notify;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::Config;
-use crate::apply::{Applied, Applier, ApplyError};
-use crate::config::EnvelopeKeys;
-use crate::decode::{Decoded, Delivery, decode};
-use crate::ownership::{Leases, Ownership};
+use crate::decode::{Decoded, decode};
+use crate::ownership::Held;
+use crate::pipeline::{BLOCK_MS, Pipeline, RoundError};
 use crate::retry::Backoff;
 
-/// How long a read waits for the first entry, in milliseconds.
-const BLOCK_MS: u32 = 500;
-/// How long Postgres has for one batch, in milliseconds: longer than it lets any statement or lock take.
-const BATCH_DEADLINE_MS: u64 = 40_000;
-const BATCH_DEADLINE: Duration = Duration::from_millis(BATCH_DEADLINE_MS);
-/// How long a shard is left alone whose next job needs a newer worker.
-const NEWER_WORKER_PAUSE: Duration = Duration::from_secs(2);
+/// How often a lane looks for set-aside jobs that are due.
+const RETRY_LOOK: Duration = Duration::from_millis(500);
+/// How often a lane without shards to serve looks again, where the passing of time may give it some.
+const IDLE_LOOK: Duration = Duration::from_secs(1);
 /// The wait after the first failure of Postgres; of Redis.
 const STORE_RETRY: Duration = Duration::from_secs(2);
 const QUEUE_RETRY: Duration = Duration::from_millis(250);
@@ -37,184 +28,136 @@ const QUEUE_RETRY: Duration = Duration::from_millis(250);
 pub(crate) struct Lane {
     number: u16,
     lanes: u16,
-    max_batch_jobs: usize,
+    pub(crate) max_batch_jobs: usize,
     shards: ShardCount,
-    keys: EnvelopeKeys,
-    consumer: Consumer,
-    applier: Applier,
-    session: Session,
-    leases: Leases,
-    doubt: Arc<Notify>,
-    paused: HashMap<Shard, Instant>,
-}
-
-/// Why a round came to nothing.
-#[derive(Debug, thiserror::Error)]
-enum RoundError {
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("fenced off")]
-    Fenced,
-    #[error("nobody keeps the leases any more")]
-    Orphaned,
-}
-
-impl From<ApplyError> for RoundError {
-    fn from(error: ApplyError) -> Self {
-        match error {
-            ApplyError::Fenced => Self::Fenced,
-            ApplyError::Store(error) => Self::Store(error),
-        }
-    }
+    pub(crate) pipeline: Pipeline,
+    held: Held,
+    looked_for_retries: Option<Instant>,
+    queue_backoff: Backoff,
+    store_backoff: Backoff,
 }
 
 impl Lane {
     /// Lane `number` of a worker; it serves every shard whose number leaves that rest.
-    pub(crate) fn new(number: u16, config: &Config, queue: &Queue, ownership: &Ownership) -> anyhow::Result<Self> {
-        Ok(Self {
+    pub(crate) fn new(number: u16, config: &Config, queue: &dyn Queue, pipeline: Pipeline, held: Held) -> Self {
+        Self {
             number,
             lanes: config.lanes,
             max_batch_jobs: config.max_batch_jobs,
             shards: queue.shards(),
-            keys: config.envelope_keys.clone(),
-            consumer: queue.consumer(BLOCK_MS)?,
-            applier: Applier::new(ownership.worker_id()),
-            session: Session::new(&config.pool)?,
-            leases: ownership.leases(),
-            doubt: ownership.doubt(),
-            paused: HashMap::new(),
-        })
+            pipeline,
+            held,
+            looked_for_retries: None,
+            queue_backoff: Backoff::new(QUEUE_RETRY),
+            store_backoff: Backoff::new(STORE_RETRY),
+        }
     }
 
-    /// Serves until `shutdown` is cancelled; a batch in flight is finished first.
-    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
-        let (mut queue_backoff, mut store_backoff) = (Backoff::new(QUEUE_RETRY), Backoff::new(STORE_RETRY));
-        loop {
-            // What failed is tried again in smaller portions: a batch that is too much for a slow link or for one
-            // transaction still gets done.
-            let failures = queue_backoff.failures().max(store_backoff.failures());
-            let most = (self.max_batch_jobs >> failures.min(16)).max(1);
-            let round = match shutdown.run_until_cancelled(self.read(most)).await {
-                Some(Ok((held, entries))) => self.round(&held, entries, store_backoff.failures() + 1).await,
-                Some(Err(error)) => Err(error),
-                None => break,
-            };
-            let wait = match round {
+    /// Serves until the shutdown; a batch in flight is finished first.
+    pub(crate) async fn run(mut self) {
+        let shutdown = self.pipeline.shutdown.clone();
+        while !shutdown.is_cancelled() {
+            match self.turn().await {
                 Ok(()) => {
-                    queue_backoff.reset();
-                    store_backoff.reset();
-                    continue;
-                }
-                Err(RoundError::Fenced) => {
-                    tracing::warn!(lane = self.number, "a batch was fenced off: another worker has its shard");
-                    metrics::counter!("satchel_worker_batches_fenced_total").increment(1);
-                    self.doubt.notify_one();
-                    &mut queue_backoff
+                    self.queue_backoff.reset();
+                    self.store_backoff.reset();
                 }
                 Err(RoundError::Orphaned) => break,
-                Err(RoundError::Queue(error)) => {
-                    // An answer that is still under way would come before the next one's.
-                    self.consumer.reconnect();
-                    tracing::warn!(lane = self.number, %error, "Redis trouble: the lane waits and reads again");
-                    metrics::counter!("satchel_worker_retries_total", "store" => "redis").increment(1);
-                    &mut queue_backoff
+                Err(error) => {
+                    let wait = self.failed(&error);
+                    shutdown.run_until_cancelled(wait.wait()).await;
                 }
-                Err(RoundError::Store(error)) => {
-                    tracing::warn!(lane = self.number, %error, "Postgres trouble: the lane waits and tries again");
-                    metrics::counter!("satchel_worker_retries_total", "store" => "postgres").increment(1);
-                    &mut store_backoff
-                }
-            };
-            shutdown.run_until_cancelled(wait.wait()).await;
+            }
         }
-        self.session.close().await;
+        self.pipeline.session.close().await;
     }
 
-    /// Waits until there is something to do. Reading takes nothing away, so this may be dropped at any point.
-    async fn read(&mut self, most: usize) -> Result<(Vec<Lease>, Vec<Entry>), RoundError> {
-        loop {
-            let held = self.held();
-            let shards: Vec<Shard> = held.iter().map(|lease| lease.shard).collect();
-            if shards.is_empty() {
-                // With paused shards there is a time to look again, without any only a change of leases.
-                let pause = if self.paused.is_empty() { Duration::MAX } else { NEWER_WORKER_PAUSE };
-                if let Ok(changed) = tokio::time::timeout(pause, self.leases.changed()).await {
-                    changed.map_err(|_| RoundError::Orphaned)?;
-                }
-                continue;
-            }
-            let entries = tokio::select! {
-                entries = self.consumer.read(&shards, most, BLOCK_MS) => entries?,
-                changed = self.leases.changed() => {
-                    changed.map_err(|_| RoundError::Orphaned)?;
-                    continue;
-                }
-            };
-            if !entries.is_empty() {
-                return Ok((held, entries));
-            }
+    /// One turn: retries that are due, or else one batch of what waits.
+    async fn turn(&mut self) -> Result<(), RoundError> {
+        let shutdown = self.pipeline.shutdown.clone();
+        if self.looked_for_retries.is_none_or(|at| at.elapsed() >= RETRY_LOOK) {
+            let leases = self.leases();
+            let found_some = !leases.is_empty() && self.retry_due(&leases).await?;
+            // With some there may be more.
+            self.looked_for_retries = (!found_some).then(Instant::now);
+        }
+        let attempts = i32::try_from(self.store_backoff.failures()).unwrap_or(i32::MAX).saturating_add(1);
+        match shutdown.run_until_cancelled(self.read()).await {
+            Some(Ok((held, entries))) if !entries.is_empty() => self.batch(&held, entries, attempts).await,
+            Some(Ok(_)) | None => Ok(()),
+            Some(Err(error)) => Err(error),
         }
     }
 
-    /// The leases that this lane serves now.
-    fn held(&mut self) -> Vec<Lease> {
-        let now = Instant::now();
-        self.paused.retain(|_, until| *until > now);
-        let leases = self.leases.borrow_and_update();
-        let mine = |lease: &&Lease| lease.shard.get() % self.lanes == self.number;
-        leases.iter().filter(mine).filter(|lease| !self.paused.contains_key(&lease.shard)).copied().collect()
+    /// Tells of a failure, and which wait it has to be followed by.
+    fn failed(&mut self, error: &RoundError) -> &mut Backoff {
+        match error {
+            RoundError::Store(_) => {
+                tracing::warn!(lane = self.number, %error, "Postgres trouble: the lane waits and tries again");
+                metrics::counter!("satchel_worker_retries_total", "store" => "postgres").increment(1);
+                return &mut self.store_backoff;
+            }
+            RoundError::Queue(_) => {
+                // An answer that is still under way would come before the next one's.
+                self.pipeline.consumer.reconnect();
+                tracing::warn!(lane = self.number, %error, "Redis trouble: the lane waits and reads again");
+                metrics::counter!("satchel_worker_retries_total", "store" => "redis").increment(1);
+            }
+            RoundError::Fenced => {
+                tracing::warn!(lane = self.number, "a batch was fenced off: another worker has its shard");
+                metrics::counter!("satchel_worker_batches_fenced_total").increment(1);
+                self.held.doubt();
+            }
+            RoundError::Paused => self.held.doubt(),
+            RoundError::Orphaned => {}
+        }
+        &mut self.queue_backoff
+    }
+
+    /// Waits until there is something to do, or for [`BLOCK_MS`]. Reading takes nothing away, so this may be dropped at
+    /// any point.
+    async fn read(&mut self) -> Result<(Vec<Lease>, Vec<Entry>), RoundError> {
+        let leases = self.leases();
+        let shards: Vec<Shard> = leases.iter().map(|lease| lease.shard).collect();
+        if shards.is_empty() {
+            let pause = if self.pipeline.stalls.is_empty() { Duration::MAX } else { IDLE_LOOK };
+            if let Ok(changed) = tokio::time::timeout(pause, self.held.changed()).await {
+                changed.map_err(|_| RoundError::Orphaned)?;
+            }
+            return Ok((leases, Vec::new()));
+        }
+        // What failed is tried again in smaller portions: a batch that is too much for a slow link or for one
+        // transaction still gets done.
+        let failures = self.queue_backoff.failures().max(self.store_backoff.failures());
+        let most = (self.max_batch_jobs >> failures.min(16)).max(1);
+        tokio::select! {
+            entries = self.pipeline.consumer.read(&shards, most, BLOCK_MS) => Ok((leases, entries?)),
+            changed = self.held.changed() => {
+                changed.map_err(|_| RoundError::Orphaned)?;
+                Ok((leases, Vec::new()))
+            }
+        }
+    }
+
+    /// The leases that this lane serves now: none while the queue is paused.
+    fn leases(&mut self) -> Vec<Lease> {
+        let (number, lanes) = (self.number, self.lanes);
+        let mut leases = self.held.leases();
+        leases.retain(|lease| lease.shard.get() % lanes == number && !self.pipeline.stalls.has(lease.shard));
+        leases
     }
 
     /// One batch, from entries to their deletion.
-    async fn round(&mut self, held: &[Lease], entries: Vec<Entry>, attempt: u32) -> Result<(), RoundError> {
-        let Decoded { deliveries, quarantined, waiting } = decode(entries, &self.keys, self.shards);
+    async fn batch(&mut self, held: &[Lease], entries: Vec<Entry>, attempts: i32) -> Result<(), RoundError> {
+        let Decoded { deliveries, quarantined, waiting } = decode(entries, &self.pipeline.keys, self.shards);
         for (shard, what) in waiting {
             tracing::error!(%shard, "{what}: the shard waits for a newer worker");
             metrics::counter!("satchel_worker_shards_paused_total").increment(1);
-            self.paused.insert(shard, Instant::now() + NEWER_WORKER_PAUSE);
+            self.pipeline.stalls.stall(shard);
         }
         if deliveries.is_empty() && quarantined.is_empty() {
             return Ok(());
         }
-        let started = Instant::now();
-        let attempts = i32::try_from(attempt).unwrap_or(i32::MAX);
-        let applying = self.applier.apply(&mut self.session, &deliveries, &quarantined, held, attempts);
-        let applied = tokio::time::timeout(BATCH_DEADLINE, applying).await;
-        let applied = applied.unwrap_or(Err(StoreError::Deadline { deadline_ms: BATCH_DEADLINE_MS }.into()));
-        if applied.is_err() {
-            self.session.reset();
-        }
-        let applied = applied?;
-        measure(&applied, started);
-        let mut finished = Finished::default();
-        account(deliveries, applied, &mut finished);
-        for entry in quarantined {
-            tracing::error!(shard = %entry.shard, entry.id = entry.entry_id, reason = entry.reason, "entry set aside");
-            metrics::counter!("satchel_worker_entries_quarantined_total").increment(1);
-            finished.entries.push((entry.shard, entry.entry_id));
-        }
-        Ok(self.consumer.finish(&self.keys.current, &finished).await?)
+        self.pipeline.apply(deliveries, &quarantined, held, attempts).await
     }
-}
-
-/// Notes what the queue can forget, and who waits for which outcome.
-fn account(deliveries: Vec<Delivery>, applied: Applied, finished: &mut Finished) {
-    for (Delivery { envelope, shard, entry_id, .. }, outcome) in deliveries.into_iter().zip(applied.outcomes) {
-        finished.entries.push((shard, entry_id));
-        finished.job_ids.push(envelope.job_id);
-        if let Some(replica) = envelope.reply_to {
-            let outcome = Outcome { job_id: envelope.job_id, request_id: envelope.request_id, document: raw(&outcome) };
-            finished.outcomes.entry(replica).or_default().push(outcome);
-        }
-    }
-}
-
-fn measure(applied: &Applied, started: Instant) {
-    let jobs = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-    metrics::counter!("satchel_worker_jobs_decided_total").increment(jobs(applied.decided));
-    metrics::counter!("satchel_worker_jobs_redelivered_total").increment(jobs(applied.redelivered));
-    metrics::counter!("satchel_worker_batches_total").increment(1);
-    metrics::histogram!("satchel_worker_batch_seconds").record(started.elapsed().as_secs_f64());
 }

@@ -1,16 +1,25 @@
 //! The worker: where state changes.
 //!
-//! A job's journey reads top-down: [`run`] → `ownership` (which shards) → `lane` (read, decode, apply, finish) →
-//! `decode` (verify, set aside) → `apply` (one transaction) → `decide` (pure) → `retry`.
+//! A job's journey reads top-down: [`run`] → `ownership` (which shards) → `lane` (read) → `decode` (verify, set aside)
+//! → `pipeline` (one batch; `isolate` where it fails) → `apply` (one transaction) → `decide` (pure). Beside the lanes,
+//! `feeder` brings delayed and forgotten jobs into the streams, and `housekeeping` forgets what is old.
 
+mod active;
 mod apply;
+mod complete;
 mod config;
 mod decide;
 mod decode;
+mod feeder;
+mod housekeeping;
+mod isolate;
 mod lane;
 mod ownership;
+mod pipeline;
+mod retries;
 mod retry;
 mod run;
+mod stalls;
 
 pub use config::Config;
 pub use run::run;

@@ -4,18 +4,20 @@
 //! (rendezvous hashing over the live workers), and what it has. Whatever went wrong before, the next round puts
 //! it right. Safety does not hang on this file: a batch commits only under its shards' epochs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use satchel_shared::domain::{Shard, ShardCount};
 use satchel_shared::store::leases::{self, Lease};
-use satchel_shared::store::{Session, StoreError};
+use satchel_shared::store::{Session, StoreError, queue_state, stats};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::Config;
+use crate::active::Active;
 
 /// How often the leases are looked at, in milliseconds, unless they are renewed more often.
 const ROUND_MS: u32 = 500;
@@ -25,8 +27,38 @@ const EAGER_ROUND_MS: u32 = 100;
 const ROUND_DEADLINE_MS: u64 = 8_000;
 const ROUND_DEADLINE: Duration = Duration::from_millis(ROUND_DEADLINE_MS);
 
-/// The leases that this worker holds, for the lanes to read.
-pub(crate) type Leases = watch::Receiver<Arc<Vec<Lease>>>;
+/// What this worker may serve now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Serving {
+    leases: Vec<Lease>,
+    /// An operator has paused the queue.
+    is_paused: bool,
+}
+
+/// What this worker may serve now, for the lanes to read.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    serving: watch::Receiver<Arc<Serving>>,
+    doubt: Arc<Notify>,
+}
+
+impl Held {
+    /// The leases under which jobs may be applied: none while the queue is paused.
+    pub(crate) fn leases(&mut self) -> Vec<Lease> {
+        let serving = self.serving.borrow_and_update();
+        if serving.is_paused { Vec::new() } else { serving.leases.clone() }
+    }
+
+    /// Waits until they change.
+    pub(crate) async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
+        self.serving.changed().await
+    }
+
+    /// A batch was refused: they are not what they seemed.
+    pub(crate) fn doubt(&self) {
+        self.doubt.notify_one();
+    }
+}
 
 /// See the module.
 pub(crate) struct Ownership {
@@ -35,8 +67,11 @@ pub(crate) struct Ownership {
     shards: ShardCount,
     ttl_ms: u32,
     renew_every: Duration,
-    held: watch::Sender<Arc<Vec<Lease>>>,
+    serving: watch::Sender<Arc<Serving>>,
     doubt: Arc<Notify>,
+    active: Active,
+    /// What was reported last.
+    reported: BTreeMap<Shard, u32>,
 }
 
 impl Ownership {
@@ -48,8 +83,10 @@ impl Ownership {
             shards,
             ttl_ms: config.lease_ttl_ms,
             renew_every: Duration::from_millis(config.lease_renew_ms.into()),
-            held: watch::Sender::default(),
+            serving: watch::Sender::default(),
             doubt: Arc::default(),
+            active: Active::default(),
+            reported: BTreeMap::new(),
         })
     }
 
@@ -58,14 +95,14 @@ impl Ownership {
         self.worker_id
     }
 
-    /// The leases as they change.
-    pub(crate) fn leases(&self) -> Leases {
-        self.held.subscribe()
+    /// What may be served, as it changes.
+    pub(crate) fn held(&self) -> Held {
+        Held { serving: self.serving.subscribe(), doubt: Arc::clone(&self.doubt) }
     }
 
-    /// To be notified by a lane whose batch was fenced off: the leases are not what they seemed.
-    pub(crate) fn doubt(&self) -> Arc<Notify> {
-        Arc::clone(&self.doubt)
+    /// Where lanes count the jobs that are in a batch.
+    pub(crate) fn active(&self) -> Active {
+        self.active.clone()
     }
 
     /// Keeps leases until `leaving` is cancelled, then gives all of them up.
@@ -94,10 +131,20 @@ impl Ownership {
                 () = leaving.cancelled() => {}
             }
         }
-        self.held.send_replace(Arc::default());
+        self.serving.send_replace(Arc::default());
+        self.tell_nothing_active().await;
         let left = tokio::time::timeout(ROUND_DEADLINE, leases::leave(&mut self.session, self.worker_id)).await;
         if let Err(error) = left.unwrap_or(Err(StoreError::Deadline { deadline_ms: ROUND_DEADLINE_MS })) {
             tracing::warn!(worker.id = %self.worker_id, %error, "shards are free only when their leases expire");
+        }
+    }
+
+    /// The shards' next owner reports anew.
+    async fn tell_nothing_active(&mut self) {
+        let none: Vec<(Shard, u32)> = self.reported.keys().map(|shard| (*shard, 0)).collect();
+        let reporting = tokio::time::timeout(ROUND_DEADLINE, stats::report_active(&mut self.session, &none));
+        if !none.is_empty() && !matches!(reporting.await, Ok(Ok(()))) {
+            self.session.reset();
         }
     }
 
@@ -106,6 +153,7 @@ impl Ownership {
         if renew {
             leases::renew(&mut self.session, self.worker_id, self.ttl_ms).await?;
         }
+        let is_paused = queue_state::is_paused(&mut self.session).await?;
         let workers = leases::live_workers(&mut self.session).await?;
         let worker_id = self.worker_id;
         let should_have = |shard: &Shard| shard.target(&workers) == Some(worker_id);
@@ -122,7 +170,7 @@ impl Ownership {
         if !extra.is_empty() {
             // The lanes let go first. A batch that holds a shard right now keeps `release` waiting until it has
             // committed.
-            self.publish(&kept);
+            self.publish(&kept, is_paused);
             let extra: Vec<Shard> = extra.into_iter().map(|lease| lease.shard).collect();
             leases::release(&mut self.session, self.worker_id, &extra).await?;
         }
@@ -134,16 +182,40 @@ impl Ownership {
         let complete = taken.len() == wanted.len();
         kept.extend(taken);
         kept.sort_unstable_by_key(|lease| lease.shard);
-        self.publish(&kept);
+        self.publish(&kept, is_paused);
+        self.report(&kept, renew).await?;
         Ok(complete)
     }
 
-    fn publish(&self, held: &[Lease]) {
-        self.held.send_if_modified(|current| {
-            let changed = current.as_slice() != held;
+    /// Tells, for the statistics, what is being applied, and how much was lately.
+    async fn report(&mut self, kept: &[Lease], with_rates: bool) -> Result<(), StoreError> {
+        let active = self.active.snapshot();
+        if active != self.reported {
+            let count = |shard: &Shard| (*shard, active.get(shard).copied().unwrap_or(0));
+            let changed: Vec<(Shard, u32)> = self.reported.keys().chain(active.keys()).map(count).collect();
+            let changed: BTreeMap<Shard, u32> = changed.into_iter().collect();
+            stats::report_active(&mut self.session, &changed.into_iter().collect::<Vec<_>>()).await?;
+            self.reported = active;
+        }
+        if with_rates && !kept.is_empty() {
+            let shards: Vec<Shard> = kept.iter().map(|lease| lease.shard).collect();
+            stats::sample_rates(&mut self.session, &shards).await?;
+        }
+        Ok(())
+    }
+
+    fn publish(&self, leases: &[Lease], is_paused: bool) {
+        self.serving.send_if_modified(|current| {
+            if current.leases != leases {
+                tracing::info!(worker.id = %self.worker_id, shards = leases.len(), "serving another set of shards");
+            }
+            if current.is_paused != is_paused {
+                tracing::info!(worker.id = %self.worker_id, paused = is_paused, "the queue was paused or resumed");
+            }
+            let serving = Serving { leases: leases.to_vec(), is_paused };
+            let changed = **current != serving;
             if changed {
-                tracing::info!(worker.id = %self.worker_id, shards = held.len(), "serving another set of shards");
-                *current = Arc::new(held.to_vec());
+                *current = Arc::new(serving);
             }
             changed
         });

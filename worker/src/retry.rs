@@ -5,6 +5,9 @@ use std::time::Duration;
 /// The longest wait, which keeps recovery well below half a minute after the trouble has ended.
 const MAX_DELAY: Duration = Duration::from_secs(8);
 
+/// The longest wait of a job that was set aside.
+const MAX_JOB_DELAY: Duration = Duration::from_secs(300);
+
 /// Counts failures and waits longer after each: `first`, 2 × `first`, 4 × `first`… up to [`MAX_DELAY`].
 #[derive(Debug)]
 pub(crate) struct Backoff {
@@ -35,11 +38,16 @@ impl Backoff {
         tokio::time::sleep(delay).await;
     }
 
-    /// Between half of the delay and all of it, so that workers that failed together do not come back together.
     fn delay(&self) -> Duration {
-        let delay = self.first.saturating_mul(1 << self.failures.min(16)).min(MAX_DELAY);
-        delay.mul_f64(rand::random_range(0.5..=1.0))
+        delay(self.first, self.failures).min(MAX_DELAY)
     }
+}
+
+/// The wait after so many earlier failures: between half of the doubled delay and all of it, so that what failed
+/// together does not come back together.
+pub(crate) fn delay(first: Duration, failures: u32) -> Duration {
+    let delay = first.saturating_mul(1 << failures.min(16));
+    delay.min(MAX_JOB_DELAY).mul_f64(rand::random_range(0.5..=1.0))
 }
 
 #[cfg(test)]

@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use anyhow::Context;
 use satchel_shared::domain::ShardCount;
-use satchel_shared::queue::Queue;
-use satchel_shared::store::{Pool, StoreError};
+use satchel_shared::queue::{self, Queue};
+use satchel_shared::store::{Pool, Session, StoreError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
+use crate::feeder::Feeder;
+use crate::housekeeping;
 use crate::lane::Lane;
 use crate::ownership::Ownership;
+use crate::pipeline::Pipeline;
 use crate::retry::Backoff;
 
 /// How often Postgres is asked for the schema before the worker gives up: about a minute.
@@ -23,26 +26,34 @@ const MAX_START_ATTEMPTS: u32 = 10;
 /// If Postgres or Redis cannot be used at all: no schema, unreadable URLs, a lane that panicked.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let Some(shards) = first_shard_count(&config, &shutdown).await? else { return Ok(()) };
-    let queue = Queue::new(&config.queue, shards)?;
-    warn_of_settings(&queue).await;
+    let queue = queue::open(&config.queue, shards)?;
+    warn_of_settings(&*queue).await;
     let ownership = Ownership::new(&config, shards)?;
     let worker_id = ownership.worker_id();
     tracing::info!(worker.id = %worker_id, shards = shards.get(), lanes = config.lanes, "worker started");
     // Its own end, so that shards are kept until the lanes have let go.
     let leaving = CancellationToken::new();
-    let mut lanes = JoinSet::new();
+    let mut tasks = JoinSet::new();
     for number in 0..config.lanes {
-        let lane = Lane::new(number, &config, &queue, &ownership)?;
-        lanes.spawn(lane.run(shutdown.clone()));
+        let pipeline = Pipeline::new(&config, &*queue, worker_id, ownership.active(), shutdown.clone())?;
+        tasks.spawn(Lane::new(number, &config, &*queue, pipeline, ownership.held()).run());
     }
+    let feeder = Feeder {
+        queue,
+        session: Session::new(&config.pool)?,
+        keys: config.envelope_keys.clone(),
+        held: ownership.held(),
+    };
+    tasks.spawn(feeder.run(shutdown.clone()));
+    tasks.spawn(housekeeping::run(config.clone(), Session::new(&config.pool)?, shutdown.clone()));
     // Without its keeper, the lanes find that nobody keeps the leases, and end.
     let keeper = tokio::spawn(ownership.keep(leaving.clone()));
     let mut ended = Ok(());
-    while let Some(lane) = lanes.join_next().await {
-        if let Err(error) = lane {
-            // A lane that panicked serves no more; the other lanes stop in order, and the process with them.
+    while let Some(task) = tasks.join_next().await {
+        if let Err(error) = task {
+            // What panicked serves no more; the others stop in order, and the process with them.
             shutdown.cancel();
-            ended = Err(error).context("a lane ended by itself");
+            ended = Err(error).context("a part of the worker ended by itself");
         }
     }
     leaving.cancel();
@@ -74,7 +85,7 @@ async fn first_shard_count(config: &Config, shutdown: &CancellationToken) -> any
     }
 }
 
-async fn warn_of_settings(queue: &Queue) {
+async fn warn_of_settings(queue: &dyn Queue) {
     match queue.durability().await {
         Ok(durability) => durability.warnings().iter().for_each(|warning| tracing::warn!("{warning}")),
         Err(error) => tracing::warn!(%error, "Redis could not be asked for its settings"),

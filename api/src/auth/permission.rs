@@ -70,6 +70,17 @@ pub(crate) fn may_publish(actor: &Actor) -> Result<(), ApiError> {
     }
 }
 
+/// Whether `actor` may see and manage the queue.
+///
+/// # Errors
+/// 403 for all but operators.
+pub(crate) fn may_operate(actor: &Actor) -> Result<(), ApiError> {
+    match actor.role {
+        Role::Operator => Ok(()),
+        Role::Player | Role::Service => Err(ApiError::Forbidden("only operators manage the queue".to_owned())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +103,7 @@ mod tests {
         assert_eq!(status(&may_read_job(&player, &UserId::parse("u1").unwrap(), "service:s")), 200);
         assert_eq!(status(&may_read_job(&player, &UserId::parse("u2").unwrap(), "player:u1")), 404);
         assert_eq!(status(&may_publish(&player)), 403);
+        assert_eq!(status(&may_operate(&player)), 403);
     }
 
     #[test]
@@ -108,16 +120,18 @@ mod tests {
         assert_eq!(status(&may_read_job(&reader, &owner, "service:u1")), 200);
         assert_eq!(status(&may_read_jobs(&actor(Role::Service, "s", &[Scope::EventsWrite]))), 403);
         assert_eq!(status(&may_publish(&reader)), 403);
+        assert_eq!(status(&may_operate(&actor(Role::Service, "s", &Scope::ALL))), 403);
     }
 
     #[test]
-    fn an_operator_reads_all_and_publishes_but_submits_nothing() {
+    fn an_operator_reads_all_publishes_and_operates_but_submits_nothing() {
         let operator = actor(Role::Operator, "ops", &[]);
         assert_eq!(status(&user_to_read(&operator, "u1")), 200);
         assert_eq!(status(&user_to_read(&operator, "not an id")), 422);
         assert_eq!(status(&may_read_jobs(&operator)), 200);
         assert_eq!(status(&may_read_job(&operator, &UserId::parse("u1").unwrap(), "service:s")), 200);
         assert_eq!(status(&may_publish(&operator)), 200);
+        assert_eq!(status(&may_operate(&operator)), 200);
         assert_eq!(status(&may_submit_jobs(&operator)), 403);
     }
 }

@@ -20,5 +20,5 @@ mod watched;
 pub use error::PrivateError;
 pub use files::{data_dir, write_private};
 pub use postgres::{PostgresOptions, PrivatePostgres};
-pub use redis::{PrivateRedis, RedisOptions};
+pub use redis::{PrivateCluster, PrivateRedis, RedisOptions};
 pub use secrecy::{ExposeSecret, SecretString};

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 
-use satchel_private::{ExposeSecret, PrivateRedis, RedisOptions};
+use satchel_private::{ExposeSecret, PrivateCluster, PrivateRedis, RedisOptions};
 
 /// Sends one command in the inline form and returns the lines of the reply.
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -86,4 +86,16 @@ fn a_taken_port_is_said_with_the_log() {
     let port = Some(held.local_addr().unwrap().port());
     let error = PrivateRedis::start(&RedisOptions { port, ..RedisOptions::new(dir.path()) }).unwrap_err();
     assert!(error.to_string().contains("Address already in use"), "{error}");
+}
+
+#[test]
+fn three_masters_share_the_slots_and_come_together_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut cluster = PrivateCluster::start(dir.path()).unwrap();
+    let slots = |redis: &PrivateRedis| ask(redis, "CLUSTER INFO").iter().any(|line| line == "cluster_slots_ok:16384");
+    assert!(cluster.nodes().iter().all(slots));
+    assert_eq!(cluster.url().expose_secret().split(',').count(), 3);
+    drop(cluster);
+    let mut cluster = PrivateCluster::start(dir.path()).unwrap();
+    assert!(cluster.nodes().iter().all(slots));
 }

@@ -2,6 +2,8 @@
 
 mod env;
 mod logging;
+mod retention;
 
 pub use env::{ConfigFaults, Env};
 pub use logging::{LogFormat, init_logging};
+pub use retention::Retention;

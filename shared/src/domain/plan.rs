@@ -77,6 +77,8 @@ pub enum RejectionCode {
     IdempotencyConflict,
     /// The job is too old to be told from a repeated one.
     Expired,
+    /// It failed again and again, and an operator removed it.
+    Removed,
 }
 
 /// A condition of a use.

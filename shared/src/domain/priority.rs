@@ -33,7 +33,6 @@ impl Priority {
 
     /// Whether it is the one that jobs have unless they say otherwise.
     #[must_use]
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
     pub fn is_normal(&self) -> bool {
         *self == Self::Normal
     }

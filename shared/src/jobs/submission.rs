@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Datelike, SubsecRound, Utc};
 
 use super::{Job, Work};
 use crate::domain::{IdempotencyKey, Priority, Reason, UserId};
@@ -69,7 +69,9 @@ struct InvalidTime;
 
 /// Reads a time of RFC 3339, to the microsecond, as Postgres keeps it.
 fn read_time(text: &str) -> Result<DateTime<Utc>, InvalidTime> {
-    DateTime::parse_from_rfc3339(text).map(|time| time.to_utc().trunc_subsecs(6)).map_err(|_| InvalidTime)
+    let time = DateTime::parse_from_rfc3339(text).map_err(|_| InvalidTime)?.to_utc().trunc_subsecs(6);
+    // An offset can lead out of the years that RFC 3339 can write, and so the worker could not read it again.
+    if (0..=9999).contains(&time.year()) { Ok(time) } else { Err(InvalidTime) }
 }
 
 #[cfg(test)]
@@ -149,6 +151,8 @@ mod tests {
             delayed("tomorrow").unwrap_err(),
             ["/notBefore must be a time as in RFC 3339, e.g. 2026-01-31T12:00:00Z"]
         );
+        assert!(delayed("0000-01-01T00:00:00+23:59").is_err());
+        assert!(delayed("9999-12-31T23:59:59-00:01").is_err());
         assert_eq!(
             parse(r#"{"type":"use_item","userId":"u1","itemId":"key","priority":"top"}"#).unwrap_err(),
             ["/priority must be high or normal"]

@@ -1,12 +1,9 @@
-//! Whether this Redis keeps what it has answered for.
-
-use std::collections::HashMap;
+//! Whether the queue keeps what it has answered for.
 
 use serde::Serialize;
 
-use super::{Queue, QueueError};
-
-/// What Redis says of its own settings (Redis manual, "Redis persistence" and "Key eviction").
+/// What Redis says of its own settings (Redis manual, "Redis persistence" and "Key eviction"); of a cluster, the worst
+/// that any of its masters says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Durability {
@@ -26,6 +23,8 @@ pub enum Setting {
     Known(String),
     /// Redis does not show it: `CONFIG` is forbidden, as managed services do.
     Unknown,
+    /// There is no such setting: the queue is in this process's memory and forgotten with it.
+    InMemory,
 }
 
 impl From<Setting> for String {
@@ -33,51 +32,41 @@ impl From<Setting> for String {
         match setting {
             Setting::Known(value) => value,
             Setting::Unknown => "unknown".into(),
+            Setting::InMemory => "in-memory".into(),
         }
     }
 }
 
 impl Durability {
+    /// What `appendonly`, `appendfsync` and `maxmemory-policy` must be.
+    pub(super) const WANTED: [&str; 3] = ["yes", "always", "noeviction"];
+
+    /// What a queue in memory can say.
+    pub(super) fn in_memory() -> Self {
+        Self { appendonly: Setting::InMemory, appendfsync: Setting::InMemory, maxmemory_policy: Setting::InMemory }
+    }
+
     /// What is wrong or could not be checked, a sentence each.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
+        if self.appendonly == Setting::InMemory {
+            return vec!["the queue is in memory: accepted jobs are forgotten when this process ends".into()];
+        }
+        let [appendonly, appendfsync, policy] = Self::WANTED;
         let settings = [
-            ("appendonly", &self.appendonly, "yes", "accepted jobs are lost when Redis stops"),
-            ("appendfsync", &self.appendfsync, "always", "accepted jobs can be lost when Redis is killed"),
-            ("maxmemory-policy", &self.maxmemory_policy, "noeviction", "accepted jobs can be evicted"),
+            ("appendonly", &self.appendonly, appendonly, "accepted jobs are lost when Redis stops"),
+            ("appendfsync", &self.appendfsync, appendfsync, "accepted jobs can be lost when Redis is killed"),
+            ("maxmemory-policy", &self.maxmemory_policy, policy, "accepted jobs can be evicted"),
         ];
         settings
             .into_iter()
             .filter_map(|(name, setting, wanted, otherwise)| match setting {
                 Setting::Known(value) if value == wanted => None,
                 Setting::Known(value) => Some(format!("Redis has {name} {value}, not {wanted}: {otherwise}")),
-                Setting::Unknown => Some(format!("Redis does not show {name}: make sure that it is {wanted}")),
+                Setting::Unknown | Setting::InMemory => {
+                    Some(format!("Redis does not show {name}: make sure that it is {wanted}"))
+                }
             })
             .collect()
-    }
-}
-
-impl Queue {
-    /// Asks Redis for the settings that durability hangs on.
-    ///
-    /// # Errors
-    /// If Redis is away. A refusal to tell is no error but [`Setting::Unknown`].
-    pub async fn durability(&self) -> Result<Durability, QueueError> {
-        let mut settings = HashMap::new();
-        for name in ["appendonly", "appendfsync", "maxmemory-policy"] {
-            let answer =
-                self.connection()?.run::<HashMap<String, String>>(redis::cmd("CONFIG").arg("GET").arg(name)).await;
-            match answer {
-                Ok(values) => settings.extend(values),
-                Err(QueueError::Protocol(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let mut setting = |name| settings.remove(name).map_or(Setting::Unknown, Setting::Known);
-        Ok(Durability {
-            appendonly: setting("appendonly"),
-            appendfsync: setting("appendfsync"),
-            maxmemory_policy: setting("maxmemory-policy"),
-        })
     }
 }

@@ -1,37 +1,45 @@
-//! A stream entry, as it stands in Redis: nothing in it is trusted.
+//! An entry, as it stands in the queue: nothing in it is trusted.
 
-use redis::Value;
+use std::fmt;
 
-use crate::domain::Shard;
+use serde::Deserialize;
+
+use crate::domain::{Priority, Shard};
 use crate::envelope::SealedEnvelope;
 
-/// One entry of a shard's stream.
+/// One entry of a shard.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// The shard in whose stream it stands.
+    /// The shard in which it stands.
     pub shard: Shard,
+    /// Among the entries of which class.
+    pub class: Priority,
     /// Its id there: `<milliseconds>-<sequence>`.
     pub id: String,
     /// Its fields and values, in order.
     fields: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
+/// Which entry: enough to delete it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EntryRef {
+    /// Its shard.
+    pub shard: Shard,
+    /// Its class.
+    pub class: Priority,
+    /// Its id.
+    pub id: String,
+}
+
 impl Entry {
-    /// Reads `[id, [field, value, …]]`. Whatever is not bytes there is left out, so that one odd entry cannot
-    /// hide the others.
-    pub(super) fn of_value(shard: Shard, value: Value) -> Option<Self> {
-        let Value::Array(parts) = value else { return None };
-        let mut parts = parts.into_iter();
-        let id = String::from_utf8(bytes(parts.next()?)?).ok()?;
-        let mut texts = match parts.next() {
-            Some(Value::Array(texts)) => texts.into_iter(),
-            _ => Vec::new().into_iter(),
-        };
-        let mut fields = Vec::with_capacity(texts.len() / 2);
-        while let (Some(name), Some(value)) = (texts.next(), texts.next()) {
-            fields.push((bytes(name).unwrap_or_default(), bytes(value).unwrap_or_default()));
-        }
-        Some(Self { shard, id, fields })
+    pub(super) fn new(shard: Shard, class: Priority, id: String, fields: Vec<(Vec<u8>, Vec<u8>)>) -> Self {
+        Self { shard, class, id, fields }
+    }
+
+    /// Which one it is.
+    #[must_use]
+    pub fn reference(&self) -> EntryRef {
+        EntryRef { shard: self.shard, class: self.class, id: self.id.clone() }
     }
 
     /// The signed envelope in it, if it has one's fields.
@@ -49,6 +57,17 @@ impl Entry {
         lines.collect::<Vec<_>>().join("\n")
     }
 
+    /// Whose job it says it is. For the order alone: nothing is verified here.
+    pub(super) fn peek_user(&self) -> Option<String> {
+        serde_json::from_slice(self.field(b"body")?).ok().map(|peeked: Peeked| peeked.job.user_id)
+    }
+
+    /// Of a high entry: the last normal entry that came before it. The very first id if it does not say.
+    pub(super) fn after(&self) -> EntryId {
+        let text = self.field(b"after").and_then(|value| std::str::from_utf8(value).ok());
+        text.and_then(EntryId::parse).unwrap_or_default()
+    }
+
     fn field(&self, name: &[u8]) -> Option<&[u8]> {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_slice())
     }
@@ -61,10 +80,63 @@ fn escaped(bytes: &[u8]) -> std::slice::EscapeAscii<'_> {
     bytes.get(..MAX_DESCRIBED_BYTES).unwrap_or(bytes).escape_ascii()
 }
 
-pub(super) fn bytes(value: Value) -> Option<Vec<u8>> {
-    match value {
-        Value::BulkString(bytes) => Some(bytes),
-        Value::SimpleString(text) => Some(text.into_bytes()),
-        _ => None,
+/// An entry's id within its shard and class: they grow. As text `<milliseconds>-<sequence>` (Redis manual, "Entry IDs").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub(super) struct EntryId(pub(super) u64, pub(super) u64);
+
+impl EntryId {
+    pub(super) const LAST: Self = Self(u64::MAX, u64::MAX);
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (milliseconds, sequence) = text.split_once('-')?;
+        Some(Self(milliseconds.parse().ok()?, sequence.parse().ok()?))
+    }
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.0, self.1)
+    }
+}
+
+/// Of an envelope's body, what tells whose job it is.
+#[derive(Deserialize)]
+struct Peeked {
+    job: PeekedJob,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PeekedJob {
+    user_id: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(fields: &[(&str, &str)]) -> Entry {
+        let fields = fields.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        Entry::new(Shard::new(0), Priority::High, "7-1".into(), fields)
+    }
+
+    #[test]
+    fn what_is_peeked_at_is_there_or_nothing() {
+        let body = r#"{"jobId":"x","job":{"userId":"u1","type":"t","items":[]},"actor":{}}"#;
+        assert_eq!(entry(&[("v", "1"), ("body", body), ("after", "5-3")]).peek_user().unwrap(), "u1");
+        assert_eq!(entry(&[("after", "5-3")]).after(), EntryId(5, 3));
+        for odd in ["", "{}", r#"{"job":{"userId":7}}"#, "\u{0}"] {
+            assert_eq!(entry(&[("body", odd), ("after", odd)]).peek_user(), None);
+            assert_eq!(entry(&[("body", odd), ("after", odd)]).after(), EntryId::default());
+        }
+    }
+
+    #[test]
+    fn ids_are_ordered_as_numbers() {
+        let ids = ["9-2", "9-10", "10-0"].map(|text| EntryId::parse(text).unwrap());
+        assert!(ids.is_sorted() && ids[2].to_string() == "10-0");
+        for odd in ["", "1", "1-", "-1", "1-x", "18446744073709551616-0"] {
+            assert_eq!(EntryId::parse(odd), None, "{odd}");
+        }
     }
 }

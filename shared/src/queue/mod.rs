@@ -1,25 +1,66 @@
-//! The queue: one Redis stream per shard, which one worker at a time serves.
+//! The queue: per shard the jobs that nobody has finished, in order, which one worker at a time serves.
 //!
-//! A stream holds exactly the entries that nobody has finished: the worker reads from its beginning, commits,
+//! A shard holds exactly the entries that nobody has finished: the worker reads from its beginning, commits,
 //! and deletes what it has committed. So there is no consumer state to lose or to repair: after any failure, on
 //! either side, reading from the beginning again is right, because deciding a job twice changes nothing.
 //! (Consumer groups would keep a second record of the same, and write each delivery to the append-only file.)
 //!
-//! Beside the streams, each accepted job has a small *pending* record until it is decided. It answers status
+//! Beside the entries, each accepted job has a small *pending* record until it is decided. It answers status
 //! questions about jobs that Postgres does not have yet, and tells a repeated idempotency key.
+//!
+//! A shard has its jobs of normal and of high priority apart. A high job goes before everything else, unless its
+//! player has normal jobs that came before it: these are pulled forward with it ([`order`]).
 
-mod connection;
-mod consumer;
 mod durability;
 mod entry;
-mod keys;
+mod error;
+mod interface;
+mod memory;
+mod order;
+#[cfg(test)]
+mod order_model_tests;
 mod outcomes;
 mod pending;
-mod producer;
+mod redis;
+mod share;
 
-pub use connection::{Config, Queue, QueueError};
-pub use consumer::{Consumer, Finished};
+use std::sync::Arc;
+
+pub use self::redis::Config as RedisConfig;
 pub use durability::{Durability, Setting};
-pub use entry::Entry;
-pub use outcomes::{Outcome, Outcomes};
+pub use entry::{Entry, EntryRef};
+pub use error::QueueError;
+pub use interface::{Consumer, Depth, Finished, Queue};
+pub use memory::MemoryStore;
+pub use outcomes::Outcome;
 pub use pending::{Claim, Pending};
+
+use crate::config::Env;
+use crate::domain::ShardCount;
+
+/// Which queue.
+#[derive(Debug, Clone)]
+pub enum Config {
+    /// In Redis, one server or a cluster.
+    Redis(RedisConfig),
+    /// In this process's memory.
+    Memory(MemoryStore),
+}
+
+impl Config {
+    /// A queue in Redis, reached as the environment says: see [`RedisConfig::from_env`].
+    pub fn from_env(env: &mut Env) -> Self {
+        Self::Redis(RedisConfig::from_env(env))
+    }
+}
+
+/// Opens a queue of so many shards. One in Redis connects when it is first needed, and again after each loss.
+///
+/// # Errors
+/// If the configuration cannot be used.
+pub fn open(config: &Config, shards: ShardCount) -> Result<Arc<dyn Queue>, QueueError> {
+    match config {
+        Config::Redis(config) => Ok(Arc::new(redis::RedisQueue::new(config, shards)?)),
+        Config::Memory(store) => Ok(Arc::new(memory::MemoryQueue::new(store, shards))),
+    }
+}

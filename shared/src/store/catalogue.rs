@@ -6,14 +6,10 @@ use serde_json::value::RawValue;
 use sqlx::types::Json;
 
 use super::stored::{self, Unreadable};
-use super::{Pool, StoreError, Tx};
+use super::{Pool, StoreError, Tx, rules};
 use crate::domain::catalogue::{Catalogue, Changes};
 use crate::domain::{ItemId, RequestId};
 use crate::json::Node;
-
-/// The advisory lock that orders publishing and batches: a batch holds it shared from before it reads the version
-/// until it has committed, so that no item is granted by a version that has just been replaced.
-const CATALOGUE_LOCK: i64 = 0x5341_5443_4845_4c01;
 
 /// A published version.
 #[derive(Debug, Clone)]
@@ -130,16 +126,6 @@ pub async fn item(pool: &Pool, item_id: &ItemId) -> Result<Option<(i64, Box<RawV
     Ok(row.map(|row| (row.version, row.definition.0)))
 }
 
-/// The number of the version in force, which stays so until the transaction ends; 0 if there is none.
-///
-/// # Errors
-/// If Postgres is away.
-pub async fn hold_version(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
-    sqlx::query!("SELECT pg_advisory_xact_lock_shared($1)", CATALOGUE_LOCK).execute(&mut *tx.0).await?;
-    let version = sqlx::query_scalar!(r#"SELECT COALESCE(max(version), 0) AS "version!" FROM catalogue_versions"#);
-    Ok(version.fetch_one(&mut *tx.0).await?)
-}
-
 /// The version in force, as the transaction sees it.
 ///
 /// # Errors
@@ -155,7 +141,7 @@ pub async fn current_in(tx: &mut Tx<'_>) -> Result<Option<Published>, StoreError
 pub async fn publish(pool: &Pool, publish: &Publish<'_>) -> Result<Publication, PublishError> {
     let mut tx = pool.0.begin().await?;
     if !publish.dry_run {
-        sqlx::query!("SELECT pg_advisory_xact_lock($1)", CATALOGUE_LOCK).execute(&mut *tx).await?;
+        rules::change(&mut tx).await?;
     }
     let current = select_current(&mut *tx).await?;
     let current_version = current.as_ref().map_or(0, |current| current.version);

@@ -9,7 +9,7 @@ use sqlx::types::Json;
 
 use super::stored::{self, Unreadable};
 use super::{Pool, StoreError, Tx};
-use crate::domain::{JobId, UserId};
+use crate::domain::{JobId, Shard, UserId};
 use crate::jobs::PayloadHash;
 
 /// How a job ended.
@@ -38,6 +38,17 @@ impl JobStatus {
             .find(|status| status.as_str() == text)
             .ok_or_else(|| Unreadable::new("status", text))
     }
+}
+
+/// How many jobs of a shard a batch has decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShardCounts {
+    /// The shard.
+    pub shard: Shard,
+    /// Jobs applied.
+    pub applied: i64,
+    /// Jobs rejected.
+    pub rejected: i64,
 }
 
 /// A decided job. Serialises as the job status of HTTP.md "Outcomes".
@@ -154,11 +165,11 @@ pub async fn find_decided(tx: &mut Tx<'_>, job_ids: &[JobId]) -> Result<HashMap<
     select(&mut *tx.0, job_ids).await
 }
 
-/// Adds decided jobs.
+/// Adds decided jobs, and `counts`, in order of their shards, to what their shards have decided.
 ///
 /// # Errors
 /// If Postgres is away, or a job id was decided by someone else meanwhile.
-pub async fn insert(tx: &mut Tx<'_>, records: &[JobRecord]) -> Result<(), StoreError> {
+pub async fn insert(tx: &mut Tx<'_>, records: &[JobRecord], counts: &[ShardCounts]) -> Result<(), StoreError> {
     let user_ids: Vec<_> = records.iter().map(|record| record.user_id.as_str()).collect();
     let job_ids: Vec<_> = records.iter().map(|record| record.job_id.as_uuid()).collect();
     let types: Vec<_> = records.iter().map(|record| record.job_type.as_str()).collect();
@@ -170,8 +181,18 @@ pub async fn insert(tx: &mut Tx<'_>, records: &[JobRecord]) -> Result<(), StoreE
     let attempts: Vec<_> = records.iter().map(|record| record.attempts).collect();
     let submitted_at: Vec<_> = records.iter().map(|record| record.submitted_at).collect();
     let applied_at: Vec<_> = records.iter().map(|record| record.applied_at).collect();
+    let shards: Vec<_> = counts.iter().map(|counts| i32::from(counts.shard.get())).collect();
+    let applied: Vec<_> = counts.iter().map(|counts| counts.applied).collect();
+    let rejected: Vec<_> = counts.iter().map(|counts| counts.rejected).collect();
     sqlx::query!(
-        "INSERT INTO jobs (user_id, job_id, type, payload_hash, status, result, actor, request_id, attempts,
+        "WITH counted AS (
+             UPDATE shard_counters
+             SET applied = shard_counters.applied + decided.applied,
+                 rejected = shard_counters.rejected + decided.rejected
+             FROM UNNEST($12::integer[], $13::bigint[], $14::bigint[]) AS decided (shard, applied, rejected)
+             WHERE shard_counters.shard = decided.shard
+         )
+         INSERT INTO jobs (user_id, job_id, type, payload_hash, status, result, actor, request_id, attempts,
                            submitted_at, applied_at)
          SELECT user_id, job_id, type, payload_hash, status, result::json, actor, request_id, attempts,
                 submitted_at, applied_at
@@ -190,6 +211,9 @@ pub async fn insert(tx: &mut Tx<'_>, records: &[JobRecord]) -> Result<(), StoreE
         &attempts,
         &submitted_at,
         &applied_at,
+        &shards,
+        &applied,
+        &rejected,
     )
     .execute(&mut *tx.0)
     .await?;

@@ -7,7 +7,7 @@
 
 use uuid::Uuid;
 
-use super::{Session, StoreError, Tx};
+use super::{Session, StoreError, Tx, stored};
 use crate::domain::Shard;
 
 /// A shard that a worker holds.
@@ -78,7 +78,7 @@ pub async fn acquire(session: &mut Session, worker_id: Uuid, shards: &[Shard]) -
          WHERE shard_leases.shard = free.shard
          RETURNING shard_leases.shard, epoch",
         worker_id,
-        &numbers(shards),
+        &stored::shard_numbers(shards),
     )
     .fetch_all(session.connection().await?)
     .await?;
@@ -114,7 +114,7 @@ pub async fn release(session: &mut Session, worker_id: Uuid, shards: &[Shard]) -
          FROM given_up
          WHERE shard_leases.shard = given_up.shard",
         worker_id,
-        &numbers(shards),
+        &stored::shard_numbers(shards),
     )
     .execute(session.connection().await?)
     .await?;
@@ -151,10 +151,6 @@ pub async fn fence(tx: &mut Tx<'_>, worker_id: Uuid, leases: &[Lease]) -> Result
     .fetch_all(&mut *tx.0)
     .await?;
     Ok(held.len() == leases.len())
-}
-
-fn numbers(shards: &[Shard]) -> Vec<i32> {
-    shards.iter().map(|shard| shard.get().into()).collect()
 }
 
 fn lease(shard: i32, epoch: i64) -> Option<Lease> {

@@ -2,20 +2,31 @@
 //!
 //! Calls read noun-verb. A `&mut Tx` argument says "inside the caller's transaction".
 
+pub mod actions;
 pub mod api_keys;
 pub mod audit;
+mod blame;
 pub mod catalogue;
+pub mod failed;
+pub mod housekeeping;
 pub mod inventory;
 pub mod jobs;
+pub mod journal;
 pub mod leases;
 pub mod ledger;
 mod migrate;
+pub mod parked;
 mod pool;
 pub mod quarantine;
+pub mod queue_state;
+pub mod rules;
 mod session;
+pub mod stats;
 mod stored;
 pub mod users;
+pub mod waiting;
 
+pub use blame::Blame;
 pub use migrate::{MigrateError, migrate};
 pub use pool::{Pool, PoolConfig, StoreError};
 pub use session::{Session, Tx};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
+use super::session::make_durable;
 use super::stored::Unreadable;
 use crate::config::Env;
 use crate::domain::ShardCount;
@@ -25,11 +26,11 @@ pub struct PoolConfig {
     pub acquire_timeout_ms: u64,
     /// Longest run of one statement, in milliseconds.
     pub statement_timeout_ms: u64,
+    /// Longest wait for a row that another session holds, in milliseconds.
+    pub lock_timeout_ms: u64,
 }
 
 impl PoolConfig {
-    /// Longest wait for a row that another session holds, in milliseconds.
-    const LOCK_TIMEOUT_MS: u64 = 5_000;
     /// How long a session may sit inside a transaction, in milliseconds, before Postgres ends it: a worker
     /// that is paused there would else hold its rows for good.
     const IDLE_IN_TRANSACTION_TIMEOUT_MS: u64 = 5_000;
@@ -60,6 +61,7 @@ impl PoolConfig {
             max_connections,
             acquire_timeout_ms: 5_000,
             statement_timeout_ms: 30_000,
+            lock_timeout_ms: 5_000,
         }
     }
 
@@ -68,7 +70,7 @@ impl PoolConfig {
             .application_name(self.application_name)
             .options([
                 ("statement_timeout", self.statement_timeout_ms),
-                ("lock_timeout", Self::LOCK_TIMEOUT_MS),
+                ("lock_timeout", self.lock_timeout_ms),
                 ("idle_in_transaction_session_timeout", Self::IDLE_IN_TRANSACTION_TIMEOUT_MS),
             ])
             .options(Self::LOOKUPS_BY_KEY);
@@ -114,6 +116,7 @@ impl Pool {
             .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
             // A dead connection shows at its first statement; asking before each use would cost a round trip.
             .test_before_acquire(false)
+            .after_connect(|connection, _| Box::pin(make_durable(connection)))
             .connect_lazy_with(config.connect_options()?);
         Ok(Self(pool))
     }

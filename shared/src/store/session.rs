@@ -69,14 +69,7 @@ impl Session {
         let connecting = PgConnection::connect_with(&self.options);
         let durable = async {
             let mut connection = connecting.await?;
-            // Jobs are deleted from the queue after the commit, so it must be on disk, whatever the server's default.
-            // Stricter settings, which wait for replicas, stay.
-            sqlx::query!(
-                "SELECT set_config('synchronous_commit', 'on', false)
-                 WHERE current_setting('synchronous_commit') = 'off'"
-            )
-            .fetch_optional(&mut connection)
-            .await?;
+            make_durable(&mut connection).await?;
             Ok(connection)
         };
         let connected = tokio::time::timeout(Duration::from_millis(deadline_ms), durable).await;
@@ -100,4 +93,16 @@ impl Tx<'_> {
     pub async fn now(&mut self) -> Result<DateTime<Utc>, StoreError> {
         Ok(sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(&mut *self.0).await?)
     }
+}
+
+/// Sees to it that a commit that was answered is on disk, whatever the server's default: jobs are deleted from the
+/// queue, and accepted ones answered, after a commit. Stricter settings, which wait for replicas, stay.
+pub(super) async fn make_durable(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "SELECT set_config('synchronous_commit', 'on', false)
+         WHERE current_setting('synchronous_commit') = 'off'"
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(())
 }

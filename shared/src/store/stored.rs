@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::domain::{ChainHash, ItemId, UserId};
+use crate::domain::{ChainHash, ItemId, Shard, UserId};
 use crate::jobs::PayloadHash;
 
 /// A row that Satchel cannot have written.
@@ -33,4 +33,17 @@ pub(super) fn chain_hash(bytes: &[u8]) -> Result<ChainHash, Unreadable> {
 
 pub(super) fn payload_hash(bytes: &[u8]) -> Result<PayloadHash, Unreadable> {
     bytes.try_into().map(PayloadHash).map_err(|error| Unreadable::new("payload_hash", error))
+}
+
+pub(super) fn shard(number: i32) -> Result<Shard, Unreadable> {
+    u16::try_from(number).map(Shard::new).map_err(|error| Unreadable::new("shard", error))
+}
+
+pub(super) fn envelope_version(number: i32) -> Result<u32, Unreadable> {
+    u32::try_from(number).map_err(|error| Unreadable::new("envelope_version", error))
+}
+
+/// Shards as Postgres keeps them.
+pub(super) fn shard_numbers(shards: &[Shard]) -> Vec<i32> {
+    shards.iter().map(|shard| shard.get().into()).collect()
 }

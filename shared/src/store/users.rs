@@ -12,11 +12,13 @@ pub struct Head {
     pub version: i64,
     /// The last one's hash.
     pub hash: ChainHash,
+    /// Whether the user's jobs are set aside ([`super::parked`]): none of the queue's may be applied.
+    pub is_held: bool,
 }
 
 impl Head {
     /// Of a user without entries.
-    pub const GENESIS: Self = Self { version: 0, hash: ChainHash::GENESIS };
+    pub const GENESIS: Self = Self { version: 0, hash: ChainHash::GENESIS, is_held: false };
 }
 
 /// Locks the users' rows until the transaction ends, creating missing ones. `user_ids` must be sorted and
@@ -49,7 +51,7 @@ pub async fn lock(tx: &mut Tx<'_>, user_ids: &[&UserId]) -> Result<HashMap<UserI
 async fn lock_existing(tx: &mut Tx<'_>, user_ids: &[&UserId]) -> Result<HashMap<UserId, Head>, StoreError> {
     let user_ids: Vec<&str> = user_ids.iter().map(|user_id| user_id.as_str()).collect();
     let rows = sqlx::query!(
-        "SELECT user_id, version, head
+        "SELECT user_id, version, head, is_held
          FROM users
          WHERE user_id = ANY($1::text[])
          ORDER BY user_id
@@ -60,13 +62,13 @@ async fn lock_existing(tx: &mut Tx<'_>, user_ids: &[&UserId]) -> Result<HashMap<
     .await?;
     rows.into_iter()
         .map(|row| {
-            let head = Head { version: row.version, hash: stored::chain_hash(&row.head)? };
+            let head = Head { version: row.version, hash: stored::chain_hash(&row.head)?, is_held: row.is_held };
             Ok((stored::user_id(&row.user_id)?, head))
         })
         .collect()
 }
 
-/// Moves the users' heads to where the batch has brought them.
+/// Moves the users' heads to where the batch has brought them; whether they are held stays as it is.
 ///
 /// # Errors
 /// If Postgres is away.

@@ -1,7 +1,8 @@
 //! Postgres dies, drops connections and holds locks (FAULTS.md 15, 17, 19).
 
 use satchel_tests::job::reward_pieces;
-use satchel_tests::{Satchel, Setup, invariants, load};
+use satchel_tests::players::strangers;
+use satchel_tests::{Satchel, Setup, invariants, load, wait};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_restarted_at_once_under_load_keeps_what_was_committed() {
@@ -69,4 +70,23 @@ async fn a_row_that_another_session_locks_delays_its_player_and_loses_nothing() 
     drop(lock);
     invariants::check(&satchel).await;
     assert_eq!(satchel.holdings("u1").await, [("arrow".to_owned(), 2)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_another_session_locks_delays_no_other_shard() {
+    let satchel = Satchel::start().await;
+    let game = satchel.game();
+    game.submit_and_wait(&reward_pieces("u1", "arrow", 1)).await.expect(200);
+    let lock = satchel.database.hold("SELECT FROM users WHERE user_id = 'u1' FOR UPDATE");
+    let locked = game.submit(&reward_pieces("u1", "arrow", 1)).await.expect(202).job_id();
+    satchel.database.someone_waits_for_a_lock().await;
+    let others = strangers("u1", 20);
+    for other in &others {
+        game.submit(&reward_pieces(other, "arrow", 1)).await.expect(202);
+    }
+    wait::until_true("the other shards' jobs are applied", || satchel.decided() == 21).await;
+    assert_eq!(satchel.job(&locked).await["status"], "queued");
+    drop(lock);
+    invariants::check(&satchel).await;
+    assert_eq!(satchel.outcomes(), "applied 22");
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use satchel_shared::domain::{Actor, JobId, RequestId, Role, Scopes};
-use satchel_shared::envelope::{Envelope, SealedEnvelope};
+use satchel_shared::envelope::{Envelope, SealedEnvelope, VERSION};
 use satchel_shared::jobs::Submission;
 use satchel_shared::json::{Node, Pointer};
 use satchel_tests::job::{reward, reward_pieces};
@@ -198,7 +198,7 @@ async fn a_signed_entry_that_holds_no_valid_job_is_set_aside() {
 
 #[tokio::test]
 async fn an_entry_of_a_newer_form_waits_for_a_newer_worker_and_its_shard_with_it() {
-    let newer = seal_as(ENVELOPE_KEY, 2, b"{}");
+    let newer = seal_as(ENVELOPE_KEY, VERSION + 1, b"{}");
     check_waits_for_a_newer_worker(&newer).await;
 }
 

@@ -83,3 +83,21 @@ async fn an_emptied_redis_is_taken_up_again() {
     invariants::check(&satchel).await;
     assert_eq!(satchel.holdings("u1").await, [("gold".to_owned(), 2)]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_is_gone_for_good_is_refused_with_503_and_an_empty_one_is_taken_up_by_itself() {
+    let satchel = Setup::new().workers(2).start().await;
+    let game = satchel.game();
+    game.submit_and_wait(&reward_pieces("u1", "gold", 1)).await.expect(200);
+    satchel.redis.kill();
+    let refused = game.submit(&reward_pieces("u1", "gold", 1)).await;
+    refused.problem(503);
+    assert!(!refused.header("Retry-After").is_empty(), "{refused:?}");
+    satchel.redis.lose_everything();
+    satchel.redis.start();
+    for player in 0..load::PLAYERS {
+        game.submit_until_accepted(&format!("{player}"), &reward_pieces(&format!("player-{player}"), "gold", 1)).await;
+    }
+    invariants::check(&satchel).await;
+    assert_eq!(satchel.outcomes(), format!("applied {}", 1 + load::PLAYERS));
+}

@@ -5,14 +5,6 @@ use satchel_tests::job::{reward_pieces, use_item};
 use satchel_tests::{Satchel, Setup, invariants, load, wait};
 use serde_json::{Value, json};
 
-/// Workers that commit little at a time and notice soon that another one is gone.
-fn brisk() -> Setup {
-    Setup::new()
-        .worker_env("SATCHEL_MAX_BATCH_JOBS", "20")
-        .worker_env("SATCHEL_LEASE_TTL_MS", "2000")
-        .worker_env("SATCHEL_LEASE_RENEW_MS", "400")
-}
-
 /// Submits `jobs` jobs for each of [`load::PLAYERS`] players, a reward and its use in turn.
 async fn fill(satchel: &Satchel, jobs: usize) {
     for player in 0..load::PLAYERS {
@@ -31,7 +23,7 @@ fn finished(satchel: &Satchel) -> i64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_killed_in_mid_drain_ten_times_loses_and_doubles_nothing() {
-    let satchel = brisk().workers(0).start().await;
+    let satchel = Setup::new().brisk().workers(0).start().await;
     let mut kills = 0;
     while kills < 10 {
         if satchel.redis.cli.waiting() < 2_000 {
@@ -52,7 +44,7 @@ async fn a_worker_killed_in_mid_drain_ten_times_loses_and_doubles_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_asked_to_stop_finishes_what_it_has_begun_and_leaves_the_rest() {
-    let satchel = brisk().workers(1).start().await;
+    let satchel = Setup::new().brisk().workers(1).start().await;
     fill(&satchel, 200).await;
     wait::until_true("the worker is at work", || finished(&satchel) > 0).await;
     let status = satchel.stop_worker(Signal::SIGTERM);
@@ -90,7 +82,7 @@ async fn the_api_killed_under_load_is_safe_to_ask_again_with_the_same_keys() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frozen_worker_is_replaced_and_cannot_commit_when_it_thaws() {
-    let satchel = brisk().workers(1).start().await;
+    let satchel = Setup::new().brisk().workers(1).start().await;
     let players = load::start(&satchel, 50);
     load::accepted(&satchel, 200).await;
     satchel.signal_worker(Signal::SIGSTOP);
@@ -106,7 +98,7 @@ async fn a_frozen_worker_is_replaced_and_cannot_commit_when_it_thaws() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn workers_may_join_and_leave_under_load() {
-    let satchel = brisk().workers(1).start().await;
+    let satchel = Setup::new().brisk().workers(1).start().await;
     let players = load::start(&satchel, 100);
     for part in 1..=4 {
         load::accepted(&satchel, part * 300).await;
@@ -122,7 +114,7 @@ async fn workers_may_join_and_leave_under_load() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_frozen_inside_its_transaction_is_replaced_too() {
-    let satchel = brisk().workers(1).start().await;
+    let satchel = Setup::new().brisk().workers(1).start().await;
     let game = satchel.game();
     game.submit_and_wait(&reward_pieces("u1", "arrow", 1)).await.expect(200);
     let lock = satchel.database.hold("SELECT FROM users WHERE user_id = 'u1' FOR UPDATE");
@@ -141,7 +133,7 @@ async fn a_worker_frozen_inside_its_transaction_is_replaced_too() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_whose_shard_was_taken_meanwhile_is_refused() {
-    let satchel = brisk().workers(1).start().await;
+    let satchel = Setup::new().brisk().workers(1).start().await;
     let game = satchel.game();
     game.submit_and_wait(&reward_pieces("u1", "arrow", 1)).await.expect(200);
     // Someone takes all shards just when the worker begins a batch. (Nobody alive: it gets them back afterwards.)
@@ -151,6 +143,41 @@ async fn a_batch_whose_shard_was_taken_meanwhile_is_refused() {
     assert!(!satchel.worker_output().contains("fenced off"));
     takeover.commit();
     wait::until_true("the batch is refused", || satchel.worker_output().contains("fenced off")).await;
+    invariants::check(&satchel).await;
+    assert_eq!(satchel.holdings("u1").await, [("arrow".to_owned(), 2)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_killed_inside_its_transaction_leaves_nothing_of_it() {
+    let satchel = Setup::new().brisk().workers(1).start().await;
+    let game = satchel.game();
+    game.submit_and_wait(&reward_pieces("u1", "arrow", 1)).await.expect(200);
+    let lock = satchel.database.hold("SELECT FROM users WHERE user_id = 'u1' FOR UPDATE");
+    game.submit(&json!([reward_pieces("u1", "arrow", 2), use_item("u1", "arrow", 3)])).await.expect(202);
+    satchel.database.someone_waits_for_a_lock().await;
+    satchel.kill_workers();
+    drop(lock);
+    satchel.start_worker();
+    invariants::check(&satchel).await;
+    assert_eq!(satchel.outcomes(), "applied 3");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_worker_committed_and_could_not_delete_before_it_was_killed_has_one_effect() {
+    let satchel = Setup::new().brisk().workers(1).start().await;
+    let game = satchel.game();
+    game.submit_and_wait(&reward_pieces("u1", "arrow", 1)).await.expect(200);
+    let lock = satchel.database.hold("SELECT FROM users WHERE user_id = 'u1' FOR UPDATE");
+    game.submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
+    satchel.database.someone_waits_for_a_lock().await;
+    // Killed, not paused: what waits in a paused Redis's sockets would still be done.
+    satchel.redis.kill();
+    drop(lock);
+    wait::until_true("the worker has committed", || finished(&satchel) == 2).await;
+    satchel.kill_workers();
+    satchel.redis.start();
+    assert_eq!(satchel.redis.cli.waiting(), 1);
+    satchel.start_worker();
     invariants::check(&satchel).await;
     assert_eq!(satchel.holdings("u1").await, [("arrow".to_owned(), 2)]);
 }

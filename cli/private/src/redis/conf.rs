@@ -16,6 +16,8 @@ const MAX_MEMORY: &str = "4gb";
 pub(crate) struct Conf {
     pub(crate) port: u16,
     pub(crate) password: SecretString,
+    /// Further lines.
+    pub(crate) settings: Vec<String>,
 }
 
 /// Where Redis keeps its data.
@@ -29,11 +31,12 @@ pub(crate) fn pid_file(data: &Path) -> PathBuf {
 }
 
 impl Conf {
-    /// The port and password of the last start, if there was one.
+    /// The port and password of the last start, if there was one; further settings are the caller's to give again.
     pub(crate) fn read(dir: &Path) -> Option<Self> {
         let text = fs::read_to_string(dir.join("redis.conf")).ok()?;
         let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        Some(Self { port: value("port")?.parse().ok()?, password: value("requirepass")?.to_owned().into() })
+        let (port, password) = (value("port")?.parse().ok()?, value("requirepass")?.to_owned().into());
+        Some(Self { port, password, settings: Vec::new() })
     }
 
     /// Writes the file and returns its path. Every accepted job must survive a crash at once, hence `always`.
@@ -42,11 +45,12 @@ impl Conf {
         let text = format!(
             "bind 127.0.0.1\nport {}\nprotected-mode yes\nrequirepass {}\ndaemonize no\n\
              dir {}\npidfile {}\nlogfile \"\"\nsave \"\"\nappendonly yes\nappendfsync always\n\
-             maxmemory-policy noeviction\nmaxmemory {MAX_MEMORY}\n",
+             maxmemory-policy noeviction\nmaxmemory {MAX_MEMORY}\n{}\n",
             self.port,
             self.password.expose_secret(),
             quoted(&data),
             quoted(&pid_file(&data)),
+            self.settings.join("\n"),
         );
         let path = dir.join("redis.conf");
         files::write_private(&path, &text)?;
@@ -66,8 +70,10 @@ mod tests {
     #[test]
     fn what_was_written_is_read_again() {
         let dir = tempfile::tempdir().unwrap();
-        let conf = Conf { port: 20_001, password: "secret".to_owned().into() };
-        conf.write(dir.path()).unwrap();
+        let settings = vec!["hz 20".to_owned()];
+        let conf = Conf { port: 20_001, password: "secret".to_owned().into(), settings };
+        let path = conf.write(dir.path()).unwrap();
+        assert!(fs::read_to_string(path).unwrap().lines().any(|line| line == "hz 20"));
         let read = Conf::read(dir.path()).unwrap();
         assert_eq!((read.port, read.password.expose_secret()), (20_001, "secret"));
     }

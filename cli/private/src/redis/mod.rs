@@ -1,5 +1,6 @@
 //! A private Redis.
 
+mod cluster;
 mod conf;
 mod probe;
 
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use secrecy::{ExposeSecret, SecretString};
 
+pub use self::cluster::PrivateCluster;
 use self::conf::Conf;
 use crate::account::Account;
 use crate::error::{Doing, PrivateError};
@@ -34,12 +36,16 @@ pub struct RedisOptions {
     pub port: Option<u16>,
     /// How long a start, with loading its data, may take.
     pub start_timeout_s: u64,
+    /// The password; without one the last used, or else a random one.
+    pub password: Option<SecretString>,
+    /// Further lines of its configuration file, which override ours.
+    pub settings: Vec<String>,
 }
 
 impl RedisOptions {
     /// The usual settings in this data directory.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), port: None, start_timeout_s: 120 }
+        Self { dir: dir.into(), port: None, start_timeout_s: 120, password: None, settings: Vec::new() }
     }
 }
 
@@ -148,8 +154,9 @@ fn run(
     loop {
         attempt += 1;
         let port = fixed.map_or_else(|| port::free(old.map(|old| old.port)), Ok)?;
-        let password = old.map_or_else(|| files::password().map(Into::into), |old| Ok(old.password.clone()))?;
-        let conf = Conf { port, password };
+        let password = options.password.clone().or_else(|| old.map(|old| old.password.clone()));
+        let password = password.map_or_else(|| files::password().map(Into::into), Ok)?;
+        let conf = Conf { port, password, settings: options.settings.clone() };
         let (file, log_start) = log.open()?;
         let words: [OsString; 2] = [program.into(), conf.write(&options.dir)?.into()];
         let mut server = Watched::start(&Account::Own, &words, "TERM", file)?;

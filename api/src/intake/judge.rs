@@ -1,0 +1,100 @@
+//! Finds out which drafts are repetitions, and of what.
+
+use std::collections::HashMap;
+
+use satchel_shared::domain::JobId;
+use satchel_shared::queue::{Claim, Pending};
+
+use super::{Draft, enqueue};
+use crate::lookup::Known;
+use crate::problem::ApiError;
+use crate::state::State;
+
+/// What is to be done with one draft.
+#[derive(Debug, Clone)]
+pub(super) enum Verdict {
+    /// Keep it; `is_replay` says that an earlier request has claimed its key.
+    Keep { is_replay: bool },
+    /// It was decided or set aside before.
+    Known(Box<Known>),
+    /// Its key names another job.
+    Conflict,
+    /// Nobody can tell now whether its key names another job.
+    Unknown,
+    /// It repeats the draft at this index.
+    Repeats(usize),
+}
+
+/// A verdict for each draft. Those without a key are never repetitions.
+///
+/// # Errors
+/// 503 if the queue must be asked and is away.
+pub(super) async fn judge(state: &State, drafts: &[Draft]) -> Result<Vec<Verdict>, ApiError> {
+    let (mut verdicts, keyed) = compare(drafts);
+    let keyed: Vec<(usize, &Draft)> =
+        keyed.into_iter().filter_map(|index| Some((index, drafts.get(index)?))).collect();
+    if keyed.is_empty() {
+        return Ok(verdicts);
+    }
+    let claims = match &state.journal {
+        // The journal itself tells keys apart.
+        Some(_) => vec![Claim::New; keyed.len()],
+        None => {
+            let pending: Vec<Pending> = keyed.iter().map(|(_, draft)| Pending::of(&draft.envelope)).collect();
+            state.queue.claim(&pending).await.inspect_err(|_| state.meters.queue_unavailable.increment(1))?
+        }
+    };
+    // After the claims: those that were removed belonged to jobs that are now there.
+    let mut known = state.lookup.known(keyed.iter().map(|(_, draft)| draft.envelope.job_id).collect()).await;
+    let mut needless = Vec::new();
+    for ((index, draft), claim) in keyed.into_iter().zip(claims) {
+        let job_id = draft.envelope.job_id;
+        let verdict = of_key(draft, claim, known.as_mut().map(|known| known.remove(&job_id)));
+        if claim == Claim::New && !matches!(verdict, Verdict::Keep { .. }) {
+            needless.push(job_id);
+        }
+        if let Some(place) = verdicts.get_mut(index) {
+            *place = verdict;
+        }
+    }
+    if state.journal.is_none() {
+        enqueue::forget(state, &needless).await;
+    }
+    Ok(verdicts)
+}
+
+/// Compares the drafts of one request with each other: a verdict for each, and the indices of those whose keys must
+/// be looked up.
+fn compare(drafts: &[Draft]) -> (Vec<Verdict>, Vec<usize>) {
+    let mut verdicts: Vec<Verdict> = Vec::with_capacity(drafts.len());
+    let mut keyed = Vec::new();
+    let mut first_of: HashMap<JobId, usize> = HashMap::new();
+    for (index, draft) in drafts.iter().enumerate() {
+        let earlier = if draft.is_keyed { first_of.get(&draft.envelope.job_id).copied() } else { None };
+        verdicts.push(match earlier.and_then(|first| Some((first, drafts.get(first)?))) {
+            None => Verdict::Keep { is_replay: false },
+            Some((first, same)) if same.envelope.job == draft.envelope.job => Verdict::Repeats(first),
+            Some(_) => Verdict::Conflict,
+        });
+        if draft.is_keyed && earlier.is_none() {
+            first_of.insert(draft.envelope.job_id, index);
+            keyed.push(index);
+        }
+    }
+    (verdicts, keyed)
+}
+
+/// `known` is `None` if Postgres did not tell, and `Some(None)` if it knows nothing of the job.
+fn of_key(draft: &Draft, claim: Claim, known: Option<Option<Known>>) -> Verdict {
+    match (known, claim) {
+        (Some(Some(known)), _) => {
+            let is_same = known.payload_hash() == draft.envelope.job.payload_hash();
+            if is_same { Verdict::Known(Box::new(known)) } else { Verdict::Conflict }
+        }
+        (_, Claim::Other) => Verdict::Conflict,
+        // Kept once more: the request that claimed it may have ended before it had queued it.
+        (_, Claim::Same) => Verdict::Keep { is_replay: true },
+        (Some(None), Claim::New) => Verdict::Keep { is_replay: false },
+        (None, Claim::New) => Verdict::Unknown,
+    }
+}

@@ -1,0 +1,112 @@
+//! From a valid job to a place where it is safe, once per idempotency key: in the queue, or, with
+//! `SATCHEL_JOURNAL=postgres`, in Postgres's journal first.
+//!
+//! A key names one job id ([`satchel_shared::domain::JobId::of_key`]), so that a repetition meets what came of
+//! the first submission in one of two places: decided or set aside, in Postgres, or on its way, claimed in Redis or
+//! in the journal. Where both forget, the worker finds the job id in its own table: the API only spares work and
+//! answers sooner.
+
+mod enqueue;
+mod feed;
+mod journal;
+mod judge;
+
+use satchel_shared::domain::JobId;
+use satchel_shared::envelope::Envelope;
+use satchel_shared::json::Pointer;
+
+use crate::lookup::Known;
+use crate::problem::{ApiError, Store};
+use crate::state::State;
+use judge::Verdict;
+
+pub(crate) use feed::Feed;
+pub(crate) use journal::Journal;
+
+/// A valid job that its caller may submit.
+pub(crate) struct Draft {
+    pub(crate) envelope: Envelope,
+    /// Whether its id comes from an idempotency key.
+    pub(crate) is_keyed: bool,
+    /// Its place in the request, for faults.
+    pub(crate) at: Pointer,
+}
+
+/// A job that is kept until it is decided, or was decided before.
+#[derive(Debug, Clone)]
+pub(crate) struct Accepted {
+    pub(crate) job_id: JobId,
+    /// Whether its key was used for it before.
+    pub(crate) is_replay: bool,
+    /// What Postgres knows of it, if it was decided or set aside before.
+    pub(crate) known: Option<Known>,
+}
+
+/// A job to keep.
+struct Incoming {
+    envelope: Envelope,
+    is_keyed: bool,
+    /// Whether an earlier request has claimed its key.
+    is_replay: bool,
+}
+
+/// What came of keeping a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    New,
+    /// It was kept before.
+    Again,
+    /// Another job has its id.
+    Other,
+}
+
+/// Takes drafts in, each with its own answer, in their order.
+///
+/// # Errors
+/// 503 if what keeps jobs is away as a whole. Some drafts may then have been kept all the same; who repeats them
+/// without a key may repeat their effect.
+pub(crate) async fn take(state: &State, drafts: Vec<Draft>) -> Result<Vec<Result<Accepted, ApiError>>, ApiError> {
+    let verdicts = judge::judge(state, &drafts).await?;
+    let mut incoming = Vec::with_capacity(drafts.len());
+    let mut rest = Vec::with_capacity(drafts.len());
+    for (Draft { envelope, is_keyed, at }, verdict) in drafts.into_iter().zip(verdicts) {
+        rest.push((envelope.job_id, at, verdict.clone()));
+        if let Verdict::Keep { is_replay } = verdict {
+            incoming.push(Incoming { envelope, is_keyed, is_replay });
+        }
+    }
+    let mut kept = keep(state, incoming).await?.into_iter();
+    let mut answers: Vec<Result<Accepted, ApiError>> = Vec::with_capacity(rest.len());
+    for (job_id, at, verdict) in rest {
+        answers.push(match verdict {
+            Verdict::Keep { is_replay } => match kept.next().unwrap_or(Err(ApiError::Internal)) {
+                Ok(Kept::New) => Ok(Accepted { job_id, is_replay, known: None }),
+                Ok(Kept::Again) => Ok(Accepted { job_id, is_replay: true, known: None }),
+                Ok(Kept::Other) => Err(conflict(&at)),
+                Err(error) => Err(error),
+            },
+            Verdict::Known(known) => Ok(Accepted { job_id, is_replay: true, known: Some(*known) }),
+            Verdict::Unknown => Err(ApiError::Unavailable(Store::Database)),
+            Verdict::Conflict => Err(conflict(&at)),
+            Verdict::Repeats(index) => {
+                let first = answers.get(index).cloned().unwrap_or(Err(ApiError::Internal));
+                first.map(|first| Accepted { is_replay: true, ..first })
+            }
+        });
+    }
+    Ok(answers)
+}
+
+async fn keep(state: &State, incoming: Vec<Incoming>) -> Result<Vec<Result<Kept, ApiError>>, ApiError> {
+    if incoming.is_empty() {
+        return Ok(Vec::new());
+    }
+    match &state.journal {
+        Some(journal) => journal::keep(state, journal, incoming).await,
+        None => enqueue::enqueue(state, incoming).await,
+    }
+}
+
+fn conflict(at: &Pointer) -> ApiError {
+    ApiError::invalid(at.field("idempotencyKey"), "was used for another job before")
+}

@@ -1,0 +1,43 @@
+//! `POST /api/v1/queues/clean`: forgets decided jobs and archives parked ones that are past their retention, as workers
+//! do by and by.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use satchel_shared::store::housekeeping;
+use serde::Serialize;
+
+use super::document;
+use super::operating::Operating;
+use crate::parameters::Parameters;
+use crate::problem::{ApiError, Store};
+use crate::state::State;
+
+/// Longer than other answers may take, in milliseconds: whole tables are looked through, in bounded steps.
+const CLEAN_DEADLINE_MS: u64 = 60_000;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Cleaned {
+    removed: u64,
+    archived: u64,
+    has_more: bool,
+}
+
+/// Cleans as much as one request may.
+pub(crate) async fn clean(
+    operating: Operating,
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    document::nothing(document::document(&request, payload).await?)?;
+    Parameters::of(&request)?.finish()?;
+
+    let by = operating.by();
+    let cleaning = housekeeping::clean(&state.pool, &state.retention, &by);
+    let cleaned = tokio::time::timeout(Duration::from_millis(CLEAN_DEADLINE_MS), cleaning).await;
+    let cleaned = cleaned.map_err(|_| ApiError::Unavailable(Store::Database))??;
+    let housekeeping::Cleaned { removed, archived, has_more } = cleaned;
+    Ok(HttpResponse::Ok().json(Cleaned { removed, archived, has_more }))
+}

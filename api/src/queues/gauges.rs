@@ -1,0 +1,66 @@
+//! How much waits in the queue, for Prometheus: asked when it asks, and seldom, since anyone may.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Mutex;
+
+use super::snapshot::Snapshot;
+use crate::state::State;
+
+/// What was told is told again for so long, in milliseconds, also that a store was away: many scrapes are no load for
+/// the stores.
+const TTL_MS: u64 = 5_000;
+/// A scrape does not wait longer than this for the stores, in milliseconds.
+const DEADLINE_MS: u64 = 2_000;
+
+/// The last ones.
+#[derive(Default)]
+pub(crate) struct Gauges(Mutex<Option<(Instant, String)>>);
+
+impl Gauges {
+    /// The gauges in Prometheus's text format; empty while a store is away: no figure is better than an old one. Every
+    /// API replica tells the same of the one queue.
+    pub(crate) async fn render(&self, state: &State) -> String {
+        let mut last = self.0.lock().await;
+        if let Some((made, text)) = last.as_ref()
+            && made.elapsed() < Duration::from_millis(TTL_MS)
+        {
+            return text.clone();
+        }
+        let taken = tokio::time::timeout(Duration::from_millis(DEADLINE_MS), Snapshot::take(state)).await;
+        let text = taken.ok().and_then(Result::ok).map(|snapshot| text(&snapshot)).unwrap_or_default();
+        *last = Some((Instant::now(), text.clone()));
+        text
+    }
+}
+
+fn text(snapshot: &Snapshot) -> String {
+    let mut text = String::from(
+        "# HELP satchel_queue_jobs Jobs in the queue, by what they wait for; every API replica tells the same\n\
+         # TYPE satchel_queue_jobs gauge\n",
+    );
+    let counts = &snapshot.stats;
+    let states =
+        [("waiting", counts.waiting), ("active", counts.active), ("delayed", counts.delayed), ("failed", counts.failed)];
+    for (state, jobs) in states {
+        // Writing to a text does not fail.
+        let _ = writeln!(text, "satchel_queue_jobs{{state=\"{state}\"}} {jobs}");
+    }
+    let oldest_ms = u32::try_from(snapshot.oldest_waiting_ms.unwrap_or(0)).unwrap_or(u32::MAX);
+    let _ = write!(
+        text,
+        "# HELP satchel_queue_oldest_waiting_seconds How long the oldest waiting job has waited\n\
+         # TYPE satchel_queue_oldest_waiting_seconds gauge\n\
+         satchel_queue_oldest_waiting_seconds {}\n",
+        f64::from(oldest_ms) / 1_000.0
+    );
+    let _ = write!(
+        text,
+        "# HELP satchel_queue_paused Whether an operator has paused the queue\n\
+         # TYPE satchel_queue_paused gauge\n\
+         satchel_queue_paused {}\n",
+        u8::from(snapshot.paused)
+    );
+    text
+}

@@ -1,0 +1,235 @@
+//! The queue at a moment, as its two stores tell it. They are asked one after the other while jobs move on, so the
+//! figures of a busy queue need not add up exactly.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use satchel_shared::domain::Shard;
+use satchel_shared::queue::Depth;
+use satchel_shared::store::stats::{self, QueueStats, ShardStats};
+use satchel_shared::store::queue_state;
+use serde::Serialize;
+
+use super::NAME;
+use crate::deadline;
+use crate::problem::ApiError;
+use crate::state::State;
+
+/// Serialises as the queue's statistics of HTTP.md "Operate".
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Snapshot {
+    queue: &'static str,
+    pub(super) paused: bool,
+    pub(super) stats: Counts,
+    rates: Rates,
+    pub(super) oldest_waiting_ms: Option<u64>,
+    shards: Vec<ShardView>,
+    workers: Vec<WorkerView>,
+}
+
+/// Jobs by what they wait for, and what became of those that wait no more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Counts {
+    /// In the queue and in no batch, or held behind a failed job of their player.
+    pub(super) waiting: u64,
+    /// In a batch that is being applied.
+    pub(super) active: u64,
+    /// Not due yet, or failed and waiting for the next attempt.
+    pub(super) delayed: u64,
+    /// Applied or rejected, ever.
+    pub(super) completed: u64,
+    /// Failed too often: parked, until an operator retries or removes them.
+    pub(super) failed: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Rates {
+    completed_per_second: f64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShardView {
+    shard: u16,
+    /// The live worker that serves it.
+    owner: Option<String>,
+    #[serde(flatten)]
+    counts: Counts,
+    oldest_waiting_ms: Option<u64>,
+    rates: Rates,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WorkerView {
+    worker_id: String,
+    started_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+    shards: usize,
+    active: u64,
+    rates: Rates,
+}
+
+impl Snapshot {
+    /// Asks both stores.
+    ///
+    /// # Errors
+    /// 503 if one is away.
+    pub(super) async fn take(state: &State) -> Result<Self, ApiError> {
+        let shards: Vec<Shard> = state.queue.shards().all().collect();
+        let depths = state.queue.depths(&shards).await?;
+        let in_postgres = async {
+            let (stats, queue) = tokio::try_join!(stats::stats(&state.pool), queue_state::state(&state.pool))?;
+            Ok::<_, ApiError>((stats, queue.is_paused))
+        };
+        let (stats, paused) = deadline::answer(in_postgres).await?;
+        Ok(Self::of(paused, &stats, &depths, Utc::now()))
+    }
+
+    fn of(paused: bool, stats: &QueueStats, depths: &[Depth], now: DateTime<Utc>) -> Self {
+        let depths: HashMap<Shard, &Depth> = depths.iter().map(|depth| (depth.shard, depth)).collect();
+        let shards: Vec<ShardView> =
+            stats.shards.iter().map(|shard| ShardView::of(shard, depths.get(&shard.shard).copied(), now)).collect();
+        let workers = stats.workers.iter().map(|worker| {
+            let worker_id = worker.worker_id.to_string();
+            let own = || shards.iter().filter(|shard| shard.owner.as_ref() == Some(&worker_id));
+            WorkerView {
+                started_at: worker.started_at,
+                expires_at: worker.expires_at,
+                shards: own().count(),
+                active: own().map(|shard| shard.counts.active).sum(),
+                rates: Rates::sum(own()),
+                worker_id: worker_id.clone(),
+            }
+        });
+        let workers = workers.collect();
+        Self {
+            queue: NAME,
+            paused,
+            stats: shards.iter().fold(Counts::default(), |sum, shard| sum.and(shard.counts)),
+            rates: Rates::sum(shards.iter()),
+            oldest_waiting_ms: shards.iter().filter_map(|shard| shard.oldest_waiting_ms).max(),
+            shards,
+            workers,
+        }
+    }
+}
+
+impl ShardView {
+    fn of(stats: &ShardStats, depth: Option<&Depth>, now: DateTime<Utc>) -> Self {
+        let (queued, delayed) = depth.map_or((0, 0), |depth| (depth.waiting, depth.delayed));
+        let active = u64::try_from(stats.active).unwrap_or_default();
+        let held_ms = stats.oldest_held_at.map(|since| u64::try_from((now - since).num_milliseconds()).unwrap_or(0));
+        Self {
+            shard: stats.shard.get(),
+            owner: stats.owner.map(|owner| owner.to_string()),
+            counts: Counts {
+                // A batch's entries stay in the queue until it is committed.
+                waiting: queued.saturating_sub(active) + count(stats.held),
+                active,
+                delayed: delayed + count(stats.retrying),
+                completed: count(stats.applied) + count(stats.rejected),
+                failed: count(stats.parked),
+            },
+            oldest_waiting_ms: depth.and_then(|depth| depth.oldest_waiting_ms).max(held_ms),
+            rates: Rates { completed_per_second: stats.per_second },
+        }
+    }
+}
+
+impl Counts {
+    fn and(self, other: Self) -> Self {
+        Self {
+            waiting: self.waiting + other.waiting,
+            active: self.active + other.active,
+            delayed: self.delayed + other.delayed,
+            completed: self.completed + other.completed,
+            failed: self.failed + other.failed,
+        }
+    }
+}
+
+impl Rates {
+    fn sum<'s>(shards: impl Iterator<Item = &'s ShardView>) -> Self {
+        Self { completed_per_second: shards.fold(0.0, |sum, shard| sum + shard.rates.completed_per_second) }
+    }
+}
+
+/// What Postgres counts is never negative.
+fn count(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use satchel_shared::store::stats::WorkerStats;
+    use serde_json::{Value, json};
+    use uuid::Uuid;
+
+    use super::*;
+
+    const NOW_MS: i64 = 1_700_000_000_000;
+
+    fn at(millis: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(millis).unwrap()
+    }
+
+    fn shard(number: u16, owner: Option<Uuid>) -> ShardStats {
+        ShardStats {
+            shard: Shard::new(number),
+            owner,
+            epoch: 1,
+            applied: 5,
+            rejected: 2,
+            active: 3,
+            per_second: 1.5,
+            parked: 1,
+            retrying: 4,
+            held: 6,
+            oldest_held_at: Some(at(NOW_MS - 500)),
+        }
+    }
+
+    fn depth(number: u16, waiting: u64, oldest_waiting_ms: Option<u64>) -> Depth {
+        Depth { shard: Shard::new(number), waiting, delayed: 10, oldest_waiting_ms }
+    }
+
+    fn snapshot(stats: &QueueStats, depths: &[Depth]) -> Value {
+        serde_json::to_value(Snapshot::of(true, stats, depths, at(NOW_MS))).unwrap()
+    }
+
+    #[test]
+    fn what_is_in_a_batch_does_not_wait_and_what_is_held_does() {
+        let worker = Uuid::from_u128(1);
+        let workers = vec![WorkerStats { worker_id: worker, started_at: at(0), expires_at: at(1_000) }];
+        let stats = QueueStats { shards: vec![shard(0, Some(worker)), shard(1, None)], workers };
+        // The second shard's batch was committed between the two looks.
+        let told = snapshot(&stats, &[depth(0, 20, Some(900)), depth(1, 2, None)]);
+        assert_eq!(told["queue"], "jobs");
+        assert_eq!(told["paused"], true);
+        let sum = json!({"waiting": 17 + 6 + 6, "active": 6, "delayed": 28, "completed": 14, "failed": 2});
+        assert_eq!(told["stats"], sum);
+        assert_eq!(told["rates"], json!({"completedPerSecond": 3.0}));
+        assert_eq!(told["oldestWaitingMs"], 900);
+        assert_eq!(
+            told["shards"][0],
+            json!({"shard": 0, "owner": worker, "waiting": 23, "active": 3, "delayed": 14, "completed": 7, "failed": 1,
+                   "oldestWaitingMs": 900, "rates": {"completedPerSecond": 1.5}})
+        );
+        assert_eq!(told["shards"][1]["oldestWaitingMs"], 500);
+        assert_eq!(
+            told["workers"],
+            json!([{"workerId": worker, "startedAt": "1970-01-01T00:00:00Z", "expiresAt": "1970-01-01T00:00:01Z",
+                    "shards": 1, "active": 3, "rates": {"completedPerSecond": 1.5}}])
+        );
+    }
+
+    #[test]
+    fn an_empty_queue_has_waited_for_nothing() {
+        let told = snapshot(&QueueStats { shards: Vec::new(), workers: Vec::new() }, &[]);
+        assert_eq!(told["oldestWaitingMs"], Value::Null);
+        assert_eq!(told["rates"].to_string(), r#"{"completedPerSecond":0.0}"#);
+    }
+}

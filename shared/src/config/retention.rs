@@ -1,0 +1,28 @@
+//! How long what is finished or given up is kept.
+
+use super::Env;
+use crate::domain::MIN_JOB_RETENTION_DAYS;
+
+/// The longest that decided and parked jobs can be kept, in days: a hundred and ten years.
+const MAX_JOB_DAYS: u32 = 36_500;
+const MAX_PARKED_DAYS: u32 = 3_650;
+
+/// How long jobs are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// `SATCHEL_JOB_RETENTION_DAYS`: decided jobs, and with them idempotency keys, in days. Default 90, the least.
+    pub job_days: u32,
+    /// `SATCHEL_PARKED_RETENTION_DAYS`: parked jobs, in days, before they are archived. Default 7.
+    pub parked_days: u32,
+}
+
+impl Retention {
+    /// Reads the environment; faults are noted in `env`.
+    pub fn from_env(env: &mut Env) -> Self {
+        let job_days = MIN_JOB_RETENTION_DAYS..=MAX_JOB_DAYS;
+        Self {
+            job_days: env.number_or("SATCHEL_JOB_RETENTION_DAYS", job_days, MIN_JOB_RETENTION_DAYS),
+            parked_days: env.number_or("SATCHEL_PARKED_RETENTION_DAYS", 1..=MAX_PARKED_DAYS, 7),
+        }
+    }
+}

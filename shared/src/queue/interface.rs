@@ -1,0 +1,136 @@
+//! What a queue can do, whatever it is made of.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use super::{Claim, Durability, Entry, EntryRef, Outcome, Pending, QueueError};
+use crate::domain::{JobId, Shard, ShardCount};
+use crate::envelope::{Envelope, EnvelopeKey, ReplicaId};
+
+/// The queue, as API and workers share it.
+#[async_trait]
+pub trait Queue: Send + Sync + 'static {
+    /// The number of shards.
+    fn shards(&self) -> ShardCount;
+
+    /// Signs and appends jobs to their shards, in this order; a job whose `not_before` lies ahead is laid aside until
+    /// then. Each `Ok` is as durable as the queue is set up to be ([`Queue::durability`]).
+    ///
+    /// A job that is already queued or decided may be queued again: the second time is a no-op for the worker.
+    ///
+    /// # Errors
+    /// If the queue as a whole is away; then any of the jobs may have been queued all the same. The inner
+    /// results tell apart what it refused.
+    async fn enqueue(
+        &self,
+        key: &EnvelopeKey,
+        envelopes: &[Envelope],
+    ) -> Result<Vec<Result<(), QueueError>>, QueueError>;
+
+    /// Claims the jobs' ids, for jobs that have an idempotency key: whoever comes first has it, for a
+    /// minute or, once the job is queued, until it is decided.
+    ///
+    /// # Errors
+    /// If the queue is away. Some ids may have been claimed all the same; claiming them again is [`Claim::Same`].
+    async fn claim(&self, jobs: &[Pending]) -> Result<Vec<Claim>, QueueError>;
+
+    /// The record of a job that waits to be decided. A journaled job has none.
+    ///
+    /// # Errors
+    /// If the queue is away.
+    async fn pending(&self, job_id: JobId) -> Result<Option<Pending>, QueueError>;
+
+    /// Removes records of jobs that are decided, or were not accepted after all.
+    ///
+    /// # Errors
+    /// If the queue is away.
+    async fn forget(&self, job_ids: &[JobId]) -> Result<(), QueueError>;
+
+    /// A lane's way into the queue, whose reads wait at most `block_ms` milliseconds.
+    ///
+    /// # Errors
+    /// If the connection cannot be set up.
+    fn consumer(&self, block_ms: u32) -> Result<Box<dyn Consumer>, QueueError>;
+
+    /// Lets delayed jobs of these shards that are due, by the queue's own clock, join the others; in order of their
+    /// time, at most `max_jobs` a shard. How many.
+    ///
+    /// # Errors
+    /// If the queue is away or refuses; what was not moved stays where it was.
+    async fn promote(&self, shards: &[Shard], max_jobs: usize) -> Result<usize, QueueError>;
+
+    /// The first entry of each class of these shards that has one.
+    ///
+    /// # Errors
+    /// If the queue is away.
+    async fn heads(&self, shards: &[Shard]) -> Result<Vec<Entry>, QueueError>;
+
+    /// How much waits in these shards, one answer each, in this order.
+    ///
+    /// # Errors
+    /// If the queue is away.
+    async fn depths(&self, shards: &[Shard]) -> Result<Vec<Depth>, QueueError>;
+
+    /// Hands each outcome for jobs whose envelopes say that `replica` waits to `deliver`, until the connection is lost.
+    ///
+    /// # Errors
+    /// The loss. Call it again; what was published in between is not repeated.
+    async fn listen(
+        &self,
+        key: &EnvelopeKey,
+        replica: ReplicaId,
+        deliver: &(dyn Fn(Outcome) + Send + Sync),
+    ) -> Result<(), QueueError>;
+
+    /// Whether the queue keeps what it has answered for.
+    ///
+    /// # Errors
+    /// If the queue is away.
+    async fn durability(&self) -> Result<Durability, QueueError>;
+}
+
+/// One lane's way into the queue.
+#[async_trait]
+pub trait Consumer: Send {
+    /// The next entries of these shards, at most `max_entries` in all (or one a shard, if there are more shards than
+    /// that), each shard's in the order in which they must be applied: any first part of them is right, too. Waits for
+    /// the first one up to `block_ms`; returns none if there is none by then. Takes nothing away, and may be dropped.
+    ///
+    /// # Errors
+    /// If the queue is away.
+    async fn read(&mut self, shards: &[Shard], max_entries: usize, block_ms: u32) -> Result<Vec<Entry>, QueueError>;
+
+    /// Publishes the outcomes, deletes the entries and forgets the pending records.
+    ///
+    /// # Errors
+    /// If the queue is away. Whatever was not deleted is read again, and decided already.
+    async fn finish(&mut self, key: &EnvelopeKey, finished: &Finished) -> Result<(), QueueError>;
+
+    /// Gives the connection up for a new one, which is made when it is next needed.
+    fn reconnect(&mut self);
+}
+
+/// What a lane is done with.
+#[derive(Debug, Default)]
+pub struct Finished {
+    /// Entries to delete: they are decided or set aside, and Postgres has it.
+    pub entries: Vec<EntryRef>,
+    /// Jobs that are decided.
+    pub job_ids: Vec<JobId>,
+    /// Outcomes that API replicas wait for.
+    pub outcomes: BTreeMap<ReplicaId, Vec<Outcome>>,
+}
+
+/// How much waits in one shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Depth {
+    /// The shard.
+    pub shard: Shard,
+    /// Entries that wait to be applied, of both classes.
+    pub waiting: u64,
+    /// Jobs that are not due yet.
+    pub delayed: u64,
+    /// The age of the oldest waiting entry, by the queue's clock, in milliseconds.
+    pub oldest_waiting_ms: Option<u64>,
+}

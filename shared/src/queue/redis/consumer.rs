@@ -1,0 +1,204 @@
+//! Reading jobs and finishing them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use redis::RedisError;
+use tokio::time::Instant;
+
+use super::backlog::Backlog;
+use super::batch::Batch;
+use super::client::{Client, Connection};
+use super::page::{Page, Pages};
+use super::streams::{Run, Start};
+use super::{keys, pending, streams};
+use crate::domain::{Priority, Shard, ShardCount};
+use crate::envelope::EnvelopeKey;
+use crate::queue::entry::EntryId;
+use crate::queue::order::{Standing, Turn};
+use crate::queue::share::allot;
+use crate::queue::{Consumer, Entry, Finished, QueueError, outcomes};
+
+/// How long a shard is left alone that cannot be read, in milliseconds.
+const SICK_SHARD_PAUSE_MS: u64 = 2_000;
+/// How soon, and how late, a cluster is asked again that had nothing, in milliseconds: one command cannot wait for
+/// shards of several nodes.
+const FIRST_POLL_MS: u64 = 5;
+const LAST_POLL_MS: u64 = 50;
+
+/// See the module. It has a connection of its own, since waiting for entries occupies it.
+pub(super) struct RedisConsumer {
+    client: Client,
+    deadline: Duration,
+    connection: Connection,
+    shards: ShardCount,
+    backlog: Backlog,
+    /// Shards that cannot be read, and until when to leave them alone.
+    sick: HashMap<Shard, Instant>,
+}
+
+impl RedisConsumer {
+    pub(super) fn new(client: Client, deadline: Duration, shards: ShardCount) -> Result<Self, QueueError> {
+        let connection = client.connect(deadline)?;
+        Ok(Self { client, deadline, connection, shards, backlog: Backlog::default(), sick: HashMap::new() })
+    }
+
+    /// Reads on from these starts; without `block_ms` it does not wait.
+    async fn look(&mut self, starts: &[Start], count: usize, block_ms: Option<u32>) -> Result<Vec<Run>, QueueError> {
+        if !self.connection.is_cluster() {
+            match streams::read(&self.connection, starts, count, block_ms).await {
+                Err(error) if is_wrong_type(&error) => {}
+                answer => return answer,
+            }
+            return self.look_at_each(starts, count).await;
+        }
+        let end = Instant::now() + Duration::from_millis(block_ms.unwrap_or_default().into());
+        let mut pause = Duration::from_millis(FIRST_POLL_MS);
+        loop {
+            let runs = self.look_at_each(starts, count).await?;
+            let left = end.saturating_duration_since(Instant::now());
+            if !runs.is_empty() || left.is_zero() {
+                return Ok(runs);
+            }
+            tokio::time::sleep(pause.min(left)).await;
+            pause = (2 * pause).min(Duration::from_millis(LAST_POLL_MS));
+        }
+    }
+
+    /// Shard by shard: one that cannot be read does not hold up the others.
+    async fn look_at_each(&mut self, starts: &[Start], count: usize) -> Result<Vec<Run>, QueueError> {
+        let mut runs = Vec::new();
+        let mut failure = None;
+        let mut has_answer = false;
+        for (start, answer) in starts.iter().zip(streams::read_each(&self.connection, starts, count).await?) {
+            match answer {
+                Ok(of_shard) => {
+                    has_answer = true;
+                    runs.extend(of_shard);
+                }
+                Err(error @ QueueError::Protocol(_)) => {
+                    tracing::error!(shard = %start.shard, %error, "a shard cannot be read");
+                    self.sick.insert(start.shard, Instant::now() + Duration::from_millis(SICK_SHARD_PAUSE_MS));
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        match failure {
+            Some(error) if !has_answer => Err(error),
+            _ => Ok(runs),
+        }
+    }
+
+    /// Puts the pages' entries in order, at most `max_entries` in all.
+    async fn arrange(&mut self, pages: Vec<Page>, max_entries: usize) -> Result<Vec<Entry>, QueueError> {
+        let standings: Vec<(&Page, Standing)> =
+            pages.iter().filter(|page| !page.highs.is_empty()).map(|page| (page, page.standing())).collect();
+        self.backlog.extend(&self.connection, &standings).await?;
+        let mut standings =
+            standings.into_iter().map(|(page, standing)| (page.shard, standing)).collect::<HashMap<_, _>>();
+        let mut plans: Vec<Vec<Turn>> = pages
+            .iter()
+            .map(|page| match standings.remove(&page.shard) {
+                Some(standing) => standing.order(|user, from, to| self.backlog.earlier(page.shard, user, from, to)),
+                None => (0..page.normals.len()).map(Turn::Normal).collect(),
+            })
+            .collect();
+        let sizes: Vec<(usize, usize)> =
+            plans.iter().zip(&pages).map(|(plan, page)| (plan.len(), page.asked)).collect();
+        for (plan, size) in plans.iter_mut().zip(allot(&sizes, max_entries)) {
+            plan.truncate(size);
+        }
+        let wanted: Vec<_> = plans
+            .iter()
+            .zip(&pages)
+            .flat_map(|(plan, page)| plan.iter().map(|turn| (page.shard, *turn)))
+            .filter_map(|(shard, turn)| if let Turn::Pulled(id) = turn { Some((shard, id)) } else { None })
+            .collect();
+        let fetched = streams::fetch(&self.connection, &wanted).await?;
+        for ((shard, id), _) in wanted.iter().zip(&fetched).filter(|(_, entry)| entry.is_none()) {
+            self.backlog.forget(*shard, *id);
+        }
+        let mut fetched = fetched.into_iter();
+        Ok(pages.into_iter().zip(plans).flat_map(|(page, plan)| take(page, &plan, &mut fetched)).collect())
+    }
+}
+
+#[async_trait]
+impl Consumer for RedisConsumer {
+    /// A second look takes more of the shards that have more, so that one busy player fills a batch as well
+    /// as many players do.
+    async fn read(&mut self, shards: &[Shard], max_entries: usize, block_ms: u32) -> Result<Vec<Entry>, QueueError> {
+        self.backlog.keep(shards);
+        let now = Instant::now();
+        self.sick.retain(|_, until| *until > now);
+        let starts: Vec<_> =
+            shards.iter().filter(|shard| !self.sick.contains_key(shard)).map(|shard| Start::of(*shard)).collect();
+        if starts.is_empty() {
+            tokio::time::sleep(Duration::from_millis(block_ms.into())).await;
+            return Ok(Vec::new());
+        }
+        let share = (max_entries / shards.len()).max(1);
+        let mut pages = Pages::default();
+        pages.add(&starts, share, self.look(&starts, share, Some(block_ms)).await?);
+        let (rests, room) = (pages.rests(), max_entries.saturating_sub(pages.entries()));
+        if room >= rests.len() && !rests.is_empty() {
+            let count = room / rests.len();
+            pages.add(&rests, count, self.look(&rests, count, None).await?);
+        }
+        self.arrange(pages.pages, max_entries).await
+    }
+
+    async fn finish(&mut self, key: &EnvelopeKey, finished: &Finished) -> Result<(), QueueError> {
+        let mut batch = Batch::default();
+        for (replica, replica_outcomes) in &finished.outcomes {
+            let mut command = redis::cmd("PUBLISH");
+            command.arg(keys::outcomes(*replica)).arg(outcomes::seal(key, replica_outcomes));
+            batch.add_keyless(command);
+        }
+        let mut by_stream: BTreeMap<(Shard, Priority), Vec<&str>> = BTreeMap::new();
+        for entry in &finished.entries {
+            by_stream.entry((entry.shard, entry.class)).or_default().push(&entry.id);
+        }
+        for ((shard, class), ids) in by_stream {
+            let mut command = redis::cmd("XDEL");
+            command.arg(keys::stream(shard, class)).arg(ids);
+            batch.add(shard, command);
+        }
+        pending::forget(self.shards, &finished.job_ids, &mut batch);
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.connection.run_all(batch).await?;
+        for entry in finished.entries.iter().filter(|entry| entry.class == Priority::Normal) {
+            self.backlog.forget(entry.shard, EntryId::parse(&entry.id).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    fn reconnect(&mut self) {
+        // It could be made once, so it can be made again.
+        if let Ok(connection) = self.client.connect(self.deadline) {
+            self.connection = connection;
+        }
+        self.backlog.clear();
+    }
+}
+
+/// The entries of a plan; what was to be fetched comes from `fetched`, in this order, and may have gone.
+fn take(page: Page, plan: &[Turn], fetched: &mut impl Iterator<Item = Option<Entry>>) -> Vec<Entry> {
+    let mut normals: Vec<_> = page.normals.into_iter().map(Some).collect();
+    let mut highs: Vec<_> = page.highs.into_iter().map(Some).collect();
+    plan.iter()
+        .filter_map(|turn| match turn {
+            Turn::Normal(index) => normals.get_mut(*index).and_then(Option::take),
+            Turn::High(index) => highs.get_mut(*index).and_then(Option::take),
+            Turn::Pulled(_) => fetched.next().flatten(),
+        })
+        .collect()
+}
+
+fn is_wrong_type(error: &QueueError) -> bool {
+    let QueueError::Protocol(source) = error else { return false };
+    source.downcast_ref::<RedisError>().is_some_and(|error| error.code() == Some("WRONGTYPE"))
+}

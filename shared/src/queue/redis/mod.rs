@@ -1,0 +1,118 @@
+//! The queue in Redis, one server or a cluster: two streams per shard, one for each class, and beside them the delayed
+//! jobs.
+
+mod backlog;
+mod batch;
+mod client;
+mod config;
+mod consumer;
+mod delayed;
+mod depths;
+mod durability;
+mod keys;
+mod page;
+mod pending;
+mod producer;
+mod scripts;
+mod streams;
+mod subscriber;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use self::client::{Client, Connection};
+use self::consumer::RedisConsumer;
+use super::{Claim, Consumer, Depth, Durability, Entry, Outcome, Pending, Queue, QueueError};
+use crate::domain::{JobId, Shard, ShardCount};
+use crate::envelope::{Envelope, EnvelopeKey, ReplicaId};
+
+pub use config::Config;
+
+/// How many connections a queue spreads its calls over. Between two writes to disk Redis takes at most 16 KiB from
+/// each connection (`PROTO_IOBUF_LEN`), about a dozen jobs: with one connection, that would be all that a write to
+/// disk carries. With many, each carries too little to make up for its system calls.
+const CONNECTIONS: usize = 4;
+
+/// See the module.
+pub(super) struct RedisQueue {
+    client: Client,
+    deadline: Duration,
+    shards: ShardCount,
+    connections: Vec<Connection>,
+    next: AtomicUsize,
+}
+
+impl RedisQueue {
+    pub(super) fn new(config: &Config, shards: ShardCount) -> Result<Self, QueueError> {
+        let (client, deadline) = (config.client()?, config.deadline());
+        let connections = (0..CONNECTIONS).map(|_| client.connect(deadline)).collect::<Result<_, _>>()?;
+        Ok(Self { client, deadline, shards, connections, next: AtomicUsize::default() })
+    }
+
+    /// The connection whose turn it is. What one call sends goes over one connection, and so stays in order.
+    fn connection(&self) -> Result<&Connection, QueueError> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % CONNECTIONS;
+        self.connections.get(turn).ok_or_else(|| QueueError::Protocol("no connection".into()))
+    }
+}
+
+#[async_trait]
+impl Queue for RedisQueue {
+    fn shards(&self) -> ShardCount {
+        self.shards
+    }
+
+    async fn enqueue(
+        &self,
+        key: &EnvelopeKey,
+        envelopes: &[Envelope],
+    ) -> Result<Vec<Result<(), QueueError>>, QueueError> {
+        producer::enqueue(self.connection()?, self.shards, key, envelopes).await
+    }
+
+    async fn claim(&self, jobs: &[Pending]) -> Result<Vec<Claim>, QueueError> {
+        pending::claim(self.connection()?, self.shards, jobs).await
+    }
+
+    async fn pending(&self, job_id: JobId) -> Result<Option<Pending>, QueueError> {
+        pending::find(self.connection()?, self.shards, job_id).await
+    }
+
+    async fn forget(&self, job_ids: &[JobId]) -> Result<(), QueueError> {
+        let mut batch = batch::Batch::default();
+        pending::forget(self.shards, job_ids, &mut batch);
+        self.connection()?.run_all(batch).await
+    }
+
+    fn consumer(&self, block_ms: u32) -> Result<Box<dyn Consumer>, QueueError> {
+        let deadline = self.deadline + Duration::from_millis(block_ms.into());
+        Ok(Box::new(RedisConsumer::new(self.client.clone(), deadline, self.shards)?))
+    }
+
+    async fn promote(&self, shards: &[Shard], max_jobs: usize) -> Result<usize, QueueError> {
+        delayed::promote(self.connection()?, shards, max_jobs).await
+    }
+
+    async fn heads(&self, shards: &[Shard]) -> Result<Vec<Entry>, QueueError> {
+        depths::heads(self.connection()?, shards).await
+    }
+
+    async fn depths(&self, shards: &[Shard]) -> Result<Vec<Depth>, QueueError> {
+        depths::depths(self.connection()?, shards).await
+    }
+
+    async fn listen(
+        &self,
+        key: &EnvelopeKey,
+        replica: ReplicaId,
+        deliver: &(dyn Fn(Outcome) + Send + Sync),
+    ) -> Result<(), QueueError> {
+        subscriber::listen(&self.client, self.deadline, key, replica, deliver).await
+    }
+
+    async fn durability(&self) -> Result<Durability, QueueError> {
+        durability::ask(self.connection()?).await
+    }
+}

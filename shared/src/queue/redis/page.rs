@@ -1,0 +1,100 @@
+//! What a look at a shard's two streams shows, from their beginnings.
+
+use std::collections::HashMap;
+
+use super::streams::{Run, Start};
+use crate::domain::{Priority, Shard};
+use crate::queue::Entry;
+use crate::queue::entry::EntryId;
+use crate::queue::order::{High, Normal, Standing};
+
+/// The beginnings of one shard's streams.
+pub(super) struct Page {
+    pub(super) shard: Shard,
+    pub(super) normals: Vec<Entry>,
+    pub(super) highs: Vec<Entry>,
+    /// How many entries were asked for, of each class.
+    pub(super) asked: usize,
+    has_all_normals: bool,
+    has_all_highs: bool,
+}
+
+impl Page {
+    /// The shard's entries as their order hangs on them.
+    pub(super) fn standing(&self) -> Standing {
+        Standing {
+            normals: self.normals.iter().map(|entry| Normal { id: id_of(entry), user: entry.peek_user() }).collect(),
+            has_all_normals: self.has_all_normals,
+            highs: self.highs.iter().map(|entry| High { after: entry.after(), user: entry.peek_user() }).collect(),
+            has_all_highs: self.has_all_highs,
+        }
+    }
+
+    /// Where to read on, if there may be more.
+    fn rest(&self) -> Option<Start> {
+        let last = |entries: &[Entry]| entries.last().map(id_of).unwrap_or_default();
+        let rest = Start { shard: self.shard, normal: last(&self.normals), high: last(&self.highs) };
+        (!self.has_all_normals || !self.has_all_highs).then_some(rest)
+    }
+}
+
+/// The pages of one read.
+#[derive(Default)]
+pub(super) struct Pages {
+    pub(super) pages: Vec<Page>,
+    of_shard: HashMap<Shard, usize>,
+}
+
+impl Pages {
+    /// How many entries there are.
+    pub(super) fn entries(&self) -> usize {
+        self.pages.iter().map(|page| page.normals.len() + page.highs.len()).sum()
+    }
+
+    /// Where to read on.
+    pub(super) fn rests(&self) -> Vec<Start> {
+        self.pages.iter().filter_map(Page::rest).collect()
+    }
+
+    /// Adds what reading on from `starts`, at most `count` of each class and shard, gave.
+    pub(super) fn add(&mut self, starts: &[Start], count: usize, runs: Vec<Run>) {
+        // Whatever is not full was read to its end; shards that had nothing need no page.
+        for start in starts {
+            if let Some(page) = self.of_shard.get(&start.shard).and_then(|index| self.pages.get_mut(*index)) {
+                (page.has_all_normals, page.has_all_highs) = (true, true);
+                page.asked += count;
+            }
+        }
+        for run in runs {
+            let is_full = run.entries.len() >= count;
+            let Some(page) = self.page(run.shard, count) else { continue };
+            let (entries, has_all) = match run.class {
+                Priority::Normal => (&mut page.normals, &mut page.has_all_normals),
+                Priority::High => (&mut page.highs, &mut page.has_all_highs),
+            };
+            entries.extend(run.entries);
+            *has_all = !is_full;
+        }
+    }
+
+    fn page(&mut self, shard: Shard, asked: usize) -> Option<&mut Page> {
+        let index = *self.of_shard.entry(shard).or_insert_with(|| {
+            let page = Page {
+                shard,
+                normals: Vec::new(),
+                highs: Vec::new(),
+                asked,
+                has_all_normals: true,
+                has_all_highs: true,
+            };
+            self.pages.push(page);
+            self.pages.len() - 1
+        });
+        self.pages.get_mut(index)
+    }
+}
+
+/// An entry's id; Redis gives none that cannot be read.
+pub(super) fn id_of(entry: &Entry) -> EntryId {
+    EntryId::parse(&entry.id).unwrap_or_default()
+}

@@ -1,0 +1,73 @@
+//! Putting jobs into the queue.
+
+use chrono::Utc;
+use redis::Cmd;
+
+use super::batch::Batch;
+use super::client::{Connection, no_answer};
+use super::{keys, pending, scripts};
+use crate::domain::{Priority, Shard, ShardCount};
+use crate::envelope::{Envelope, EnvelopeKey};
+use crate::queue::{Pending, QueueError};
+
+/// See [`crate::queue::Queue::enqueue`]. An answer comes after Redis has written to disk, where it is set up so
+/// (`appendfsync always`).
+pub(super) async fn enqueue(
+    connection: &Connection,
+    shards: ShardCount,
+    key: &EnvelopeKey,
+    envelopes: &[Envelope],
+) -> Result<Vec<Result<(), QueueError>>, QueueError> {
+    if envelopes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut batch = Batch::default();
+    for envelope in envelopes {
+        // First the record, so that there is one as long as the job waits.
+        if let Some((record, ttl_seconds)) = Pending::queued(envelope) {
+            batch.add(shards.of_job(envelope.job_id), pending::set(&record, ttl_seconds, shards));
+        }
+        let shard = shards.of_user(&envelope.job.user_id);
+        batch.add_later(shard, append(key, envelope, shard));
+    }
+    let answers = connection.run_each(batch).await?;
+    // One whose record was refused is not answered for, even if its entry was taken.
+    let mut answers = answers.into_iter();
+    let mut next = || answers.next().unwrap_or_else(|| Err(no_answer())).map(drop);
+    Ok(envelopes
+        .iter()
+        .map(|envelope| {
+            let recorded = if envelope.journaled { Ok(()) } else { next() };
+            recorded.and(next())
+        })
+        .collect())
+}
+
+fn append(key: &EnvelopeKey, envelope: &Envelope, shard: Shard) -> Cmd {
+    let sealed = key.seal(envelope);
+    let class = envelope.job.priority;
+    match envelope.job.not_before.filter(|not_before| *not_before > Utc::now()) {
+        None if class == Priority::Normal => {
+            let mut command = redis::cmd("XADD");
+            command.arg(keys::stream(shard, class)).arg("*");
+            command.arg("v").arg(sealed.version).arg("body").arg(sealed.body).arg("mac").arg(sealed.mac);
+            command
+        }
+        None => {
+            let mut command = scripts::run(scripts::APPEND, shard);
+            command.arg(scripts::class_name(class)).arg(sealed.version).arg(sealed.body).arg(sealed.mac);
+            command
+        }
+        Some(not_before) => {
+            let mut command = scripts::run(scripts::DELAY, shard);
+            command.arg(scripts::class_name(class)).arg(sealed.version).arg(sealed.body).arg(sealed.mac);
+            command.arg(envelope.job_id.to_string()).arg(due_ms(not_before));
+            command
+        }
+    }
+}
+
+/// In whole milliseconds, never earlier than said.
+fn due_ms(time: chrono::DateTime<Utc>) -> i64 {
+    time.timestamp_millis() + i64::from(!time.timestamp_subsec_micros().is_multiple_of(1_000))
+}

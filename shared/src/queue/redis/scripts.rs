@@ -1,0 +1,43 @@
+//! What must happen in one step: scripts that Redis runs, each on the keys of one shard. They are for the rarer jobs;
+//! normal ones do without.
+
+use redis::Cmd;
+
+use super::keys;
+use crate::domain::{Priority, Shard};
+
+macro_rules! script {
+    ($file:literal) => {
+        concat!(include_str!("lua/shard.lua"), include_str!($file))
+    };
+}
+
+/// Appends a job.
+pub(super) const APPEND: &str = script!("lua/append.lua");
+/// Lays a job aside until it is due.
+pub(super) const DELAY: &str = script!("lua/delay.lua");
+/// Appends the delayed jobs that are due.
+pub(super) const PROMOTE: &str = script!("lua/promote.lua");
+/// How much waits.
+pub(super) const DEPTH: &str = script!("lua/depth.lua");
+
+/// The command that runs a script on a shard; its arguments are still to be added.
+pub(super) fn run(script: &str, shard: Shard) -> Cmd {
+    let mut command = redis::cmd("EVAL");
+    command
+        .arg(script)
+        .arg(4)
+        .arg(keys::stream(shard, Priority::Normal))
+        .arg(keys::stream(shard, Priority::High))
+        .arg(keys::delayed(shard))
+        .arg(keys::delayed_jobs(shard));
+    command
+}
+
+/// A class as the scripts name it.
+pub(super) fn class_name(class: Priority) -> &'static str {
+    match class {
+        Priority::Normal => "normal",
+        Priority::High => "high",
+    }
+}

@@ -1,0 +1,110 @@
+//! What operators did to the queue: who, when, what. Append-only.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use super::{Pool, StoreError};
+use crate::domain::JobId;
+
+/// Who acts, in which request.
+#[derive(Debug, Clone, Copy)]
+pub struct Operator<'a> {
+    /// `role:subject`.
+    pub actor: &'a str,
+    /// The HTTP request.
+    pub request_id: &'a str,
+}
+
+impl Operator<'_> {
+    /// Satchel itself, where time makes it act.
+    pub(super) const SYSTEM: Operator<'static> = Operator { actor: "system", request_id: "housekeeping" };
+}
+
+/// One thing that was done.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Action {
+    /// Rises with time, with gaps.
+    pub id: i64,
+    /// When, by the database's clock.
+    pub at: DateTime<Utc>,
+    /// Who: `role:subject`, or `system`.
+    pub actor: String,
+    /// In which HTTP request.
+    pub request_id: String,
+    /// What: one of the names below.
+    pub action: String,
+    /// The job, if it was about a single one.
+    pub job_id: Option<JobId>,
+    /// What it was told and what came of it.
+    pub detail: Box<RawValue>,
+}
+
+impl Action {
+    /// The queue was paused.
+    pub const PAUSE: &'static str = "pause";
+    /// The queue was let go on.
+    pub const RESUME: &'static str = "resume";
+    /// Parked jobs are tried again.
+    pub const RETRY: &'static str = "retry";
+    /// Parked jobs were removed.
+    pub const REMOVE: &'static str = "remove";
+    /// Parked jobs were archived since they stayed parked for too long.
+    pub const EXPIRE: &'static str = "expire";
+    /// What is past its retention was looked for.
+    pub const CLEAN: &'static str = "clean";
+}
+
+/// Adds an action to the record.
+pub(super) async fn record(
+    connection: &mut PgConnection,
+    by: &Operator<'_>,
+    action: &str,
+    job_id: Option<JobId>,
+    detail: &Value,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO operator_actions (actor, request_id, action, job_id, detail)
+         VALUES ($1, $2, $3, $4, $5::text::json)",
+        by.actor,
+        by.request_id,
+        action,
+        job_id.map(|job_id| job_id.as_uuid()),
+        detail.to_string(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A page of the record, newest first; `before` is the id that the page before ended with.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn page(pool: &Pool, before: Option<i64>, limit: i64) -> Result<Vec<Action>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT id, at, actor, request_id, action, job_id, detail AS "detail: Json<Box<RawValue>>"
+           FROM operator_actions
+           WHERE id < $1
+           ORDER BY id DESC
+           LIMIT $2"#,
+        before.unwrap_or(i64::MAX),
+        limit,
+    )
+    .fetch_all(&pool.0)
+    .await?;
+    let actions = rows.into_iter().map(|row| Action {
+        id: row.id,
+        at: row.at,
+        actor: row.actor,
+        request_id: row.request_id,
+        action: row.action,
+        job_id: row.job_id.map(JobId::from),
+        detail: row.detail.0,
+    });
+    Ok(actions.collect())
+}

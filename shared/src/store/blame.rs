@@ -1,0 +1,59 @@
+//! Whose fault a failed transaction is: that decides whether it is tried again as it is, or taken apart.
+
+use sqlx::Error;
+
+use super::StoreError;
+
+/// What a failure has to do with the jobs of its batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// Some job or stored row of the batch: the same batch fails again, the others of it need not.
+    Job,
+    /// Rows that another session holds, or a statement that took too long: what else is in the batch need not wait.
+    Contention,
+    /// Postgres, the way to it, or the schema: nothing can be applied now.
+    Store,
+}
+
+impl StoreError {
+    /// Whose fault it is, by the class of the SQLSTATE (Postgres manual, appendix A).
+    #[must_use]
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Unreadable(_) | Self::Database(Error::ColumnDecode { .. } | Error::Decode(_) | Error::Encode(_)) => {
+                Blame::Job
+            }
+            Self::Database(Error::Database(error)) => of_sqlstate(error.code().as_deref().unwrap_or_default()),
+            Self::Database(_) | Self::Deadline { .. } | Self::NotMigrated => Blame::Store,
+        }
+    }
+}
+
+fn of_sqlstate(code: &str) -> Blame {
+    match code {
+        // lock_not_available, query_canceled (statement_timeout), serialization_failure, deadlock_detected
+        "55P03" | "57014" | "40001" | "40P01" => Blame::Contention,
+        // Data exceptions, violated constraints, what a trigger raised, internal errors (a damaged row or page).
+        _ if ["22", "23", "P0", "XX"].iter().any(|class| code.starts_with(class)) => Blame::Job,
+        _ => Blame::Store,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_job_or_its_rows_can_cause_is_blamed_on_a_job() {
+        for code in ["22003", "23514", "23505", "P0001", "XX001"] {
+            assert_eq!(of_sqlstate(code), Blame::Job, "{code}");
+        }
+        for code in ["55P03", "57014", "40001", "40P01"] {
+            assert_eq!(of_sqlstate(code), Blame::Contention, "{code}");
+        }
+        // Out of disk, shutting down, too many connections, no such table, no permission, read-only, no code.
+        for code in ["53100", "57P01", "53300", "42P01", "42501", "25006", "08006", ""] {
+            assert_eq!(of_sqlstate(code), Blame::Store, "{code}");
+        }
+    }
+}

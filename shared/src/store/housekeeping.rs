@@ -1,0 +1,87 @@
+//! What is past its retention: decided jobs are forgotten, parked ones archived. In bounded steps.
+
+use chrono::TimeDelta;
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::actions::{self, Action, Operator};
+use super::{Pool, Session, StoreError, failed};
+use crate::config::Retention;
+
+/// Most pages of the table of decided jobs that one step looks at: 16 MiB of the usual 8 KiB.
+const MAX_PAGES_PER_STEP: i32 = 2_048;
+/// Most parked jobs that one step archives.
+const MAX_ARCHIVED_PER_STEP: i64 = 500;
+/// Most steps that an operator's request takes.
+const MAX_STEPS_PER_REQUEST: u32 = 64;
+
+/// What was past its retention.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cleaned {
+    /// Decided jobs forgotten.
+    pub removed: u64,
+    /// Parked jobs archived.
+    pub archived: u64,
+    /// Whether there may be more, for another call.
+    pub has_more: bool,
+}
+
+/// One step, on from where the last one by anyone ended.
+///
+/// # Errors
+/// If Postgres is away, or the retention is shorter than decided jobs must be kept.
+pub async fn step(session: &mut Session, retention: &Retention) -> Result<Cleaned, StoreError> {
+    let mut tx = session.begin().await?;
+    let cleaned = clean_some(&mut tx.0, retention).await?;
+    tx.commit().await?;
+    Ok(cleaned)
+}
+
+/// Takes steps until nothing is past its retention, or `MAX_STEPS_PER_REQUEST` were taken, and records who asked.
+///
+/// # Errors
+/// If Postgres is away, or the retention is shorter than decided jobs must be kept; steps that were done stay done.
+pub async fn clean(pool: &Pool, retention: &Retention, by: &Operator<'_>) -> Result<Cleaned, StoreError> {
+    let mut sum = Cleaned { has_more: true, ..Cleaned::default() };
+    // The first time that the end of the table is reached, its beginning may not have been looked at.
+    let mut rounds = 0;
+    for _ in 0..MAX_STEPS_PER_REQUEST {
+        let mut tx = pool.0.begin().await?;
+        let cleaned = clean_some(&mut tx, retention).await?;
+        tx.commit().await?;
+        sum.removed += cleaned.removed;
+        sum.archived += cleaned.archived;
+        rounds += u32::from(!cleaned.has_more);
+        if rounds == 2 {
+            sum.has_more = false;
+            break;
+        }
+    }
+    let mut tx = pool.0.begin().await?;
+    let detail = json!({ "removed": sum.removed, "archived": sum.archived });
+    actions::record(&mut tx, by, Action::CLEAN, None, &detail).await?;
+    tx.commit().await?;
+    Ok(sum)
+}
+
+async fn clean_some(connection: &mut PgConnection, retention: &Retention) -> Result<Cleaned, StoreError> {
+    let forgotten = sqlx::query!(
+        r#"SELECT removed AS "removed!", at_end AS "at_end!", clock_timestamp() AS "now!" FROM forget_jobs($1, $2)"#,
+        days(retention.job_days),
+        MAX_PAGES_PER_STEP,
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let parked_before = forgotten.now - TimeDelta::days(retention.parked_days.into());
+    let archived = failed::expire(connection, parked_before, MAX_ARCHIVED_PER_STEP).await?;
+    let archived = i64::try_from(archived.len()).unwrap_or(i64::MAX);
+    Ok(Cleaned {
+        removed: forgotten.removed.try_into().unwrap_or_default(),
+        archived: archived.try_into().unwrap_or_default(),
+        has_more: !forgotten.at_end || archived == MAX_ARCHIVED_PER_STEP,
+    })
+}
+
+fn days(days: u32) -> i32 {
+    days.try_into().unwrap_or(i32::MAX)
+}

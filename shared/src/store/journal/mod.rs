@@ -1,0 +1,171 @@
+//! Accepted jobs that Postgres keeps until they are decided or set aside, so that nothing is lost with Redis.
+//!
+//! `seq` is the order accepted, of a user's jobs without delay also the order to apply: a delayed one joins when it is
+//! due.
+
+mod append;
+mod forgotten;
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::stored::{self, Unreadable};
+use super::waiting::{self, WaitingJob};
+use super::{Pool, Session, StoreError, Tx};
+use crate::domain::{JobId, Shard, UserId};
+
+pub use append::{Appended, JournalEntry, MAX_ENTRIES_PER_STATEMENT, append};
+pub use forgotten::{forgotten, has_overdue, seqs};
+
+/// How long a job is left alone that was put into the queue again, in milliseconds.
+pub const REFEED_AGAIN_MS: u32 = 30_000;
+
+/// A job that is kept.
+#[derive(Debug, Clone)]
+pub struct Journaled {
+    /// Whose.
+    pub user_id: UserId,
+    /// The job.
+    pub job_id: JobId,
+    /// Its user's shard.
+    pub shard: Shard,
+    /// The order accepted.
+    pub seq: i64,
+    /// The form of `body`.
+    pub envelope_version: u32,
+    /// The envelope, for [`crate::envelope::Envelope::parse_body`].
+    pub body: String,
+}
+
+/// Those of the jobs that are kept.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn find_many(pool: &Pool, job_ids: &[JobId]) -> Result<HashMap<JobId, WaitingJob>, StoreError> {
+    let job_ids: Vec<_> = job_ids.iter().map(JobId::as_uuid).collect();
+    let rows = sqlx::query_as!(
+        waiting::Row,
+        r#"SELECT job_id, type AS job_type, user_id, 'held' AS "state!", submitted_at, 0 AS "attempts!", actor,
+                  payload_hash
+           FROM journal
+           WHERE job_id = ANY($1)"#,
+        &job_ids,
+    )
+    .fetch_all(&pool.0)
+    .await?;
+    Ok(waiting::by_job_id(rows)?)
+}
+
+struct Row {
+    user_id: String,
+    job_id: Uuid,
+    shard: i32,
+    seq: i64,
+    envelope_version: i32,
+    body: String,
+}
+
+impl TryFrom<Row> for Journaled {
+    type Error = Unreadable;
+
+    fn try_from(row: Row) -> Result<Self, Unreadable> {
+        Ok(Self {
+            user_id: stored::user_id(&row.user_id)?,
+            job_id: row.job_id.into(),
+            shard: stored::shard(row.shard)?,
+            seq: row.seq,
+            envelope_version: stored::envelope_version(row.envelope_version)?,
+            body: row.body,
+        })
+    }
+}
+
+/// For each user of these delivered jobs, what is kept up to the last one of them, each user's in order: the jobs
+/// themselves, without their bodies, and those that must be decided before. Delayed jobs are not among them. At most
+/// `max_rows`; then users at the end are missing, or a user's last rows. The users' rows must be locked.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn earlier(tx: &mut Tx<'_>, delivered: &[JobId], max_rows: i64) -> Result<Vec<Journaled>, StoreError> {
+    let delivered: Vec<_> = delivered.iter().map(JobId::as_uuid).collect();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"WITH last AS (
+               SELECT user_id, max(seq) AS seq
+               FROM journal
+               WHERE job_id = ANY($1) AND not_before IS NULL
+               GROUP BY user_id
+           )
+           SELECT journal.user_id, journal.job_id, journal.shard, journal.seq, journal.envelope_version,
+                  CASE WHEN journal.job_id = ANY($1) THEN '' ELSE journal.body END AS "body!"
+           FROM last
+           JOIN journal ON journal.user_id = last.user_id AND journal.seq <= last.seq
+           WHERE journal.not_before IS NULL
+           ORDER BY journal.user_id, journal.seq
+           LIMIT $2"#,
+        &delivered,
+        max_rows,
+    )
+    .fetch_all(&mut *tx.0)
+    .await?;
+    Ok(rows.into_iter().map(Journaled::try_from).collect::<Result<_, _>>()?)
+}
+
+/// Forgets jobs that are decided or set aside.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn remove(tx: &mut Tx<'_>, job_ids: &[JobId]) -> Result<(), StoreError> {
+    let job_ids: Vec<_> = job_ids.iter().map(JobId::as_uuid).collect();
+    sqlx::query!("DELETE FROM journal WHERE job_id = ANY($1)", &job_ids).execute(&mut *tx.0).await?;
+    Ok(())
+}
+
+/// Jobs of these shards, at most `max_jobs` a shard, that should have been decided `older_than_ms` milliseconds ago and
+/// were not put into the queue again within [`REFEED_AGAIN_MS`]: the queue may have forgotten them. Each shard's in
+/// order. They count as put into the queue now.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn overdue(
+    session: &mut Session,
+    shards: &[Shard],
+    older_than_ms: u32,
+    max_jobs: i64,
+) -> Result<Vec<Journaled>, StoreError> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"WITH overdue AS (
+               SELECT late.job_id
+               FROM UNNEST($1::integer[]) AS wanted (shard)
+               CROSS JOIN LATERAL (
+                   SELECT job_id
+                   FROM journal
+                   WHERE journal.shard = wanted.shard
+                     AND accepted_at < statement_timestamp() - $2 * interval '1 millisecond'
+                     AND (not_before IS NULL OR not_before < statement_timestamp() - $2 * interval '1 millisecond')
+                     AND (refed_at IS NULL OR refed_at < statement_timestamp() - $3 * interval '1 millisecond')
+                   ORDER BY seq
+                   LIMIT $4
+                   FOR UPDATE SKIP LOCKED
+               ) AS late
+           ), refed AS (
+               UPDATE journal
+               SET refed_at = statement_timestamp()
+               FROM overdue
+               WHERE journal.job_id = overdue.job_id
+               RETURNING journal.user_id, journal.job_id, journal.shard, seq, envelope_version, body
+           )
+           SELECT user_id, job_id, shard, seq, envelope_version, body
+           FROM refed
+           ORDER BY shard, seq"#,
+        &stored::shard_numbers(shards),
+        f64::from(older_than_ms),
+        f64::from(REFEED_AGAIN_MS),
+        max_jobs,
+    )
+    .fetch_all(session.connection().await?)
+    .await?;
+    Ok(rows.into_iter().map(Journaled::try_from).collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,41 @@
+//! Who is let in.
+
+use crate::ground::Redis;
+use crate::submit::shards;
+use satchel_shared::queue::{QueueError, Setting, open};
+
+#[tokio::test]
+async fn settings_are_shown_where_they_may_be_and_else_unknown() {
+    let redis = Redis::server();
+    let queue = open(&redis.config(), shards()).unwrap();
+    assert!(queue.durability().await.unwrap().warnings().is_empty());
+    redis.run_everywhere(&["CONFIG", "SET", "appendfsync", "everysec"]).await;
+    assert_eq!(queue.durability().await.unwrap().appendfsync, Setting::Known("everysec".into()));
+
+    let redis = Redis::own_user();
+    let durability = open(&redis.config(), shards()).unwrap().durability().await.unwrap();
+    assert_eq!((durability.appendonly.clone(), durability.warnings().len()), (Setting::Unknown, 3));
+}
+
+#[tokio::test]
+async fn of_a_cluster_the_worst_master_is_shown() {
+    let redis = Redis::cluster();
+    let queue = open(&redis.config(), shards()).unwrap();
+    assert!(queue.durability().await.unwrap().warnings().is_empty());
+    let mut last = redis.admins.last().unwrap().get_multiplexed_async_connection().await.unwrap();
+    let mut command = redis::cmd("CONFIG");
+    let () = command.arg("SET").arg("maxmemory-policy").arg("allkeys-lru").query_async(&mut last).await.unwrap();
+    assert_eq!(queue.durability().await.unwrap().maxmemory_policy, Setting::Known("allkeys-lru".into()));
+}
+
+#[tokio::test]
+async fn without_its_certificate_nobody_comes_in() {
+    let redis = Redis::tls();
+    let without =
+        redis.config_with(|variables| variables.retain(|name, _| name == "REDIS_URL" || name == "REDIS_CA_FILE"));
+    let refused = open(&without, shards()).unwrap().durability().await;
+    assert!(matches!(refused, Err(QueueError::Unavailable(_))), "{refused:?}");
+    let strange = redis.config_with(|variables| drop(variables.remove("REDIS_CA_FILE")));
+    let refused = open(&strange, shards()).unwrap().durability().await;
+    assert!(matches!(refused, Err(QueueError::Unavailable(_))), "{refused:?}");
+}

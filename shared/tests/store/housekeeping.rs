@@ -1,0 +1,111 @@
+//! Retention, and what the service may not do.
+
+use satchel_shared::config::Retention;
+use satchel_shared::store::housekeeping::{self, Cleaned};
+use satchel_shared::store::jobs::{self, JobStatus};
+use satchel_shared::store::{actions, audit};
+
+use crate::database::Database;
+use crate::job::{OPERATOR, reward, set_aside};
+
+const RETENTION: Retention = Retention { job_days: 100, parked_days: 7 };
+
+/// So many jobs, the n-th decided n days ago.
+const DECIDED: &str = "
+    INSERT INTO jobs SELECT 'u' || n, gen_random_uuid(), 't', decode(repeat('00', 32), 'hex'), 'applied', '{}', 'a',
+        repeat('r', 500), 1, now(), now() - n * interval '1 day' FROM generate_series(1, 200) n";
+
+#[tokio::test]
+async fn decided_jobs_are_forgotten_after_their_retention_and_never_before_ninety_days() {
+    let database = Database::new().await;
+    let (pool, mut session) = (database.pool(), database.session());
+    database.psql(DECIDED);
+    let hasty = Retention { job_days: 89, ..RETENTION };
+    assert!(housekeeping::clean(&pool, &hasty, &OPERATOR).await.is_err());
+    assert_eq!(database.psql("SELECT count(*) FROM jobs"), "200");
+    assert!(database.refusal("SELECT forget_jobs(89, 1)").contains("90 days"));
+    assert!(database.refusal("SET ROLE satchel_app; DELETE FROM jobs").contains("permission denied"));
+
+    let cleaned = housekeeping::clean(&pool, &RETENTION, &OPERATOR).await.unwrap();
+    assert_eq!(cleaned, Cleaned { removed: 101, archived: 0, has_more: false });
+    let recorded = actions::page(&pool, None, 10).await.unwrap();
+    assert_eq!(recorded.len(), 1);
+    assert_eq!((&*recorded[0].action, recorded[0].detail.get()), ("clean", r#"{"archived":0,"removed":101}"#));
+    let least = Retention { job_days: 90, ..RETENTION };
+    assert_eq!(housekeeping::step(&mut session, &least).await.unwrap().removed, 10);
+    assert_eq!(database.psql("SELECT max(applied_at) < now() - interval '89 days', count(*) FROM jobs"), "f|89");
+}
+
+#[tokio::test]
+async fn the_table_is_walked_through_a_few_pages_at_a_time() {
+    let database = Database::new().await;
+    database.psql(DECIDED);
+    let pages: i64 = database.psql("SELECT pg_relation_size('jobs') / 8192").parse().unwrap();
+    assert!(pages > 4);
+    let mut removed = 0;
+    for page in 1..=pages {
+        let step = database.psql("SET ROLE satchel_app; SELECT removed, at_end FROM forget_jobs(90, 1)");
+        let (some, at_end) = step.split_once('|').unwrap();
+        assert_eq!(at_end, if page == pages { "t" } else { "f" });
+        removed += some.parse::<i64>().unwrap();
+    }
+    assert_eq!(removed, 111);
+    // The next walk begins anew.
+    database.psql(DECIDED);
+    assert_eq!(database.psql("SELECT removed, at_end FROM forget_jobs(90, 1000000)"), "111|t");
+}
+
+#[tokio::test]
+async fn jobs_parked_beyond_their_retention_are_archived_and_their_users_go_on() {
+    let database = Database::new().await;
+    let (pool, mut session) = (database.pool(), database.session());
+    let (old, behind, young) = (reward("u1", 1), reward("u1", 2), reward("u2", 1));
+    set_aside(&mut session, &[&old, &behind], None).await;
+    set_aside(&mut session, &[&young], None).await;
+    database
+        .psql("UPDATE parked_jobs SET parked_at = now() - interval '8 days' WHERE user_id = 'u1' AND state = 'parked'");
+    let cleaned = housekeeping::step(&mut session, &RETENTION).await.unwrap();
+    assert_eq!(cleaned, Cleaned { removed: 0, archived: 1, has_more: false });
+
+    let record = jobs::find(&pool, old.job_id).await.unwrap().unwrap();
+    assert_eq!(record.status, JobStatus::Rejected);
+    assert!(record.result.get().starts_with(r#"{"code":"expired""#));
+    assert_eq!(
+        database.psql("SELECT job_id, archived_by, reason FROM archived_jobs"),
+        format!("{}|system|expired", old.job_id)
+    );
+    assert_eq!(database.psql("SELECT user_id, state FROM parked_jobs ORDER BY user_id"), "u1|retrying\nu2|parked");
+    let recorded = actions::page(&pool, None, 10).await.unwrap();
+    assert_eq!((&*recorded[0].actor, &*recorded[0].action), ("system", "expire"));
+    assert!(audit::check(&pool).await.unwrap().findings.is_empty());
+}
+
+#[tokio::test]
+async fn what_was_done_and_archived_cannot_be_changed_even_by_the_owner() {
+    let database = Database::new().await;
+    let mut session = database.session();
+    set_aside(&mut session, &[&reward("u1", 1)], None).await;
+    housekeeping::clean(&database.pool(), &RETENTION, &OPERATOR).await.unwrap();
+    for table in ["operator_actions", "archived_jobs"] {
+        for change in [format!("DELETE FROM {table}"), format!("TRUNCATE {table}")] {
+            assert!(database.refusal(&change).contains("append-only"), "{change}");
+            let as_service = format!("SET ROLE satchel_app; {change}");
+            assert!(database.refusal(&as_service).contains("permission denied"), "{as_service}");
+        }
+    }
+    for change in [
+        "UPDATE operator_actions SET actor = 'x'",
+        "UPDATE archived_jobs SET archived_by = 'x'",
+        "UPDATE parked_jobs SET body = '{}'",
+        "UPDATE parked_jobs SET position = DEFAULT",
+        "UPDATE journal SET seq = 1",
+        "UPDATE users SET user_id = 'x'",
+        "UPDATE jobs_retention SET next_page = 0",
+        "DELETE FROM queue_state",
+        "DELETE FROM shard_counters",
+        "INSERT INTO shard_counters (shard) VALUES (99)",
+    ] {
+        let as_service = format!("SET ROLE satchel_app; {change}");
+        assert!(database.refusal(&as_service).contains("permission denied"), "{change}");
+    }
+}

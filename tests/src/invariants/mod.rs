@@ -1,0 +1,151 @@
+//! THE check: the invariants A, B, C, E and F of FAULTS.md, after every end-to-end test.
+//!
+//! D (each event reaches each function) joins when there are events.
+
+mod facts;
+mod order;
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use self::facts::Facts;
+use crate::{Accepted, Satchel, wait};
+
+/// Most violations listed; there are seldom few.
+const SHOWN: usize = 20;
+
+/// Jobs whose status the API is asked for.
+const ASKED: usize = 3;
+
+/// Waits until every accepted job is applied or rejected, then checks everything.
+///
+/// Fails the test, listing the violations.
+pub async fn check(satchel: &Satchel) {
+    check_with_parked(satchel, &[]).await;
+}
+
+/// As [`check`], where these jobs, and no others, are parked: of each player the one that failed and, in order, those
+/// that are held behind it.
+pub async fn check_with_parked(satchel: &Satchel, set_aside: &[&[&str]]) {
+    let accepted = satchel.journal.accepted();
+    everything_accepted_ends(satchel, &accepted, set_aside).await;
+    nothing_else_is_set_aside(satchel, set_aside).await;
+    nothing_is_left_in_the_journal(satchel).await;
+    nothing_is_left_in_redis(satchel).await;
+    the_api_tells_of_jobs_what_is_stored(satchel, &accepted, set_aside).await;
+    let mut violations = violations(satchel);
+    the_counters_count_what_is_decided(satchel, &mut violations);
+    assert!(
+        violations.is_empty(),
+        "{} violations of the invariants:\n{}",
+        violations.len(),
+        violations[..violations.len().min(SHOWN)].join("\n")
+    );
+}
+
+/// What does not hold of B, C, E and F at this moment.
+pub fn violations(satchel: &Satchel) -> Vec<String> {
+    let facts = Facts::read(&satchel.database.owner);
+    let retired = satchel.journal.retired();
+    let mut violations = Vec::new();
+    facts.each_job_had_its_effect_once(&retired, &mut violations);
+    facts.quantities_are_the_sums_of_the_ledger(&mut violations);
+    facts.every_chain_verifies(&mut violations);
+    let accepted = satchel.journal.accepted();
+    facts.jobs_were_applied_in_the_order_accepted(&accepted, &mut violations);
+    facts.jobs_were_decided_in_the_order_accepted(&accepted, &mut violations);
+    violations
+}
+
+/// A: each accepted job ends applied, rejected or parked; held behind a parked one it waits.
+async fn everything_accepted_ends(satchel: &Satchel, accepted: &[Accepted], set_aside: &[&[&str]]) {
+    let set_aside: HashSet<&str> = set_aside.iter().flat_map(|chain| chain.iter().copied()).collect();
+    let retired = satchel.journal.retired();
+    wait::until("every accepted job is finished (invariant A)", || async {
+        let finished = satchel.database.owner.try_run("SELECT job_id FROM jobs").ok()?;
+        let finished: HashSet<&str> = finished.lines().collect();
+        let ends = |job: &Accepted| {
+            let id = job.job_id.as_str();
+            finished.contains(id) != set_aside.contains(id) || retired.contains(id)
+        };
+        accepted.iter().all(ends).then_some(())
+    })
+    .await;
+}
+
+/// A, the other half: what Postgres has set aside is what the test says.
+async fn nothing_else_is_set_aside(satchel: &Satchel, set_aside: &[&[&str]]) {
+    let mut expected: Vec<(String, String)> = Vec::new();
+    for chain in set_aside {
+        let states = ["parked"].into_iter().chain(std::iter::repeat("held"));
+        expected.extend(chain.iter().zip(states).map(|(id, state)| ((*id).to_owned(), state.to_owned())));
+    }
+    expected.sort();
+    let owner = &satchel.database.owner;
+    wait::until("exactly the jobs that should be are parked and held", || async {
+        let rows = owner.rows("SELECT job_id, state FROM parked_jobs");
+        let member = |row: &Value, name: &str| row[name].as_str().expect("text").to_owned();
+        let mut found: Vec<_> = rows.iter().map(|row| (member(row, "job_id"), member(row, "state"))).collect();
+        found.sort();
+        (found == expected).then_some(())
+    })
+    .await;
+    for chain in set_aside {
+        let ids = owner.rows(&format!(
+            "SELECT job_id FROM parked_jobs
+             WHERE user_id = (SELECT user_id FROM parked_jobs WHERE job_id = '{}') ORDER BY position",
+            chain[0]
+        ));
+        let ids: Vec<_> = ids.iter().map(|row| row["job_id"].as_str().expect("text")).collect();
+        assert_eq!(&ids, chain, "the jobs of one player are set aside in their order");
+    }
+    let held = "SELECT string_agg(user_id, ' ' ORDER BY user_id) FROM users WHERE is_held";
+    let behind = "SELECT string_agg(DISTINCT user_id, ' ' ORDER BY user_id) FROM parked_jobs";
+    assert_eq!(owner.run(held), owner.run(behind), "exactly those players are held who have parked jobs");
+}
+
+/// The journal of accepted jobs holds none that is decided or set aside.
+async fn nothing_is_left_in_the_journal(satchel: &Satchel) {
+    let left = "SELECT count(*) FROM journal";
+    wait::until_true("the journal is empty", || satchel.database.owner.number(left) == 0).await;
+}
+
+/// No entry waits or is claimed, and no job counts as pending, once all are finished.
+async fn nothing_is_left_in_redis(satchel: &Satchel) {
+    wait::until("nothing is left in Redis", || async {
+        let left = satchel.redis.cli.leftovers();
+        left.is_empty().then_some(())
+    })
+    .await;
+}
+
+/// What the API tells of a job is what is stored; asked for some of them.
+async fn the_api_tells_of_jobs_what_is_stored(satchel: &Satchel, accepted: &[Accepted], set_aside: &[&[&str]]) {
+    let retired = satchel.journal.retired();
+    let decided = |job: &&Accepted| {
+        let id = job.job_id.as_str();
+        !retired.contains(id) && !set_aside.iter().any(|chain| chain.contains(&id))
+    };
+    for job in accepted.iter().rev().filter(decided).take(ASKED) {
+        let told = satchel.finished(&job.job_id).await;
+        let sql = format!("SELECT status, result, user_id FROM jobs WHERE job_id = '{}'", job.job_id);
+        let stored = satchel.database.owner.rows(&sql).remove(0);
+        assert_eq!(
+            (&told["status"], &told["result"], &told["userId"]),
+            (&stored["status"], &stored["result"], &stored["user_id"])
+        );
+    }
+}
+
+/// What the statistics count per shard is what was decided.
+fn the_counters_count_what_is_decided(satchel: &Satchel, violations: &mut Vec<String>) {
+    let owner = &satchel.database.owner;
+    let counted = owner.number("SELECT coalesce(sum(applied + rejected), 0) FROM shard_counters");
+    let decided = owner.number("SELECT count(*) FROM jobs");
+    let retired = i64::try_from(satchel.journal.retired().len()).expect("few");
+    if counted != decided + retired {
+        violations
+            .push(format!("shard_counters count {counted} jobs, {decided} are stored and {retired} were cleaned"));
+    }
+}

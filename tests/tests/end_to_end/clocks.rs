@@ -1,0 +1,63 @@
+//! Workers whose clocks are wrong (FAULTS.md 21): leases and delays go by the stores' clocks.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use nix::sys::signal::Signal;
+use satchel_tests::clock::shifted;
+use satchel_tests::job::{not_before, reward_pieces};
+use satchel_tests::load::{self, Endless};
+use satchel_tests::{Satchel, Setup, invariants};
+
+/// How long the job of the test is delayed, in seconds.
+const DELAY_S: i64 = 5;
+
+/// Starts a worker whose clock is off by `offset`.
+fn start_shifted(satchel: &Satchel, offset: &str) {
+    let env = shifted(offset);
+    let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    satchel.start_worker_with(&env);
+}
+
+/// By how much the `n`th worker's clock is ahead, by what it logs: seconds.
+fn ahead_s(satchel: &Satchel, n: usize) -> i64 {
+    let output = satchel.nth_worker_output(n);
+    let time = output.split_whitespace().next().expect("a line that begins with a time");
+    (time.parse::<DateTime<Utc>>().unwrap() - Utc::now()).num_seconds()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_an_hour_ahead_and_behind_keep_leases_order_and_delays() {
+    let satchel = Setup::new().brisk().workers(0).start().await;
+    for offset in ["+1h", "-1h", "+0"] {
+        start_shifted(&satchel, offset);
+    }
+    satchel.settled(3).await;
+    assert!(ahead_s(&satchel, 0) > 3_000 && ahead_s(&satchel, 1) < -3_000, "the clocks are not shifted");
+
+    let load = Endless::start(&satchel);
+    let due = Utc::now() + TimeDelta::seconds(DELAY_S);
+    for player in 0..20 {
+        let job = not_before(reward_pieces(&format!("later-{player}"), "arrow", 1), due);
+        satchel.game().submit(&job).await.expect(202);
+    }
+    load::more_accepted(&satchel, 200).await;
+    // The one that is ahead freezes, and the others do not think that it lives for an hour to come.
+    satchel.signal_nth_worker(0, Signal::SIGSTOP);
+    satchel.settled(2).await;
+    satchel.signal_nth_worker(0, Signal::SIGCONT);
+    satchel.settled(3).await;
+    // The one that is behind dies, and another one comes.
+    satchel.stop_nth_worker(1, Signal::SIGKILL);
+    satchel.settled(2).await;
+    start_shifted(&satchel, "-1h");
+    satchel.settled(3).await;
+    load::more_accepted(&satchel, 200).await;
+    load.stop().await;
+    invariants::check(&satchel).await;
+    load::assert_none_rejected(&satchel);
+
+    let owner = &satchel.database.owner;
+    let early = format!("SELECT count(*) FROM jobs WHERE user_id LIKE 'later-%' AND applied_at < '{due}'");
+    assert_eq!(owner.number(&early), 0, "a delayed job was applied before its time");
+    let strange = "SELECT count(*) FROM jobs WHERE abs(extract(epoch FROM clock_timestamp() - applied_at)) > 1800";
+    assert_eq!(owner.number(strange), 0, "a job was applied at a time by a worker's clock");
+}

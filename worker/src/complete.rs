@@ -1,0 +1,244 @@
+//! Completes a batch from Postgres's journal: jobs that the queue has forgotten come before their player's later ones.
+//!
+//! A journaled job is in `journal` from before it was accepted until it is decided, so the journal knows, under the
+//! player's lock, of every earlier job that is not decided yet, wherever the queue has it.
+
+use std::collections::{HashMap, HashSet};
+
+use satchel_shared::domain::{JobId, UserId};
+use satchel_shared::envelope::Envelope;
+use satchel_shared::store::journal::{self, Journaled};
+use satchel_shared::store::{StoreError, Tx};
+
+use crate::decide::Ending;
+use crate::decode::{Delivery, Source};
+
+/// Most rows of the journal that one batch is compared with. Players whose rows are beyond it are left for another
+/// batch.
+const MAX_JOURNAL_ROWS: i64 = 10_000;
+
+/// A batch's jobs in the order in which they must be decided.
+#[derive(Default)]
+pub(crate) struct Completed {
+    /// Jobs that were not among the deliveries.
+    extra: Vec<Delivery>,
+    order: Vec<Place>,
+}
+
+/// Where a job of the batch stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Delivered(usize),
+    Extra(usize),
+}
+
+/// Looks up what the journal has of the players of journaled deliveries, whose rows are locked.
+pub(crate) async fn complete(tx: &mut Tx<'_>, deliveries: &[Delivery]) -> Result<Completed, StoreError> {
+    let is_journaled = |delivery: &&Delivery| delivery.envelope.journaled && !delivery.was_set_aside();
+    let job_ids: Vec<JobId> =
+        deliveries.iter().filter(is_journaled).map(|delivery| delivery.envelope.job_id).collect();
+    if job_ids.is_empty() {
+        return Ok(Completed::of(deliveries, &[], false));
+    }
+    let rows = journal::earlier(tx, &job_ids, MAX_JOURNAL_ROWS).await?;
+    let is_cut = i64::try_from(rows.len()).unwrap_or(i64::MAX) >= MAX_JOURNAL_ROWS;
+    Ok(Completed::of(deliveries, &rows, is_cut))
+}
+
+impl Completed {
+    /// `rows` are what the journal has of these players up to their last delivery, by player and in order; `is_cut` if
+    /// there may be more.
+    fn of(deliveries: &[Delivery], rows: &[Journaled], is_cut: bool) -> Self {
+        let mut completed = Self::default();
+        let mut rows_of: HashMap<&UserId, Vec<&Journaled>> = HashMap::new();
+        for row in rows {
+            rows_of.entry(&row.user_id).or_default().push(row);
+        }
+        let known: HashSet<JobId> = rows.iter().map(|row| row.job_id).collect();
+        let mut delivered: HashMap<JobId, usize> = HashMap::new();
+        for (index, delivery) in deliveries.iter().enumerate() {
+            delivered.entry(delivery.envelope.job_id).or_insert(index);
+        }
+        let mut placed: HashSet<JobId> = HashSet::new();
+        let mut unreadable: HashSet<&UserId> = HashSet::new();
+        for (index, delivery) in deliveries.iter().enumerate() {
+            let (job_id, user_id) = (delivery.envelope.job_id, &delivery.envelope.job.user_id);
+            let is_in_journal = known.contains(&job_id) && !delivery.was_set_aside();
+            if !is_in_journal {
+                // In none of the rows that were looked at: decided, or beyond them.
+                let may_be_beyond = is_cut && delivery.envelope.journaled && !delivery.was_set_aside();
+                if !may_be_beyond && !unreadable.contains(user_id) {
+                    completed.order.push(Place::Delivered(index));
+                }
+                continue;
+            }
+            let own = rows_of.get(user_id).map_or(&[][..], Vec::as_slice);
+            let up_to_it = own.iter().position(|row| row.job_id == job_id).map_or(0, |position| position + 1);
+            for row in own.iter().take(up_to_it) {
+                if unreadable.contains(user_id) || !placed.insert(row.job_id) {
+                    continue;
+                }
+                if !completed.place(row, delivered.get(&row.job_id).copied(), delivery) {
+                    unreadable.insert(user_id);
+                }
+            }
+            // A copy of a job that has its place.
+            if delivered.get(&job_id) != Some(&index) && !unreadable.contains(user_id) {
+                completed.order.push(Place::Delivered(index));
+            }
+        }
+        completed
+    }
+
+    /// Puts the row's job next, as it was delivered or as the journal has it; `false` if it cannot be read: its player's
+    /// later jobs must not overtake it.
+    fn place(&mut self, row: &Journaled, delivered: Option<usize>, beside: &Delivery) -> bool {
+        if let Some(index) = delivered {
+            self.order.push(Place::Delivered(index));
+            return true;
+        }
+        match Envelope::parse_body(row.envelope_version, row.body.as_bytes()) {
+            Ok(envelope) => {
+                let payload_hash = envelope.job.payload_hash();
+                self.order.push(Place::Extra(self.extra.len()));
+                self.extra.push(Delivery { envelope, payload_hash, shard: beside.shard, source: Source::Journal });
+                true
+            }
+            Err(error) => {
+                tracing::error!(job.id = %row.job_id, %error, "a journaled job cannot be read");
+                false
+            }
+        }
+    }
+
+    /// The jobs that were not among the deliveries.
+    pub(crate) fn into_extra(self) -> Vec<Delivery> {
+        self.extra
+    }
+
+    /// The jobs, in order.
+    pub(crate) fn in_order<'d>(&'d self, deliveries: &'d [Delivery]) -> Vec<&'d Delivery> {
+        let at = |place: &Place| match *place {
+            Place::Delivered(index) => deliveries.get(index),
+            Place::Extra(index) => self.extra.get(index),
+        };
+        self.order.iter().filter_map(at).collect()
+    }
+
+    /// Gives the endings of [`Completed::in_order`] to the deliveries, `None` to those that were left out, and
+    /// to the extra ones.
+    pub(crate) fn hand_back(
+        self,
+        delivered: usize,
+        endings: Vec<Ending>,
+    ) -> (Vec<Option<Ending>>, Vec<(Delivery, Ending)>) {
+        let mut of_delivered: Vec<Option<Ending>> = std::iter::repeat_with(|| None).take(delivered).collect();
+        let mut of_extra: Vec<Option<Ending>> = std::iter::repeat_with(|| None).take(self.extra.len()).collect();
+        for (place, ending) in self.order.into_iter().zip(endings) {
+            let slot = match place {
+                Place::Delivered(index) => of_delivered.get_mut(index),
+                Place::Extra(index) => of_extra.get_mut(index),
+            };
+            if let Some(slot) = slot {
+                *slot = Some(ending);
+            }
+        }
+        let extra = self.extra.into_iter().zip(of_extra).filter_map(|(delivery, ending)| Some((delivery, ending?)));
+        (of_delivered, extra.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use satchel_shared::domain::{Actor, Priority, RequestId, Role, Scopes, Shard};
+    use satchel_shared::jobs::Submission;
+    use satchel_shared::json::{Node, Pointer};
+    use satchel_shared::queue::EntryRef;
+
+    use super::*;
+
+    fn delivery(user: &str, journaled: bool) -> Delivery {
+        let job = format!(r#"{{"type":"use_item","userId":"{user}","itemId":"key"}}"#);
+        let job = Submission::parse(Node::parse(job.as_bytes()).unwrap(), Pointer::root()).unwrap().job;
+        Delivery {
+            payload_hash: job.payload_hash(),
+            envelope: Envelope {
+                job_id: JobId::random(),
+                job,
+                actor: Actor::new(Role::Service, "game", Scopes::all()).unwrap(),
+                request_id: RequestId::random(),
+                submitted_at: chrono::DateTime::from_timestamp_micros(1_700_000_000_000_000).unwrap(),
+                reply_to: None,
+                journaled,
+            },
+            shard: Shard::new(0),
+            source: Source::Stream(EntryRef { shard: Shard::new(0), class: Priority::Normal, id: "1-0".into() }),
+        }
+    }
+
+    fn row(delivery: &Delivery, seq: i64) -> Journaled {
+        Journaled {
+            user_id: delivery.envelope.job.user_id.clone(),
+            job_id: delivery.envelope.job_id,
+            shard: delivery.shard,
+            seq,
+            envelope_version: satchel_shared::envelope::VERSION,
+            body: delivery.envelope.body(),
+        }
+    }
+
+    fn order(deliveries: &[Delivery], rows: &[Journaled], is_cut: bool) -> Vec<JobId> {
+        let completed = Completed::of(deliveries, rows, is_cut);
+        completed.in_order(deliveries).iter().map(|delivery| delivery.envelope.job_id).collect()
+    }
+
+    fn ids(deliveries: &[&Delivery]) -> Vec<JobId> {
+        deliveries.iter().map(|delivery| delivery.envelope.job_id).collect()
+    }
+
+    #[test]
+    fn what_the_queue_forgot_comes_before_what_was_delivered() {
+        let (forgotten, other) = (delivery("u1", true), delivery("u2", true));
+        let batch = [delivery("u1", true), delivery("u2", true)];
+        let rows = [row(&forgotten, 1), row(&batch[0], 2), row(&other, 3), row(&batch[1], 4)];
+        assert_eq!(order(&batch, &rows, false), ids(&[&forgotten, &batch[0], &other, &batch[1]]));
+    }
+
+    #[test]
+    fn the_journals_order_is_the_players_order() {
+        let batch = [delivery("u1", true), delivery("u1", true), delivery("u1", true)];
+        let rows = [row(&batch[1], 1), row(&batch[2], 2), row(&batch[0], 3)];
+        assert_eq!(order(&batch, &rows, false), ids(&[&batch[1], &batch[2], &batch[0]]));
+    }
+
+    #[test]
+    fn decided_jobs_copies_and_those_without_journal_keep_their_places() {
+        let decided = delivery("u1", true);
+        let plain = delivery("u1", false);
+        let kept = delivery("u1", true);
+        let mut copy = delivery("u1", true);
+        copy.envelope.job_id = kept.envelope.job_id;
+        let batch = [decided, plain, kept, copy];
+        let rows = [row(&batch[2], 1)];
+        assert_eq!(order(&batch, &rows, false), ids(&[&batch[0], &batch[1], &batch[2], &batch[3]]));
+    }
+
+    #[test]
+    fn behind_a_job_that_cannot_be_read_its_player_is_left() {
+        let mut unreadable = row(&delivery("u1", true), 1);
+        unreadable.envelope_version += 1;
+        let batch = [delivery("u1", true), delivery("u2", true)];
+        let rows = [unreadable, row(&batch[0], 2), row(&batch[1], 3)];
+        let completed = Completed::of(&batch, &rows, false);
+        assert_eq!(completed.in_order(&batch).len(), 1);
+        let (endings, extra) = completed.hand_back(2, vec![Ending::Held]);
+        assert!(matches!(endings[..], [None, Some(Ending::Held)]) && extra.is_empty());
+    }
+
+    #[test]
+    fn where_the_journal_was_not_read_to_its_end_what_is_not_in_it_is_left() {
+        let batch = [delivery("u1", true), delivery("u2", true), delivery("u3", false)];
+        let rows = [row(&batch[0], 1)];
+        assert_eq!(order(&batch, &rows, true), ids(&[&batch[0], &batch[2]]));
+    }
+}

@@ -1,0 +1,47 @@
+//! Keeps the house: forgets decided jobs when their time is over, and archives jobs that were parked too long.
+
+use std::time::Duration;
+
+use satchel_shared::store::{Session, StoreError, housekeeping};
+use tokio_util::sync::CancellationToken;
+
+use crate::Config;
+
+/// How often.
+const EVERY: Duration = Duration::from_secs(60);
+/// Most steps in one round; what is left then is for the next.
+const MAX_STEPS: usize = 20;
+/// How long Postgres has for one step.
+const STEP_DEADLINE_MS: u64 = 40_000;
+
+/// Keeps the house until the shutdown.
+pub(crate) async fn run(config: Config, mut session: Session, shutdown: CancellationToken) {
+    loop {
+        if let Err(error) = round(&config, &mut session).await {
+            tracing::warn!(%error, "housekeeping came to nothing this time");
+            session.reset();
+        }
+        if shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+            break;
+        }
+    }
+    session.close().await;
+}
+
+async fn round(config: &Config, session: &mut Session) -> Result<(), StoreError> {
+    let (mut archived, mut forgotten) = (0, 0);
+    for _ in 0..MAX_STEPS {
+        let late = StoreError::Deadline { deadline_ms: STEP_DEADLINE_MS };
+        let step = housekeeping::step(session, &config.retention);
+        let cleaned = tokio::time::timeout(Duration::from_millis(STEP_DEADLINE_MS), step).await.unwrap_or(Err(late))?;
+        archived += cleaned.archived;
+        forgotten += cleaned.removed;
+        if !cleaned.has_more {
+            break;
+        }
+    }
+    if archived + forgotten > 0 {
+        tracing::info!(jobs.archived = archived, jobs.forgotten = forgotten, "kept house");
+    }
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! One batch from delivery to deletion: apply it as one transaction, tell the outcomes, delete it from the queue.
+
+use std::time::Duration;
+
+use satchel_shared::domain::raw;
+use satchel_shared::queue::{Consumer, EntryRef, Finished, Outcome, Queue, QueueError};
+use satchel_shared::store::leases::Lease;
+use satchel_shared::store::quarantine::Quarantined;
+use satchel_shared::store::{Session, StoreError};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::Config;
+use crate::active::Active;
+use crate::apply::{Applied, Applier, ApplyError};
+use crate::config::EnvelopeKeys;
+use crate::decide::Ending;
+use crate::decode::{Delivery, Source};
+use crate::stalls::Stalls;
+
+/// How long Postgres has for one batch, in milliseconds: longer than it lets any statement or lock take.
+const BATCH_DEADLINE_MS: u64 = 40_000;
+const BATCH_DEADLINE: Duration = Duration::from_millis(BATCH_DEADLINE_MS);
+
+/// How long a read waits for the first entry, in milliseconds.
+pub(crate) const BLOCK_MS: u32 = 500;
+
+/// A lane's means.
+pub(crate) struct Pipeline {
+    pub(crate) session: Session,
+    pub(crate) applier: Applier,
+    pub(crate) consumer: Box<dyn Consumer>,
+    pub(crate) keys: EnvelopeKeys,
+    pub(crate) stalls: Stalls,
+    /// How often a job is tried before it is parked.
+    pub(crate) max_attempts: i32,
+    /// The wait after a job's first failure.
+    pub(crate) first_retry: Duration,
+    pub(crate) shutdown: CancellationToken,
+    active: Active,
+}
+
+/// Why a round came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RoundError {
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("fenced off")]
+    Fenced,
+    #[error("the queue is paused")]
+    Paused,
+    #[error("nobody keeps the leases any more")]
+    Orphaned,
+}
+
+impl From<ApplyError> for RoundError {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Fenced => Self::Fenced,
+            ApplyError::Paused => Self::Paused,
+            ApplyError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl Pipeline {
+    pub(crate) fn new(
+        config: &Config,
+        queue: &dyn Queue,
+        worker_id: Uuid,
+        active: Active,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            session: Session::new(&config.pool)?,
+            applier: Applier::new(worker_id),
+            consumer: queue.consumer(BLOCK_MS)?,
+            keys: config.envelope_keys.clone(),
+            stalls: Stalls::default(),
+            max_attempts: config.max_attempts,
+            first_retry: Duration::from_millis(config.job_retry_ms.into()),
+            shutdown,
+            active,
+        })
+    }
+
+    /// Applies and finishes a batch, and takes what is finished out of it; what is left in it is for another batch.
+    pub(crate) async fn run(
+        &mut self,
+        batch: &mut Vec<Delivery>,
+        quarantined: &[(EntryRef, Quarantined)],
+        held: &[Lease],
+        attempts: i32,
+    ) -> Result<(), RoundError> {
+        let started = Instant::now();
+        let in_batch = self.active.enter(batch.iter().map(|delivery| delivery.shard));
+        let bodies: Vec<Quarantined> = quarantined.iter().map(|(_, entry)| entry.clone()).collect();
+        let applied = in_time(self.applier.apply(&mut self.session, batch, &bodies, held, attempts)).await;
+        if applied.is_err() {
+            self.session.reset();
+        }
+        let applied = applied?;
+        drop(in_batch);
+        measure(&applied, started);
+        let mut finished = Finished::default();
+        *batch = self.account(std::mem::take(batch), applied, &mut finished);
+        for (reference, entry) in quarantined {
+            tracing::error!(shard = %entry.shard, entry.id = entry.entry_id, reason = entry.reason, "entry set aside");
+            metrics::counter!("satchel_worker_entries_quarantined_total").increment(1);
+            finished.entries.push(reference.clone());
+        }
+        Ok(self.consumer.finish(&self.keys.current, &finished).await?)
+    }
+
+    /// Notes what the queue can forget, and who waits for which outcome. Gives back what was left.
+    fn account(&mut self, batch: Vec<Delivery>, applied: Applied, finished: &mut Finished) -> Vec<Delivery> {
+        let mut left = Vec::new();
+        for (delivery, ending) in applied.extra {
+            tell(&delivery, ending, finished);
+        }
+        for (delivery, ending) in batch.into_iter().zip(applied.endings) {
+            let Some(ending) = ending else {
+                left.push(delivery);
+                continue;
+            };
+            self.stalls.clear(delivery.shard);
+            tell(&delivery, ending, finished);
+            forget(delivery, finished);
+        }
+        left
+    }
+
+    /// Sets a job aside in Postgres and takes it out of the queue.
+    pub(crate) async fn set_aside(
+        &mut self,
+        delivery: Delivery,
+        error: &str,
+        retry_in_ms: Option<u32>,
+        held: &[Lease],
+    ) -> Result<(), RoundError> {
+        let setting = self.applier.set_aside(&mut self.session, &delivery, error, retry_in_ms, held);
+        let set = in_time(setting).await;
+        if set.is_err() {
+            self.session.reset();
+        }
+        set?;
+        let mut finished = Finished::default();
+        forget(delivery, &mut finished);
+        Ok(self.consumer.finish(&self.keys.current, &finished).await?)
+    }
+}
+
+/// Postgres, or the way to it, may fall silent.
+pub(crate) async fn in_time<T, E: From<StoreError>>(call: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let late = StoreError::Deadline { deadline_ms: BATCH_DEADLINE_MS };
+    tokio::time::timeout(BATCH_DEADLINE, call).await.unwrap_or_else(|_| Err(late.into()))
+}
+
+/// Who waits for a decided job is told.
+fn tell(delivery: &Delivery, ending: Ending, finished: &mut Finished) {
+    let envelope = &delivery.envelope;
+    if let (Ending::Decided(record), Some(replica)) = (ending, envelope.reply_to) {
+        let outcome =
+            Outcome { job_id: envelope.job_id, request_id: envelope.request_id.clone(), document: raw(&record) };
+        finished.outcomes.entry(replica).or_default().push(outcome);
+    }
+}
+
+/// What came from the queue, it can forget.
+fn forget(delivery: Delivery, finished: &mut Finished) {
+    if let Source::Stream(entry) = delivery.source {
+        finished.entries.push(entry);
+        if !delivery.envelope.journaled {
+            finished.job_ids.push(delivery.envelope.job_id);
+        }
+    }
+}
+
+fn measure(applied: &Applied, started: Instant) {
+    let jobs = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    metrics::counter!("satchel_worker_jobs_decided_total").increment(jobs(applied.decided));
+    metrics::counter!("satchel_worker_jobs_redelivered_total").increment(jobs(applied.redelivered));
+    metrics::counter!("satchel_worker_batches_total").increment(1);
+    metrics::histogram!("satchel_worker_batch_seconds").record(started.elapsed().as_secs_f64());
+}

@@ -1,0 +1,58 @@
+//! Set-aside jobs whose time has come: the first of its player's, and in the same batch those held behind it.
+
+use satchel_shared::envelope::Envelope;
+use satchel_shared::store::leases::Lease;
+use satchel_shared::store::parked::{self, ParkedJob};
+use satchel_shared::store::{Session, StoreError};
+
+use crate::decode::{Delivery, Source};
+use crate::lane::Lane;
+use crate::pipeline::{RoundError, in_time};
+
+/// Most players whose set-aside jobs go into one batch.
+const MAX_RETRIED_USERS: i64 = 100;
+
+impl Lane {
+    /// Tries jobs again that are due; whether there were any.
+    pub(crate) async fn retry_due(&mut self, held: &[Lease]) -> Result<bool, RoundError> {
+        let most = i64::try_from(self.max_batch_jobs).unwrap_or(i64::MAX);
+        let found = in_time(find(&mut self.pipeline.session, held, most)).await;
+        if found.is_err() {
+            self.pipeline.session.reset();
+        }
+        let deliveries: Vec<Delivery> = found?.into_iter().filter_map(read).collect();
+        if deliveries.is_empty() {
+            return Ok(false);
+        }
+        self.pipeline.apply(deliveries, &[], held, 1).await?;
+        Ok(true)
+    }
+}
+
+async fn find(session: &mut Session, held: &[Lease], most: i64) -> Result<Vec<ParkedJob>, StoreError> {
+    let shards: Vec<_> = held.iter().map(|lease| lease.shard).collect();
+    let user_ids = parked::due(session, &shards, MAX_RETRIED_USERS).await?;
+    if user_ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut tx = session.begin().await?;
+    let jobs = parked::chain(&mut tx, &user_ids.iter().collect::<Vec<_>>(), most).await?;
+    tx.commit().await?;
+    Ok(jobs)
+}
+
+/// A set-aside job was read before by a worker; only one that is older than that cannot read it.
+fn read(job: ParkedJob) -> Option<Delivery> {
+    match Envelope::parse_body(job.envelope_version, job.body.as_bytes()) {
+        Ok(envelope) => Some(Delivery {
+            envelope,
+            payload_hash: job.payload_hash,
+            shard: job.shard,
+            source: Source::SetAside { position: job.position, failures: job.attempts, tries: job.tries },
+        }),
+        Err(error) => {
+            tracing::error!(job.id = %job.job_id, %error, "a set-aside job waits for a newer worker");
+            None
+        }
+    }
+}
