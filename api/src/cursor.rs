@@ -129,7 +129,9 @@ mod tests {
         assert_eq!(ItemId::decode("69\u{e9}"), None);
         assert_eq!(BeforeAction::decode(&AfterSeq(42).encode()), None);
         let id = JobId::random();
-        for garbage in ["f".to_owned(), "f1".into(), "f1.".into(), format!("f-1.{id}"), format!("f9223372036854775807.{id}")] {
+        for garbage in
+            ["f".to_owned(), "f1".into(), "f1.".into(), format!("f-1.{id}"), format!("f9223372036854775807.{id}")]
+        {
             assert_eq!(AfterParked::decode(&hex::encode(&garbage)), None, "{garbage}");
         }
     }

@@ -115,7 +115,6 @@ fn owner_pool(settings: &Settings) -> Result<Pool> {
         max_connections: 1,
         acquire_timeout_ms: 5_000,
         statement_timeout_ms: 30_000,
-        lock_timeout_ms: 5_000,
     };
     Pool::new(&config).context("cannot use SATCHEL_OWNER_DATABASE_URL")
 }

@@ -35,7 +35,7 @@ const GROW: &str = "
                              envelope_version, body, attempts, tries, next_attempt_at, parked_at)
         SELECT 'p' || n / 10, gen_random_uuid(), n % 64,
             CASE WHEN n % 10 > 0 THEN 'held' WHEN n % 20 = 0 THEN 'parked' ELSE 'retrying' END,
-            't', decode(repeat('00', 32), 'hex'), 'a', 'r', now(), 2, '{"job":{}}', 1, 1,
+            't', decode(repeat('00', 32), 'hex'), 'a', 'r', now(), 2, json_build_object('job', 1), 1, 1,
             CASE WHEN n % 20 = 10 THEN now() + interval '1 hour' END, CASE WHEN n % 20 = 0 THEN now() END
         FROM generate_series(1, 20000) n;
     INSERT INTO journal (job_id, user_id, shard, seq, type, payload_hash, actor, submitted_at, envelope_version, body)
@@ -61,7 +61,6 @@ fn config(url: SecretString) -> PoolConfig {
         max_connections: 1,
         acquire_timeout_ms: 5_000,
         statement_timeout_ms: 30_000,
-        lock_timeout_ms: 5_000,
     }
 }
 
@@ -114,14 +113,14 @@ async fn what_a_worker_asks(session: &mut Session, worker_id: Uuid) {
     tx.commit().await.unwrap();
 }
 
-async fn what_a_worker_asks_of_jobs_that_wait_in_postgres(session: &mut Session) {
+async fn what_a_worker_asks_of_jobs_that_wait_in_postgres(session: &mut Session, kept: JobId) {
     let (user, shard) = (UserId::parse("u1").unwrap(), Shard::new(0));
     let (first, second) = (reward(), reward());
     let aside = |envelope| SetAside { envelope, payload_hash: envelope.job.payload_hash(), shard };
-    assert_eq!(parked::due(session, &[shard], 100).await.unwrap(), []);
+    parked::due(session, &[shard], 100).await.unwrap();
     let mut tx = session.begin().await.unwrap();
     users::lock(&mut tx, &[&user]).await.unwrap();
-    assert!(journal::earlier(&mut tx, &[first.job_id], 100).await.unwrap().is_empty());
+    assert!(!journal::earlier(&mut tx, &[kept], 100).await.unwrap().is_empty());
     assert!(parked::set_aside(&mut tx, &aside(&first), "it broke", Some(0)).await.unwrap());
     assert!(parked::hold(&mut tx, &[aside(&second)]).await.unwrap().is_empty());
     let chain = parked::chain(&mut tx, &[&user], 100).await.unwrap();
@@ -144,7 +143,8 @@ async fn what_operators_ask(pool: &Pool) {
     actions::page(pool, None, 50).await.unwrap();
 }
 
-async fn what_the_api_asks(pool: &Pool) {
+/// The id of a job that is in the journal.
+async fn what_the_api_asks(pool: &Pool) -> JobId {
     let user = UserId::parse("u1").unwrap();
     jobs::find_many(pool, &[JobId::random()]).await.unwrap();
     parked::find_many(pool, &[JobId::random()]).await.unwrap();
@@ -158,6 +158,7 @@ async fn what_the_api_asks(pool: &Pool) {
         let filter = Filter { order, limit: 50, after_seq: Some(10_000), ..Filter::default() };
         ledger::page(pool, &user, &filter).await.unwrap();
     }
+    kept.job_id
 }
 
 #[tokio::test]
@@ -172,8 +173,8 @@ async fn no_hot_query_reads_a_whole_table_even_if_it_was_planned_on_an_empty_one
     let pool = Pool::new(&config(postgres.owner_url())).unwrap();
     for _ in 0..RUNS {
         what_a_worker_asks(&mut session, worker_id).await;
-        what_a_worker_asks_of_jobs_that_wait_in_postgres(&mut session).await;
-        what_the_api_asks(&pool).await;
+        let kept = what_the_api_asks(&pool).await;
+        what_a_worker_asks_of_jobs_that_wait_in_postgres(&mut session, kept).await;
         what_operators_ask(&pool).await;
     }
     // No ANALYZE: nothing else tells the planner that the tables have grown.
@@ -184,8 +185,8 @@ async fn no_hot_query_reads_a_whole_table_even_if_it_was_planned_on_an_empty_one
 
     for _ in 0..RUNS {
         what_a_worker_asks(&mut session, worker_id).await;
-        what_a_worker_asks_of_jobs_that_wait_in_postgres(&mut session).await;
-        what_the_api_asks(&pool).await;
+        let kept = what_the_api_asks(&pool).await;
+        what_a_worker_asks_of_jobs_that_wait_in_postgres(&mut session, kept).await;
         what_operators_ask(&pool).await;
     }
     // Sessions hand in their counts when they end.

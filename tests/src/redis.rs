@@ -12,43 +12,8 @@ use crate::janitor::{self, scratch_dir};
 /// The user that [`RedisKind::OwnUser`] logs in as, and the password.
 const OWN_USER: (&str, &str) = ("satchel", "password-of-the-tests");
 /// What it may do: the least that Satchel needs, as the README has it. No `CONFIG` among it.
-const OWN_USER_RULES: &[&str] = &[
-    "~satchel:*",
-    "&satchel:*",
-    "+ping",
-    "+auth",
-    "+hello",
-    "+client|setname",
-    "+select",
-    "+time",
-    "+info",
-    "+set",
-    "+get",
-    "+del",
-    "+exists",
-    "+expire",
-    "+xadd",
-    "+xread",
-    "+xrange",
-    "+xdel",
-    "+xlen",
-    "+xinfo",
-    "+eval",
-    "+evalsha",
-    "+zadd",
-    "+zrem",
-    "+zrange",
-    "+zcard",
-    "+zrangebyscore",
-    "+hsetnx",
-    "+hset",
-    "+hget",
-    "+hdel",
-    "+hmget",
-    "+publish",
-    "+subscribe",
-    "+unsubscribe",
-];
+const OWN_USER_RULES: &str = "~satchel:* &satchel:* +set +get +unlink +xadd +xdel +xread +xrange +xlen +xinfo|stream \
+    +eval +time +zadd +zrem +zcard +zrangebyscore +hset +hget +hdel +hexists +publish +subscribe";
 
 /// Which kind of Redis a test wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -177,7 +142,8 @@ impl Drop for TestRedis {
 fn own_user(cli: &RedisCli) -> Vec<(String, String)> {
     let (name, password) = OWN_USER;
     let secret = format!(">{password}");
-    cli.run(&[&["ACL", "SETUSER", name, "on", &secret], OWN_USER_RULES].concat());
+    let rules: Vec<&str> = OWN_USER_RULES.split(' ').collect();
+    cli.run(&[&["ACL", "SETUSER", name, "on", &secret], rules.as_slice()].concat());
     vec![("REDIS_URL".to_owned(), format!("redis://{name}:{password}@127.0.0.1:{}/0", cli.ports[0]))]
 }
 

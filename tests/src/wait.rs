@@ -27,6 +27,18 @@ pub async fn until_true(what: &str, mut look: impl FnMut() -> bool) {
     until(what, || std::future::ready(look().then_some(()))).await;
 }
 
+/// Whether it comes true within [`GENEROUS_MS`]: for who can say better what is wrong.
+pub async fn look_until(mut look: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_millis(GENEROUS_MS);
+    while !look() {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)).await;
+    }
+    true
+}
+
 /// As [`until_true`], blocking: for the insides of the harness that run outside of tokio.
 pub fn blocking_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_millis(GENEROUS_MS);

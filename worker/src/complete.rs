@@ -35,8 +35,7 @@ enum Place {
 /// Looks up what the journal has of the players of journaled deliveries, whose rows are locked.
 pub(crate) async fn complete(tx: &mut Tx<'_>, deliveries: &[Delivery]) -> Result<Completed, StoreError> {
     let is_journaled = |delivery: &&Delivery| delivery.envelope.journaled && !delivery.was_set_aside();
-    let job_ids: Vec<JobId> =
-        deliveries.iter().filter(is_journaled).map(|delivery| delivery.envelope.job_id).collect();
+    let job_ids: Vec<JobId> = deliveries.iter().filter(is_journaled).map(|delivery| delivery.envelope.job_id).collect();
     if job_ids.is_empty() {
         return Ok(Completed::of(deliveries, &[], false));
     }

@@ -7,10 +7,6 @@ use satchel_shared::envelope::EnvelopeKey;
 use satchel_shared::queue;
 use satchel_shared::store::PoolConfig;
 
-/// Longest wait for a row that another session holds, in milliseconds. A player's rows are its shard's worker's alone, but
-/// for a moment of an operator's: what waits longer is better left, so that others of the lane go on.
-const LOCK_TIMEOUT_MS: u64 = 1_000;
-
 /// The keys by which queue entries are trusted.
 #[derive(Debug, Clone)]
 pub struct EnvelopeKeys {
@@ -58,7 +54,7 @@ impl Config {
     /// Reads the environment; faults are noted in `env`.
     pub fn from_env(env: &mut Env) -> Self {
         let config = Self {
-            pool: PoolConfig { lock_timeout_ms: LOCK_TIMEOUT_MS, ..PoolConfig::from_env(env, "satchel-worker", 1) },
+            pool: PoolConfig::from_env(env, "satchel-worker", 1),
             queue: queue::Config::from_env(env),
             envelope_keys: EnvelopeKeys {
                 current: EnvelopeKey::from_env(env, "SATCHEL_ENVELOPE_KEY"),

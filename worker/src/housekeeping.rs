@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Config;
 
 /// How often.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 /// Most steps in one round; what is left then is for the next.
 const MAX_STEPS: usize = 20;
 /// How long Postgres has for one step.

@@ -37,12 +37,7 @@ impl Pipeline {
 
     /// Applies parts in stream order, and smaller parts of those that fail. Each transaction either finishes jobs, or
     /// sets one aside, or halves a part, so there are at most four for each job.
-    async fn take_apart(
-        &mut self,
-        batch: Vec<Delivery>,
-        error: &StoreError,
-        held: &[Lease],
-    ) -> Result<(), RoundError> {
+    async fn take_apart(&mut self, batch: Vec<Delivery>, error: &StoreError, held: &[Lease]) -> Result<(), RoundError> {
         let mut failed: HashSet<UserId> = HashSet::new();
         let mut parts = VecDeque::new();
         self.divide(batch, error, held, &mut parts, &mut failed).await?;

@@ -156,7 +156,8 @@ impl Pipeline {
 /// Postgres, or the way to it, may fall silent.
 pub(crate) async fn in_time<T, E: From<StoreError>>(call: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     let late = StoreError::Deadline { deadline_ms: BATCH_DEADLINE_MS };
-    tokio::time::timeout(BATCH_DEADLINE, call).await.unwrap_or_else(|_| Err(late.into()))
+    // Large, and awaited through several layers.
+    tokio::time::timeout(BATCH_DEADLINE, Box::pin(call)).await.unwrap_or_else(|_| Err(late.into()))
 }
 
 /// Who waits for a decided job is told.

@@ -20,7 +20,7 @@ impl Lane {
         if found.is_err() {
             self.pipeline.session.reset();
         }
-        let deliveries: Vec<Delivery> = found?.into_iter().filter_map(read).collect();
+        let deliveries: Vec<Delivery> = found?.iter().filter_map(read).collect();
         if deliveries.is_empty() {
             return Ok(false);
         }
@@ -42,7 +42,7 @@ async fn find(session: &mut Session, held: &[Lease], most: i64) -> Result<Vec<Pa
 }
 
 /// A set-aside job was read before by a worker; only one that is older than that cannot read it.
-fn read(job: ParkedJob) -> Option<Delivery> {
+fn read(job: &ParkedJob) -> Option<Delivery> {
     match Envelope::parse_body(job.envelope_version, job.body.as_bytes()) {
         Ok(envelope) => Some(Delivery {
             envelope,

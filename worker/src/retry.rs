@@ -6,7 +6,7 @@ use std::time::Duration;
 const MAX_DELAY: Duration = Duration::from_secs(8);
 
 /// The longest wait of a job that was set aside.
-const MAX_JOB_DELAY: Duration = Duration::from_secs(300);
+const MAX_JOB_DELAY: Duration = Duration::from_mins(5);
 
 /// Counts failures and waits longer after each: `first`, 2 × `first`, 4 × `first`… up to [`MAX_DELAY`].
 #[derive(Debug)]

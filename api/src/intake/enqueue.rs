@@ -12,18 +12,13 @@ use crate::state::State;
 ///
 /// # Errors
 /// 503 if none was queued.
-pub(super) async fn enqueue(
-    state: &State,
-    incoming: Vec<Incoming>,
-) -> Result<Vec<Result<Kept, ApiError>>, ApiError> {
+pub(super) async fn enqueue(state: &State, incoming: Vec<Incoming>) -> Result<Vec<Result<Kept, ApiError>>, ApiError> {
     let (replays, envelopes): (Vec<bool>, Vec<Envelope>) =
         incoming.into_iter().map(|incoming| (incoming.is_replay, incoming.envelope)).unzip();
     let queued = state.queue.enqueue(&state.envelope_key, &envelopes).await;
     let results = queued.inspect_err(|_| state.meters.queue_unavailable.increment(1))?;
-    let answers: Vec<Result<Kept, ApiError>> = results
-        .iter()
-        .map(|result| result.as_ref().map(|()| Kept::New).map_err(ApiError::of_queue))
-        .collect();
+    let answers: Vec<Result<Kept, ApiError>> =
+        results.iter().map(|result| result.as_ref().map(|()| Kept::New).map_err(ApiError::of_queue)).collect();
     let mut refused = Vec::new();
     for ((envelope, is_replay), answer) in envelopes.iter().zip(replays).zip(&answers) {
         if answer.is_ok() {

@@ -38,10 +38,13 @@ struct Job {
     shard: Shard,
 }
 
-/// One request's jobs, and where it waits for what came of each.
+/// What came of each of a request's jobs.
+type Answer = Result<Vec<Appended>, ApiError>;
+
+/// One request's jobs, and where it waits to be told.
 struct Request {
     jobs: Vec<Job>,
-    answer: oneshot::Sender<Result<Vec<Appended>, ApiError>>,
+    answer: oneshot::Sender<Answer>,
 }
 
 impl Journal {
@@ -52,7 +55,7 @@ impl Journal {
         Self { requests, shards }
     }
 
-    async fn append(&self, jobs: Vec<Job>) -> Result<Vec<Appended>, ApiError> {
+    async fn append(&self, jobs: Vec<Job>) -> Answer {
         let (answer, told) = oneshot::channel();
         let appended = async {
             self.requests.send(Request { jobs, answer }).await.ok()?;
@@ -137,10 +140,7 @@ fn gather(first: Request, waiting: &mut mpsc::Receiver<Request>) -> Vec<Request>
 }
 
 /// Tells each request what came of its jobs. Who has gone meanwhile needs no answer.
-fn tell(
-    answers: Vec<(usize, oneshot::Sender<Result<Vec<Appended>, ApiError>>)>,
-    appended: Result<Vec<Appended>, ApiError>,
-) {
+fn tell(answers: Vec<(usize, oneshot::Sender<Answer>)>, appended: Answer) {
     let mut appended = appended.map(Vec::into_iter);
     for (count, answer) in answers {
         let own = match &mut appended {
@@ -160,7 +160,7 @@ mod tests {
 
     use super::*;
 
-    fn request(jobs: usize) -> (Request, oneshot::Receiver<Result<Vec<Appended>, ApiError>>) {
+    fn request(jobs: usize) -> (Request, oneshot::Receiver<Answer>) {
         let (answer, told) = oneshot::channel();
         (Request { jobs: (0..jobs).map(|_| job()).collect(), answer }, told)
     }
@@ -204,7 +204,7 @@ mod tests {
         let (first, second) = (oneshot::channel(), oneshot::channel());
         let appended = vec![Appended::New, Appended::Known { same: true }, Appended::New];
         tell(vec![(1, first.0), (2, second.0)], Ok(appended));
-        let count = |mut told: oneshot::Receiver<Result<Vec<Appended>, ApiError>>| told.try_recv().unwrap().unwrap();
+        let count = |mut told: oneshot::Receiver<Answer>| told.try_recv().unwrap().unwrap();
         assert!(matches!(count(first.1)[..], [Appended::New]));
         assert!(matches!(count(second.1)[..], [Appended::Known { same: true }, Appended::New]));
     }

@@ -31,25 +31,26 @@ pub(super) enum Verdict {
 /// 503 if the queue must be asked and is away.
 pub(super) async fn judge(state: &State, drafts: &[Draft]) -> Result<Vec<Verdict>, ApiError> {
     let (mut verdicts, keyed) = compare(drafts);
-    let keyed: Vec<(usize, &Draft)> =
-        keyed.into_iter().filter_map(|index| Some((index, drafts.get(index)?))).collect();
+    let keyed: Vec<(usize, &Draft)> = keyed.into_iter().filter_map(|index| Some((index, drafts.get(index)?))).collect();
     if keyed.is_empty() {
         return Ok(verdicts);
     }
-    let claims = match &state.journal {
+    let claims = if state.journal.is_some() {
         // The journal itself tells keys apart.
-        Some(_) => vec![Claim::New; keyed.len()],
-        None => {
-            let pending: Vec<Pending> = keyed.iter().map(|(_, draft)| Pending::of(&draft.envelope)).collect();
-            state.queue.claim(&pending).await.inspect_err(|_| state.meters.queue_unavailable.increment(1))?
-        }
+        vec![Claim::New; keyed.len()]
+    } else {
+        let pending: Vec<Pending> = keyed.iter().map(|(_, draft)| Pending::of(&draft.envelope)).collect();
+        state.queue.claim(&pending).await.inspect_err(|_| state.meters.queue_unavailable.increment(1))?
     };
     // After the claims: those that were removed belonged to jobs that are now there.
     let mut known = state.lookup.known(keyed.iter().map(|(_, draft)| draft.envelope.job_id).collect()).await;
     let mut needless = Vec::new();
     for ((index, draft), claim) in keyed.into_iter().zip(claims) {
         let job_id = draft.envelope.job_id;
-        let verdict = of_key(draft, claim, known.as_mut().map(|known| known.remove(&job_id)));
+        let verdict = match &mut known {
+            Some(known) => of_key(draft, claim, known.remove(&job_id)),
+            None => of_claim(claim, Verdict::Unknown),
+        };
         if claim == Claim::New && !matches!(verdict, Verdict::Keep { .. }) {
             needless.push(job_id);
         }
@@ -84,17 +85,21 @@ fn compare(drafts: &[Draft]) -> (Vec<Verdict>, Vec<usize>) {
     (verdicts, keyed)
 }
 
-/// `known` is `None` if Postgres did not tell, and `Some(None)` if it knows nothing of the job.
-fn of_key(draft: &Draft, claim: Claim, known: Option<Option<Known>>) -> Verdict {
-    match (known, claim) {
-        (Some(Some(known)), _) => {
-            let is_same = known.payload_hash() == draft.envelope.job.payload_hash();
-            if is_same { Verdict::Known(Box::new(known)) } else { Verdict::Conflict }
-        }
-        (_, Claim::Other) => Verdict::Conflict,
+/// `known` is what Postgres knows of the job.
+fn of_key(draft: &Draft, claim: Claim, known: Option<Known>) -> Verdict {
+    match known {
+        None => of_claim(claim, Verdict::Keep { is_replay: false }),
+        Some(known) if known.payload_hash() == draft.envelope.job.payload_hash() => Verdict::Known(Box::new(known)),
+        Some(_) => Verdict::Conflict,
+    }
+}
+
+/// What a claim says of a job that Postgres does not know.
+fn of_claim(claim: Claim, new: Verdict) -> Verdict {
+    match claim {
+        Claim::New => new,
         // Kept once more: the request that claimed it may have ended before it had queued it.
-        (_, Claim::Same) => Verdict::Keep { is_replay: true },
-        (Some(None), Claim::New) => Verdict::Keep { is_replay: false },
-        (None, Claim::New) => Verdict::Unknown,
+        Claim::Same => Verdict::Keep { is_replay: true },
+        Claim::Other => Verdict::Conflict,
     }
 }

@@ -45,7 +45,6 @@ pub(crate) struct Accepted {
 /// A job to keep.
 struct Incoming {
     envelope: Envelope,
-    is_keyed: bool,
     /// Whether an earlier request has claimed its key.
     is_replay: bool,
 }
@@ -69,10 +68,10 @@ pub(crate) async fn take(state: &State, drafts: Vec<Draft>) -> Result<Vec<Result
     let verdicts = judge::judge(state, &drafts).await?;
     let mut incoming = Vec::with_capacity(drafts.len());
     let mut rest = Vec::with_capacity(drafts.len());
-    for (Draft { envelope, is_keyed, at }, verdict) in drafts.into_iter().zip(verdicts) {
+    for (Draft { envelope, at, .. }, verdict) in drafts.into_iter().zip(verdicts) {
         rest.push((envelope.job_id, at, verdict.clone()));
         if let Verdict::Keep { is_replay } = verdict {
-            incoming.push(Incoming { envelope, is_keyed, is_replay });
+            incoming.push(Incoming { envelope, is_replay });
         }
     }
     let mut kept = keep(state, incoming).await?.into_iter();

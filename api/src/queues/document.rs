@@ -60,7 +60,11 @@ pub(super) fn filter(document: Node) -> Result<Filter, ApiError> {
 }
 
 fn read_type(text: &str) -> Result<String, String> {
-    if Work::TYPES.contains(&text) { Ok(text.to_owned()) } else { Err(format!("must be one of {}", Work::TYPES.join(", "))) }
+    if Work::TYPES.contains(&text) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("must be one of {}", Work::TYPES.join(", ")))
+    }
 }
 
 fn read_job_id(node: Node, at: Pointer, faults: &mut Faults) -> Option<JobId> {
@@ -103,7 +107,9 @@ mod tests {
         assert_eq!(read.job_ids.unwrap(), [id]);
         assert_eq!(read.parked_before.unwrap().to_rfc3339(), "2026-01-31T11:00:00+00:00");
         let all = filter(node("{}")).unwrap();
-        assert!(all.user_id.is_none() && all.job_type.is_none() && all.job_ids.is_none() && all.parked_before.is_none());
+        assert!(
+            all.user_id.is_none() && all.job_type.is_none() && all.job_ids.is_none() && all.parked_before.is_none()
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::state::State;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Retried {
+struct Retries {
     retried: usize,
     job_ids: Vec<JobId>,
     has_more: bool,
@@ -23,7 +23,7 @@ struct Retried {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Removed {
+struct Removals {
     removed: usize,
     job_ids: Vec<JobId>,
     has_more: bool,
@@ -38,7 +38,7 @@ pub(crate) async fn retry(
 ) -> Result<HttpResponse, ApiError> {
     let filter = read(&request, payload).await?;
     let job_ids = deadline::answer(failed::retry(&state.pool, &filter, MAX_JOBS.into(), &operating.by())).await?;
-    Ok(HttpResponse::Ok().json(Retried { retried: job_ids.len(), has_more: may_have_more(&job_ids), job_ids }))
+    Ok(HttpResponse::Ok().json(Retries { retried: job_ids.len(), has_more: may_have_more(&job_ids), job_ids }))
 }
 
 /// Gives parked jobs up, at most [`MAX_JOBS`] of them. There is no undoing it, so the filter must say which.
@@ -55,7 +55,7 @@ pub(crate) async fn remove(
         return Err(ApiError::invalid(Pointer::root(), detail));
     }
     let job_ids = deadline::answer(failed::remove(&state.pool, &filter, MAX_JOBS.into(), &operating.by())).await?;
-    Ok(HttpResponse::Ok().json(Removed { removed: job_ids.len(), has_more: may_have_more(&job_ids), job_ids }))
+    Ok(HttpResponse::Ok().json(Removals { removed: job_ids.len(), has_more: may_have_more(&job_ids), job_ids }))
 }
 
 async fn read(request: &HttpRequest, payload: web::Payload) -> Result<Filter, ApiError> {

@@ -41,8 +41,12 @@ fn text(snapshot: &Snapshot) -> String {
          # TYPE satchel_queue_jobs gauge\n",
     );
     let counts = &snapshot.stats;
-    let states =
-        [("waiting", counts.waiting), ("active", counts.active), ("delayed", counts.delayed), ("failed", counts.failed)];
+    let states = [
+        ("waiting", counts.waiting),
+        ("active", counts.active),
+        ("delayed", counts.delayed),
+        ("failed", counts.failed),
+    ];
     for (state, jobs) in states {
         // Writing to a text does not fail.
         let _ = writeln!(text, "satchel_queue_jobs{{state=\"{state}\"}} {jobs}");

@@ -16,7 +16,7 @@ use crate::state::State;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Paused<'a> {
+struct QueueView<'a> {
     queue: &'static str,
     paused: bool,
     changed_at: Option<DateTime<Utc>>,
@@ -60,10 +60,10 @@ async fn set(
     let reason = reason.as_ref().map(Reason::as_str);
     let changed = deadline::answer(queue_state::set(&state.pool, paused, reason, &by)).await?;
     tracing::warn!(paused, actor = by.actor, request.id = by.request_id, "the queue was paused or resumed");
-    Ok(HttpResponse::Ok().json(Paused::of(&changed)))
+    Ok(HttpResponse::Ok().json(QueueView::of(&changed)))
 }
 
-impl<'a> Paused<'a> {
+impl<'a> QueueView<'a> {
     fn of(state: &'a QueueState) -> Self {
         Self {
             queue: NAME,

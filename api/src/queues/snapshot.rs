@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use satchel_shared::domain::Shard;
 use satchel_shared::queue::Depth;
-use satchel_shared::store::stats::{self, QueueStats, ShardStats};
 use satchel_shared::store::queue_state;
+use satchel_shared::store::stats::{self, QueueStats, ShardStats};
 use serde::Serialize;
 
 use super::NAME;
@@ -80,12 +80,9 @@ impl Snapshot {
     pub(super) async fn take(state: &State) -> Result<Self, ApiError> {
         let shards: Vec<Shard> = state.queue.shards().all().collect();
         let depths = state.queue.depths(&shards).await?;
-        let in_postgres = async {
-            let (stats, queue) = tokio::try_join!(stats::stats(&state.pool), queue_state::state(&state.pool))?;
-            Ok::<_, ApiError>((stats, queue.is_paused))
-        };
-        let (stats, paused) = deadline::answer(in_postgres).await?;
-        Ok(Self::of(paused, &stats, &depths, Utc::now()))
+        let in_postgres = async { tokio::try_join!(stats::stats(&state.pool), queue_state::state(&state.pool)) };
+        let (known, queue) = deadline::answer(in_postgres).await?;
+        Ok(Self::of(queue.is_paused, &known, &depths, Utc::now()))
     }
 
     fn of(paused: bool, stats: &QueueStats, depths: &[Depth], now: DateTime<Utc>) -> Self {
@@ -164,9 +161,9 @@ fn count(count: i64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use satchel_shared::domain::JobId;
     use satchel_shared::store::stats::WorkerStats;
     use serde_json::{Value, json};
-    use uuid::Uuid;
 
     use super::*;
 
@@ -176,10 +173,10 @@ mod tests {
         DateTime::from_timestamp_millis(millis).unwrap()
     }
 
-    fn shard(number: u16, owner: Option<Uuid>) -> ShardStats {
+    fn shard(number: u16, worker: Option<&WorkerStats>) -> ShardStats {
         ShardStats {
             shard: Shard::new(number),
-            owner,
+            owner: worker.map(|worker| worker.worker_id),
             epoch: 1,
             applied: 5,
             rejected: 2,
@@ -202,9 +199,9 @@ mod tests {
 
     #[test]
     fn what_is_in_a_batch_does_not_wait_and_what_is_held_does() {
-        let worker = Uuid::from_u128(1);
-        let workers = vec![WorkerStats { worker_id: worker, started_at: at(0), expires_at: at(1_000) }];
-        let stats = QueueStats { shards: vec![shard(0, Some(worker)), shard(1, None)], workers };
+        let worker_id = JobId::random().as_uuid();
+        let worker = WorkerStats { worker_id, started_at: at(0), expires_at: at(1_000) };
+        let stats = QueueStats { shards: vec![shard(0, Some(&worker)), shard(1, None)], workers: vec![worker] };
         // The second shard's batch was committed between the two looks.
         let told = snapshot(&stats, &[depth(0, 20, Some(900)), depth(1, 2, None)]);
         assert_eq!(told["queue"], "jobs");
@@ -215,13 +212,13 @@ mod tests {
         assert_eq!(told["oldestWaitingMs"], 900);
         assert_eq!(
             told["shards"][0],
-            json!({"shard": 0, "owner": worker, "waiting": 23, "active": 3, "delayed": 14, "completed": 7, "failed": 1,
+            json!({"shard": 0, "owner": worker_id.to_string(), "waiting": 23, "active": 3, "delayed": 14, "completed": 7, "failed": 1,
                    "oldestWaitingMs": 900, "rates": {"completedPerSecond": 1.5}})
         );
         assert_eq!(told["shards"][1]["oldestWaitingMs"], 500);
         assert_eq!(
             told["workers"],
-            json!([{"workerId": worker, "startedAt": "1970-01-01T00:00:00Z", "expiresAt": "1970-01-01T00:00:01Z",
+            json!([{"workerId": worker_id.to_string(), "startedAt": "1970-01-01T00:00:00Z", "expiresAt": "1970-01-01T00:00:01Z",
                     "shards": 1, "active": 3, "rates": {"completedPerSecond": 1.5}}])
         );
     }

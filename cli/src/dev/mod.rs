@@ -14,8 +14,9 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
-use clap::Args;
+use anyhow::{Result, anyhow, ensure};
+use clap::{Args, ValueEnum};
+use satchel_shared::queue::{self, MemoryStore};
 use satchel_shared::shutdown;
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +42,26 @@ pub(crate) struct DevArgs {
     /// How many workers apply jobs. With 0, jobs wait for a satchel-worker that is run with the settings of dev.env.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(0..=i64::from(MAX_WORKERS)))]
     workers: u16,
+    /// Where accepted jobs wait to be applied.
+    #[arg(long, value_name = "WHERE", value_enum, default_value_t, env = "SATCHEL_QUEUE")]
+    queue: QueueKind,
+}
+
+/// Which queue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum QueueKind {
+    /// In Redis: that of `REDIS_URL`, else a private one. Keeps what was accepted.
+    #[default]
+    Redis,
+    /// In this process: needs no Redis, and forgets on exit what waits. For development and tests.
+    Memory,
+}
+
+impl QueueKind {
+    /// A queue of our own instead of the one that the environment names.
+    fn own(self) -> Option<queue::Config> {
+        (self == Self::Memory).then(|| queue::Config::Memory(MemoryStore::default()))
+    }
 }
 
 /// The settings that the `satchel dev` with this data directory runs with.
@@ -51,6 +72,10 @@ pub(crate) fn settings_of(data_dir: &Path) -> Result<Environment> {
 /// Runs everything until it is told to stop or a part of it ends.
 pub(crate) async fn run(args: DevArgs) -> Result<()> {
     let stop = shutdown::on_signal()?;
+    ensure!(
+        args.queue == QueueKind::Redis || args.workers > 0,
+        "with --queue memory the workers are in this process: give at least --workers 1"
+    );
     let directory = DataDir::open(&args.data_dir)?;
     let listener = listen(SocketAddr::new(args.bind, args.port))?;
     let address = listener.local_addr()?;
@@ -58,7 +83,9 @@ pub(crate) async fn run(args: DevArgs) -> Result<()> {
     environment.set("SATCHEL_API_ADDR", address.to_string());
     Configs::check(&environment)?;
 
-    let Some(stores) = unless(&stop, Stores::start(directory.path().to_path_buf(), environment)).await else {
+    let needs_redis = args.queue == QueueKind::Redis;
+    let Some(stores) = unless(&stop, Stores::start(directory.path().to_path_buf(), environment, needs_redis)).await
+    else {
         return Ok(());
     };
     let (mut stores, environment) = stores?;
@@ -77,7 +104,7 @@ async fn serve(
     stop: &CancellationToken,
 ) -> Result<()> {
     let url = tour::url(listener.local_addr()?);
-    let configs = Configs::read(environment)?;
+    let configs = Configs::read(environment, args.queue.own())?;
     settings::write(directory, environment)?;
     let prepared = unless(stop, async {
         migrate::migrate(environment, None).await?;

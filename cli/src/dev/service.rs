@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use satchel_shared::queue;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -14,6 +15,9 @@ use crate::environment::Environment;
 /// How long the API, and then the workers, may take to stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(40);
 
+/// The name of a Redis, where one must be named and is not used.
+const ANY_REDIS: &str = "redis://127.0.0.1/0";
+
 /// What both programs are told.
 pub(super) struct Configs {
     api: satchel_api::Config,
@@ -21,24 +25,34 @@ pub(super) struct Configs {
 }
 
 impl Configs {
-    /// Reads both configurations.
-    pub(super) fn read(environment: &Environment) -> Result<Self> {
+    /// Reads both configurations. A queue of our own takes the place of the one that the environment would have to name.
+    pub(super) fn read(environment: &Environment, own_queue: Option<queue::Config>) -> Result<Self> {
+        let mut environment = environment.clone();
+        // That is for the command line to read.
+        environment.remove("SATCHEL_QUEUE");
+        if own_queue.is_some() {
+            environment.set("REDIS_URL", ANY_REDIS);
+        }
         let mut env = environment.reader();
-        let api = satchel_api::Config::from_env(&mut env);
-        let worker = satchel_worker::Config::from_env(&mut env);
+        let mut api = satchel_api::Config::from_env(&mut env);
+        let mut worker = satchel_worker::Config::from_env(&mut env);
         env.finish()?;
+        if let Some(queue) = own_queue {
+            api.queue = queue.clone();
+            worker.queue = queue;
+        }
         Ok(Self { api, worker })
     }
 
     /// Finds the faults of an environment in which the stores may not be named yet.
     pub(super) fn check(environment: &Environment) -> Result<()> {
         let mut environment = environment.clone();
-        for (name, any) in [("DATABASE_URL", "postgres://127.0.0.1/any"), ("REDIS_URL", "redis://127.0.0.1/0")] {
+        for (name, any) in [("DATABASE_URL", "postgres://127.0.0.1/any"), ("REDIS_URL", ANY_REDIS)] {
             if !environment.names(name) {
                 environment.set(name, any);
             }
         }
-        Self::read(&environment).map(drop)
+        Self::read(&environment, None).map(drop)
     }
 }
 

@@ -24,13 +24,22 @@ pub(super) struct Stores {
 
 impl Stores {
     /// Starts what the environment does not name, and returns the environment that names everything.
-    pub(super) async fn start(dir: PathBuf, environment: Environment) -> Result<(Self, Environment)> {
-        tokio::task::spawn_blocking(move || Self::start_blocking(&dir, environment)).await?
+    pub(super) async fn start(
+        dir: PathBuf,
+        environment: Environment,
+        needs_redis: bool,
+    ) -> Result<(Self, Environment)> {
+        tokio::task::spawn_blocking(move || Self::start_blocking(&dir, environment, needs_redis)).await?
     }
 
-    fn start_blocking(dir: &Path, mut environment: Environment) -> Result<(Self, Environment)> {
+    fn start_blocking(dir: &Path, mut environment: Environment, needs_redis: bool) -> Result<(Self, Environment)> {
         let postgres = postgres(dir, &mut environment)?;
-        let redis = redis(dir, &mut environment)?;
+        let redis = if needs_redis {
+            redis(dir, &mut environment)?
+        } else {
+            environment.remove("REDIS_URL");
+            None
+        };
         let private = [postgres.as_ref().map(|_| "postgres"), redis.as_ref().map(|_| "redis")];
         environment.set(settings::PRIVATE, private.into_iter().flatten().collect::<Vec<_>>().join(" "));
         Ok((Self { redis, postgres }, environment))

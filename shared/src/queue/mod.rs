@@ -9,7 +9,7 @@
 //! questions about jobs that Postgres does not have yet, and tells a repeated idempotency key.
 //!
 //! A shard has its jobs of normal and of high priority apart. A high job goes before everything else, unless its
-//! player has normal jobs that came before it: these are pulled forward with it ([`order`]).
+//! player has normal jobs that came before it: these are pulled forward with it (`order.rs`).
 
 mod durability;
 mod entry;
@@ -48,8 +48,11 @@ pub enum Config {
 }
 
 impl Config {
-    /// A queue in Redis, reached as the environment says: see [`RedisConfig::from_env`].
+    /// A queue in Redis, reached as the environment says: see [`RedisConfig::from_env`]. `SATCHEL_QUEUE` may say so.
     pub fn from_env(env: &mut Env) -> Self {
+        if env.optional::<String>("SATCHEL_QUEUE").is_some_and(|queue| queue != "redis") {
+            env.fault("SATCHEL_QUEUE", "must be redis: memory is for `satchel dev`, where all is one process");
+        }
         Self::Redis(RedisConfig::from_env(env))
     }
 }

@@ -26,11 +26,11 @@ pub struct PoolConfig {
     pub acquire_timeout_ms: u64,
     /// Longest run of one statement, in milliseconds.
     pub statement_timeout_ms: u64,
-    /// Longest wait for a row that another session holds, in milliseconds.
-    pub lock_timeout_ms: u64,
 }
 
 impl PoolConfig {
+    /// Longest wait for a row that another session holds, in milliseconds.
+    const LOCK_TIMEOUT_MS: u64 = 5_000;
     /// How long a session may sit inside a transaction, in milliseconds, before Postgres ends it: a worker
     /// that is paused there would else hold its rows for good.
     const IDLE_IN_TRANSACTION_TIMEOUT_MS: u64 = 5_000;
@@ -61,7 +61,6 @@ impl PoolConfig {
             max_connections,
             acquire_timeout_ms: 5_000,
             statement_timeout_ms: 30_000,
-            lock_timeout_ms: 5_000,
         }
     }
 
@@ -70,7 +69,7 @@ impl PoolConfig {
             .application_name(self.application_name)
             .options([
                 ("statement_timeout", self.statement_timeout_ms),
-                ("lock_timeout", self.lock_timeout_ms),
+                ("lock_timeout", Self::LOCK_TIMEOUT_MS),
                 ("idle_in_transaction_session_timeout", Self::IDLE_IN_TRANSACTION_TIMEOUT_MS),
             ])
             .options(Self::LOOKUPS_BY_KEY);

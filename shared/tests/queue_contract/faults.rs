@@ -81,32 +81,40 @@ pub(crate) async fn a_slot_that_moves_is_followed(ground: &mut Ground) {
     let queue = ground.fresh().await;
     let (shard, users) = players(1);
     let mut consumer = queue.consumer(BLOCK_MS).unwrap();
-    let sent = enqueue(&queue, &[normal(&users[0])]).await;
-    let entries = consumer.read(&all(), 100, BLOCK_MS).await.unwrap();
-    assert_eq!(ids(&entries), sent);
-    finish(&mut consumer, &entries).await;
+    // As often as there are connections, so that each of them has learnt where the shard is.
+    for _ in 0..4 {
+        let sent = enqueue(&queue, &[normal(&users[0])]).await;
+        let entries = consumer.read(&all(), 100, BLOCK_MS).await.unwrap();
+        assert_eq!(ids(&entries), sent);
+        finish(&mut consumer, &entries).await;
+    }
     give_away(ground, shard).await;
-    // Pipelines, for which the client itself follows no redirection.
     let sent = enqueue(&queue, &[high(&users[0]), normal(&users[0]), high(&users[0])]).await;
     let entries = consumer.read(&all(), 100, BLOCK_MS).await.unwrap();
     assert_eq!(ids(&entries), sent);
     finish(&mut consumer, &entries).await;
 }
 
-/// Gives an empty shard's slot to the next node.
+/// Gives an empty shard's slot to another node (Redis manual, "CLUSTER SETSLOT").
 async fn give_away(ground: &mut Ground, shard: Shard) {
     let redis = ground.on_redis();
     redis.run_everywhere(&["FLUSHALL"]).await;
     let key = format!("satchel:{{{shard}}}:jobs");
-    let slot: u16 =
-        redis::from_redis_value(redis.run_everywhere(&["CLUSTER", "KEYSLOT", &key]).await.remove(0).unwrap()).unwrap();
-    let names = redis.run_everywhere(&["CLUSTER", "MYID"]).await;
-    let names: Vec<String> = names.into_iter().map(|name| redis::from_redis_value(name.unwrap()).unwrap()).collect();
-    let owner = usize::from(slot / (16_384 / 3)).min(2);
-    let next = &names[(owner + 1) % names.len()];
-    for answer in redis.run_everywhere(&["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", next]).await {
-        answer.unwrap();
+    let mut slots = redis.run_everywhere(&["CLUSTER", "KEYSLOT", &key]).await.into_iter();
+    let slot: u16 = redis::from_redis_value(slots.next().unwrap().unwrap()).unwrap();
+    let names = redis.run_everywhere(&["CLUSTER", "MYID"]).await.into_iter();
+    let names: Vec<String> = names.map(|name| redis::from_redis_value(name.unwrap()).unwrap()).collect();
+    let owners = redis.run_everywhere(&["EXISTS", &key]).await;
+    let owner = owners.iter().position(Result::is_ok).unwrap();
+    let other = (owner + 1) % names.len();
+    let slot = slot.to_string();
+    for (node, state, name) in
+        [(other, "IMPORTING", owner), (owner, "MIGRATING", other), (other, "NODE", other), (owner, "NODE", other)]
+    {
+        redis.run_on(node, &["CLUSTER", "SETSLOT", &slot, state, &names[name]]).await.unwrap();
     }
+    let owners = redis.run_everywhere(&["EXISTS", &key]).await;
+    assert_eq!(owners.iter().position(Result::is_ok), Some(other));
 }
 
 pub(crate) async fn a_master_that_comes_back_goes_on(ground: &mut Ground) {

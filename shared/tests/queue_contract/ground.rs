@@ -76,6 +76,9 @@ const OWN_USER_RULES: &str = "on >own-password resetkeys ~satchel:* resetchannel
     +xdel +xlen +xinfo|stream +set +get +unlink +eval +time +zadd +zrem +zcard +zrangebyscore +hset +hget +hexists +hdel \
     +publish +subscribe +ping";
 
+/// What it must be allowed on a cluster beside that.
+const CLUSTER_RULES: &str = "+cluster|slots +readonly +asking";
+
 impl Redis {
     pub(crate) fn server() -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -126,6 +129,19 @@ impl Redis {
         Self { variables, admins, servers: Servers::Cluster(cluster), _dir: dir }
     }
 
+    /// A cluster on which Satchel is a user of its own.
+    pub(crate) async fn cluster_of_own_user() -> Self {
+        let mut cluster = Self::cluster();
+        let rules = format!("ACL SETUSER satchel {OWN_USER_RULES} {CLUSTER_RULES}");
+        for answer in cluster.run_everywhere(&rules.split_whitespace().collect::<Vec<_>>()).await {
+            answer.unwrap();
+        }
+        let own = |url: &str| format!("redis://satchel:own-password{}", &url[url.find('@').unwrap()..]);
+        let urls = cluster.variables["REDIS_URL"].split(',').map(own).collect::<Vec<_>>().join(",");
+        cluster.variables.insert("REDIS_URL".to_owned(), urls);
+        cluster
+    }
+
     fn of(dir: TempDir, server: PrivateRedis, mut variables: BTreeMap<String, String>) -> Self {
         variables.entry("REDIS_URL".to_owned()).or_insert_with(|| server.url().expose_secret().to_owned());
         Self { variables, admins: vec![admin(&server)], servers: Servers::One(server), _dir: dir }
@@ -149,13 +165,16 @@ impl Redis {
     /// Runs a command on every server.
     pub(crate) async fn run_everywhere(&self, words: &[&str]) -> Vec<redis::RedisResult<redis::Value>> {
         let mut answers = Vec::new();
-        for node in &self.admins {
-            let mut connection = node.get_multiplexed_async_connection().await.unwrap();
-            let mut command = redis::cmd(words[0]);
-            command.arg(&words[1..]);
-            answers.push(command.query_async(&mut connection).await);
+        for node in 0..self.admins.len() {
+            answers.push(self.run_on(node, words).await);
         }
         answers
+    }
+
+    /// Runs a command on one server.
+    pub(crate) async fn run_on(&self, node: usize, words: &[&str]) -> redis::RedisResult<redis::Value> {
+        let mut connection = self.admins[node].get_multiplexed_async_connection().await?;
+        redis::cmd(words[0]).arg(&words[1..]).query_async(&mut connection).await
     }
 }
 

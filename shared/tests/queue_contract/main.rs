@@ -61,3 +61,8 @@ async fn every_scenario_holds_behind_tls_with_a_client_certificate() {
 async fn every_scenario_holds_for_a_user_who_may_do_no_more_than_it_must() {
     every_scenario(&mut Ground::redis(Redis::own_user())).await;
 }
+
+#[tokio::test]
+async fn every_scenario_holds_on_a_cluster_for_a_user_who_may_do_no_more_than_it_must() {
+    every_scenario(&mut Ground::redis(Redis::cluster_of_own_user().await)).await;
+}

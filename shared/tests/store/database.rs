@@ -12,6 +12,9 @@ use tokio::sync::Mutex;
 /// Shards of every database.
 pub(crate) const SHARDS: u16 = 4;
 
+/// How often a test looks whether a session waits.
+const MAX_LOOKS: usize = 200;
+
 /// Stops with the last test that uses it.
 struct Server {
     postgres: PrivatePostgres,
@@ -74,7 +77,7 @@ impl Database {
     pub(crate) async fn someone_waits(&self) {
         let waiting = "SELECT count(*) FROM pg_stat_activity
             WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        loop {
+        for _ in 0..MAX_LOOKS {
             let (server, name) = (Arc::clone(&self.server), self.name.clone());
             // Off this thread, on which the one that is to wait has to come so far.
             let count = tokio::task::spawn_blocking(move || server.postgres.psql(&name, waiting).unwrap());
@@ -82,6 +85,7 @@ impl Database {
                 return;
             }
         }
+        panic!("nobody waits for a lock");
     }
 
     fn config(&self) -> PoolConfig {
@@ -92,7 +96,6 @@ impl Database {
             max_connections: 4,
             acquire_timeout_ms: 10_000,
             statement_timeout_ms: 30_000,
-            lock_timeout_ms: 20_000,
         }
     }
 }

@@ -56,7 +56,7 @@ async fn a_retried_job_is_due_at_once_with_all_its_tries_and_the_action_is_recor
     assert_eq!(listed(&pool).await, []);
 
     let u1 = user("u1");
-    assert_eq!(parked::due(&mut session, &[shard(&u1)], 10).await.unwrap(), [u1.clone()]);
+    assert_eq!(parked::due(&mut session, &[shard(&u1)], 10).await.unwrap(), std::slice::from_ref(&u1));
     let (mut tx, _) = lock(&mut session, &u1).await;
     let chain = parked::chain(&mut tx, &[&u1], 10).await.unwrap();
     assert_eq!((chain[0].state, chain[0].attempts, chain[0].tries), (ParkedState::Retrying, 1, 0));

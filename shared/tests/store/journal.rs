@@ -9,6 +9,7 @@ use satchel_shared::store::jobs::{self, JobRecord, JobStatus};
 use satchel_shared::store::journal::{self, Appended, Journaled};
 use satchel_shared::store::waiting::WaitingStatus;
 use satchel_shared::store::{Pool, Session};
+use tokio::sync::Barrier;
 
 use crate::database::Database;
 use crate::job::{counts, delayed, entry, ids, reward, set_aside, shard, user};
@@ -76,20 +77,23 @@ async fn a_job_id_is_kept_once_and_a_repetition_is_told_from_another_job() {
     assert_eq!(earlier(&mut session, &[&second], 10).await.len(), 2);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_ids_added_by_many_at_once_in_any_order_are_each_kept_once() {
-    let database = Arc::new(Database::new().await);
-    let pool = database.pool();
-    let jobs: Arc<Vec<_>> = Arc::new((0..200).map(|n| reward(&format!("u{}", n % 7), n + 1)).collect());
-    let replicas: Vec<_> = (0..4)
+    const REPLICAS: usize = 4;
+    const JOBS: u32 = 2_000;
+    let database = Database::new().await;
+    let jobs: Arc<Vec<_>> = Arc::new((0..JOBS).map(|n| reward(&format!("u{}", n % 7), n + 1)).collect());
+    let all_there = Arc::new(Barrier::new(REPLICAS));
+    let replicas: Vec<_> = (0..REPLICAS)
         .map(|n| {
-            let (pool, jobs) = (pool.clone(), Arc::clone(&jobs));
+            let (pool, jobs, all_there) = (database.pool(), Arc::clone(&jobs), Arc::clone(&all_there));
             tokio::spawn(async move {
                 let mut order: Vec<_> = jobs.iter().collect();
-                order.rotate_left(n * 50);
                 if n % 2 == 1 {
                     order.reverse();
                 }
+                pool.ping().await.unwrap();
+                all_there.wait().await;
                 append(&pool, &order).await
             })
         })
@@ -100,7 +104,7 @@ async fn the_same_ids_added_by_many_at_once_in_any_order_are_each_kept_once() {
         assert!(appended.iter().all(|appended| [Appended::New, SAME].contains(appended)));
         new += appended.iter().filter(|appended| **appended == Appended::New).count();
     }
-    assert_eq!((new, database.psql("SELECT count(*) FROM journal")), (200, "200".into()));
+    assert_eq!((new, database.psql("SELECT count(*) FROM journal")), (2_000, "2000".into()));
 }
 
 #[tokio::test]

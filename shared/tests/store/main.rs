@@ -1,6 +1,6 @@
 //! The store on a real Postgres: what the schema, the grants and the locks do together with the SQL.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod database;
 mod failed;

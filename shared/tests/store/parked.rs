@@ -37,7 +37,7 @@ async fn a_failed_job_is_due_again_with_its_users_later_jobs_behind_it_in_order(
 
     let others: Vec<_> = (0..4).map(satchel_shared::domain::Shard::new).filter(|other| *other != shard(&u1)).collect();
     assert_eq!(parked::due(&mut session, &others, 10).await.unwrap(), []);
-    assert_eq!(parked::due(&mut session, &[shard(&u1)], 10).await.unwrap(), [u1.clone()]);
+    assert_eq!(parked::due(&mut session, &[shard(&u1)], 10).await.unwrap(), std::slice::from_ref(&u1));
     let found = chain(&mut session, &u1, 10).await;
     assert_eq!(found.iter().map(|job| job.job_id).collect::<Vec<_>>(), ids([&jobs[0], &jobs[2], &jobs[1], &jobs[3]]));
     let states: Vec<_> = found.iter().map(|job| (job.state, job.attempts, job.tries)).collect();

@@ -6,6 +6,7 @@ mod facts;
 mod order;
 
 use std::collections::HashSet;
+use std::sync::Mutex;
 
 use serde_json::Value;
 
@@ -113,11 +114,14 @@ async fn nothing_is_left_in_the_journal(satchel: &Satchel) {
 
 /// No entry waits or is claimed, and no job counts as pending, once all are finished.
 async fn nothing_is_left_in_redis(satchel: &Satchel) {
-    wait::until("nothing is left in Redis", || async {
-        let left = satchel.redis.cli.leftovers();
-        left.is_empty().then_some(())
-    })
-    .await;
+    let left = Mutex::default();
+    let nothing = wait::look_until(|| {
+        let found = satchel.redis.cli.leftovers();
+        let nothing = found.is_empty();
+        *left.lock().unwrap() = found;
+        nothing
+    });
+    assert!(nothing.await, "left in Redis: {:?}", left.lock().unwrap());
 }
 
 /// What the API tells of a job is what is stored; asked for some of them.

@@ -174,8 +174,8 @@ async fn check_pages(satchel: &Satchel, list: &str, expected: &[Value]) {
         path = format!("{list}?limit=2&cursor={cursor}");
     }
     assert_eq!(found, expected, "{list}");
-    satchel.operate(Method::GET, &format!("{list}?cursor=nonsense"), None).await.problem(422);
-    satchel.operate(Method::GET, &format!("{list}?limit=0"), None).await.problem(422);
+    satchel.operate(Method::GET, &format!("{list}?cursor=nonsense"), None).await.problem(400);
+    satchel.operate(Method::GET, &format!("{list}?limit=0"), None).await.problem(400);
 }
 
 #[tokio::test]

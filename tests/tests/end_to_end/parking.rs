@@ -64,7 +64,7 @@ async fn a_poison_job_in_the_middle_of_a_players_sequence_is_parked_and_released
 
     let failed = satchel.failed().await;
     assert_eq!(failed.len(), 1, "{failed:?}");
-    check_failed(&failed[0], &ids[1]);
+    check_failed(&failed[0], &ids[1], 4);
 
     poison::clear(&satchel);
     let answer = satchel.retry(&ids[1]).await.expect(202).json();
@@ -77,12 +77,12 @@ async fn a_poison_job_in_the_middle_of_a_players_sequence_is_parked_and_released
     assert_eq!(satchel.outcomes(), format!("applied {}", 6 + 2 * others.len()));
 }
 
-/// How the poison job of [`sequence`] is listed, with four jobs behind it.
-fn check_failed(failed: &Value, job_id: &str) {
+/// How the poison job of [`sequence`] is listed, with so many jobs behind it.
+fn check_failed(failed: &Value, job_id: &str, behind: usize) {
     assert_eq!(failed["jobId"], job_id, "{failed}");
     assert_eq!(
         (&failed["type"], &failed["userId"], &failed["status"], &failed["attempts"], &failed["heldBehind"]),
-        (&json!("reward_inventory_item"), &json!("u1"), &json!("parked"), &json!(3), &json!(4)),
+        (&json!("reward_inventory_item"), &json!("u1"), &json!("parked"), &json!(3), &json!(behind)),
         "{failed}"
     );
     assert!(failed["reason"].as_str().unwrap().contains(poison::MESSAGE), "{failed}");
@@ -182,7 +182,8 @@ async fn a_worker_killed_while_a_job_is_retried_counts_no_attempt_twice() {
     }
     let parked = satchel.status_becomes(&ids[1], "parked").await;
     assert_eq!(parked["attempts"], 3, "{parked}");
-    check_failed(&satchel.failed().await[0], &ids[1]);
+    invariants::check_with_parked(&satchel, &[&texts(&ids[1..])]).await;
+    check_failed(&satchel.failed().await[0], &ids[1], 3);
     // Redis need not remember any of them.
     satchel.kill_workers();
     satchel.redis.cli.run(&["FLUSHALL"]);

@@ -19,7 +19,7 @@ const PAGE_ENTRIES: usize = 2_000;
 /// How many looks onward one read takes, in all.
 const MAX_PAGES_PER_READ: usize = 10;
 /// How many entries one lane remembers at most. High jobs behind a longer backlog wait until it is shorter.
-const MAX_REMEMBERED_ENTRIES: usize = 500_000;
+const MAX_REMEMBERED_ENTRIES: usize = 100_000;
 
 /// See the module.
 #[derive(Default)]

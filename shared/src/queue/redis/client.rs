@@ -193,26 +193,15 @@ async fn run_groups(cluster: ClusterConnection, batch: Batch) -> RedisResult<Vec
     }
 }
 
+/// The client follows redirections of pipelines as well, by sending the whole pipeline again: what was done the first
+/// time is done twice, which the worker takes for the repetition that it is.
 async fn run_group(mut cluster: ClusterConnection, group: Group) -> Vec<(usize, RedisResult<Value>)> {
-    let mut answers: Vec<RedisResult<Value>> = if let [(_, command)] = group.as_slice() {
-        vec![command.query_async(&mut cluster).await]
-    } else {
-        let mut pipeline = Pipeline::with_capacity(group.len());
-        for (_, command) in &group {
-            pipeline.add_command(command.clone());
-        }
-        let answers = pipeline.ignore_errors().query_async(&mut cluster).await;
-        answers.unwrap_or_else(|error: RedisError| group.iter().map(|_| Err(error.clone())).collect())
-    };
-    // A pipeline follows no redirections; and a client that never follows one never learns where a shard has gone.
-    for ((_, command), answer) in group.iter().zip(&mut answers) {
-        if matches!(answer, Err(error) if is_redirection(error)) {
-            *answer = command.query_async(&mut cluster).await;
-        }
+    let (places, commands): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+    let mut pipeline = Pipeline::with_capacity(commands.len());
+    for command in commands {
+        pipeline.add_command(command);
     }
-    group.into_iter().map(|(place, _)| place).zip(answers).collect()
-}
-
-fn is_redirection(error: &RedisError) -> bool {
-    matches!(error.kind(), ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::TryAgain))
+    let answers: RedisResult<Vec<RedisResult<Value>>> = pipeline.ignore_errors().query_async(&mut cluster).await;
+    let answers = answers.unwrap_or_else(|error| places.iter().map(|_| Err(error.clone())).collect());
+    places.into_iter().zip(answers).collect()
 }

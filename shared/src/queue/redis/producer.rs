@@ -1,6 +1,6 @@
 //! Putting jobs into the queue.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use redis::Cmd;
 
 use super::batch::Batch;
@@ -46,7 +46,7 @@ pub(super) async fn enqueue(
 fn append(key: &EnvelopeKey, envelope: &Envelope, shard: Shard) -> Cmd {
     let sealed = key.seal(envelope);
     let class = envelope.job.priority;
-    match envelope.job.not_before.filter(|not_before| *not_before > Utc::now()) {
+    match envelope.job.not_before {
         None if class == Priority::Normal => {
             let mut command = redis::cmd("XADD");
             command.arg(keys::stream(shard, class)).arg("*");
@@ -58,6 +58,7 @@ fn append(key: &EnvelopeKey, envelope: &Envelope, shard: Shard) -> Cmd {
             command.arg(scripts::class_name(class)).arg(sealed.version).arg(sealed.body).arg(sealed.mac);
             command
         }
+        // Whether it is due already, only Redis's clock says.
         Some(not_before) => {
             let mut command = scripts::run(scripts::DELAY, shard);
             command.arg(scripts::class_name(class)).arg(sealed.version).arg(sealed.body).arg(sealed.mac);
@@ -68,6 +69,6 @@ fn append(key: &EnvelopeKey, envelope: &Envelope, shard: Shard) -> Cmd {
 }
 
 /// In whole milliseconds, never earlier than said.
-fn due_ms(time: chrono::DateTime<Utc>) -> i64 {
+fn due_ms(time: DateTime<Utc>) -> i64 {
     time.timestamp_millis() + i64::from(!time.timestamp_subsec_micros().is_multiple_of(1_000))
 }

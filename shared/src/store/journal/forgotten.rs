@@ -41,8 +41,7 @@ pub async fn has_overdue(session: &mut Session, shards: &[Shard], older_than_ms:
 /// If Postgres is away.
 pub async fn seqs(session: &mut Session, job_ids: &[JobId]) -> Result<HashMap<JobId, i64>, StoreError> {
     let job_ids: Vec<_> = job_ids.iter().map(JobId::as_uuid).collect();
-    let rows =
-        sqlx::query!("SELECT job_id, seq FROM journal WHERE job_id = ANY($1) AND not_before IS NULL", &job_ids);
+    let rows = sqlx::query!("SELECT job_id, seq FROM journal WHERE job_id = ANY($1) AND not_before IS NULL", &job_ids);
     let rows = rows.fetch_all(session.connection().await?).await?;
     Ok(rows.into_iter().map(|row| (row.job_id.into(), row.seq)).collect())
 }
