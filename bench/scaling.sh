@@ -78,6 +78,7 @@ sleep 5
 step() {
     local from
     from=$(sql 'SELECT clock_timestamp()')
+    sleep 1
     eval "$2"
     sleep "$3"
     stillness "$from" "$1"

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 pub const GENEROUS_MS: u64 = 90_000;
 
 /// Between two looks, in milliseconds.
-const LOOK_EVERY_MS: u64 = 20;
+const LOOK_EVERY_MS: u64 = 50;
 
 /// Looks until `look` gives a value.
 ///

@@ -131,7 +131,7 @@ pub async fn retry(pool: &Pool, filter: &Filter, limit: i64, by: &Operator<'_>) 
     let retried = sqlx::query_scalar!(
         "UPDATE parked_jobs
          SET state = 'retrying', next_attempt_at = clock_timestamp(), tries = 0, parked_at = NULL
-         WHERE job_id = ANY($1) AND state = 'parked'
+         WHERE job_id = ANY($1) AND parked_at IS NOT NULL
          RETURNING job_id",
         &meant,
     )
@@ -175,13 +175,14 @@ pub(super) async fn expire(
 /// lock stays so.
 async fn lock(connection: &mut PgConnection, filter: &Filter, limit: i64) -> Result<Vec<Uuid>, StoreError> {
     let job_ids: Option<Vec<_>> = filter.job_ids.as_ref().map(|job_ids| job_ids.iter().map(JobId::as_uuid).collect());
-    // The two differ in the index that finds the rows.
+    // The two differ in the index that finds the rows. That parked_at is set means the same as the state, but does not
+    // lead Postgres to read all parked jobs for a few ids.
     let (user_ids, job_ids): (Vec<String>, Vec<Uuid>) = if let Some(job_ids) = job_ids {
         let rows = sqlx::query!(
             "SELECT user_id, job_id
              FROM parked_jobs
              WHERE job_id = ANY($1)
-               AND state = 'parked'
+               AND parked_at IS NOT NULL
                AND ($2::text IS NULL OR user_id = $2)
                AND ($3::text IS NULL OR type = $3)
                AND ($4::timestamptz IS NULL OR parked_at < $4)
@@ -229,7 +230,7 @@ async fn archive(
     let result = rejection.result();
     let rows = sqlx::query!(
         "WITH gone AS (
-             DELETE FROM parked_jobs WHERE job_id = ANY($1) AND state = 'parked' RETURNING *
+             DELETE FROM parked_jobs WHERE job_id = ANY($1) AND parked_at IS NOT NULL RETURNING *
          ), archived AS (
              INSERT INTO archived_jobs (job_id, user_id, shard, type, payload_hash, actor, request_id, submitted_at,
                                         envelope_version, body, attempts, failures, set_aside_at, parked_at,

@@ -5,9 +5,10 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use satchel_tests::job::reward;
+use satchel_tests::job::{high, not_before, reward};
 use satchel_tests::{Process, Satchel, Setup, binary, invariants, scratch_dir, wait};
 use serde_json::{Value, json};
 
@@ -134,6 +135,35 @@ async fn it_starts_from_nothing_its_printed_lines_work_and_ctrl_c_leaves_no_proc
     assert!(pids.into_iter().all(is_alive));
     dev.interrupt();
     assert!(!pids.into_iter().any(is_alive), "a private server outlived satchel dev");
+    wait::until_true("no process is left", || processes_of(&dir).is_empty()).await;
+}
+
+#[tokio::test]
+async fn with_a_queue_in_memory_no_redis_is_needed_and_it_says_that_it_forgets() {
+    let dir = scratch_dir("dev").join("data");
+    let dev = Dev::start_by(&dir, &mut command(&dir, &["--port", "0", "--workers", "2", "--queue", "memory"])).await;
+    let said = dev.process.output();
+    let warning = "accepted jobs are forgotten when this process ends";
+    assert!(said.contains(warning), "{said}");
+    let ready = dev.curl("operator", "ops", "/readyz", None);
+    assert!(ready["checks"]["redis"]["warnings"].to_string().contains(warning), "{ready}");
+    let due = Utc::now() + TimeDelta::seconds(2);
+    let later = not_before(high(reward("u1", json!(["vault"]))), due);
+    let later = dev.curl("service", "game", "/api/v1/jobs", Some(&later));
+    assert_eq!(later["status"], "applied", "{later}");
+    assert!(later["appliedAt"].as_str().unwrap().parse::<DateTime<Utc>>().unwrap() >= due, "{later}");
+    assert_eq!(dev.reward_key("u1")["status"], "applied");
+    let stats = dev.curl("operator", "ops", "/api/v1/queues/stats", None);
+    assert_eq!((&stats["stats"]["completed"], stats["workers"].as_array().unwrap().len()), (&json!(2), 2), "{stats}");
+    assert!(!dir.join("redis").exists());
+    dev.interrupt();
+    let said = refused(&dir, &["--port", "0", "--queue", "memory", "--workers", "0"]);
+    assert!(said.contains("--workers"), "{said}");
+
+    // What was applied is not in the queue.
+    let dev = Dev::start(&dir).await;
+    assert_eq!(dev.items("u1").as_array().unwrap().len(), 2);
+    dev.interrupt();
     wait::until_true("no process is left", || processes_of(&dir).is_empty()).await;
 }
 

@@ -7,7 +7,7 @@ use redis::Cmd;
 use crate::domain::Shard;
 
 /// Commands of which each has its own answer. One server takes them in the order given. A cluster takes them apart by
-/// shard, those of one shard in order; and those that go later after all others were answered.
+/// shard, those of one shard in order; and those that go later after all others were done.
 #[derive(Default)]
 pub(super) struct Batch(Vec<Step>);
 

@@ -168,18 +168,23 @@ impl Connection {
     }
 }
 
-/// Sends a batch to a cluster, shard by shard.
+/// Sends a batch to a cluster, shard by shard; what goes later only if all before it was done.
 async fn run_groups(cluster: ClusterConnection, batch: Batch) -> RedisResult<Vec<RedisResult<Value>>> {
     let mut answers: Vec<_> = (0..batch.len()).map(|_| Err((ErrorKind::Io, "no answer").into())).collect();
+    let mut is_complete = true;
     for phase in batch.into_groups() {
         let mut groups =
             stream::iter(phase).map(|group| run_group(cluster.clone(), group)).buffer_unordered(MAX_GROUPS_IN_FLIGHT);
         while let Some(group) = groups.next().await {
             for (place, answer) in group {
+                is_complete &= answer.is_ok();
                 if let Some(slot) = answers.get_mut(place) {
                     *slot = answer;
                 }
             }
+        }
+        if !is_complete {
+            break;
         }
     }
     // As with one server: if nothing at all came back, that is one error.

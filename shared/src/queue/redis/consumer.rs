@@ -156,6 +156,7 @@ impl Consumer for RedisConsumer {
             command.arg(keys::outcomes(*replica)).arg(outcomes::seal(key, replica_outcomes));
             batch.add_keyless(command);
         }
+        pending::forget(self.shards, &finished.job_ids, &mut batch);
         let mut by_stream: BTreeMap<(Shard, Priority), Vec<&str>> = BTreeMap::new();
         for entry in &finished.entries {
             by_stream.entry((entry.shard, entry.class)).or_default().push(&entry.id);
@@ -163,9 +164,9 @@ impl Consumer for RedisConsumer {
         for ((shard, class), ids) in by_stream {
             let mut command = redis::cmd("XDEL");
             command.arg(keys::stream(shard, class)).arg(ids);
-            batch.add(shard, command);
+            // Last: an entry that is still there brings its job here again, so that no record of it stays for good.
+            batch.add_later(shard, command);
         }
-        pending::forget(self.shards, &finished.job_ids, &mut batch);
         if batch.is_empty() {
             return Ok(());
         }

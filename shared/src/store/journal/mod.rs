@@ -12,14 +12,11 @@ use uuid::Uuid;
 
 use super::stored::{self, Unreadable};
 use super::waiting::{self, WaitingJob};
-use super::{Pool, Session, StoreError, Tx};
+use super::{Pool, StoreError, Tx};
 use crate::domain::{JobId, Shard, UserId};
 
 pub use append::{Appended, JournalEntry, MAX_ENTRIES_PER_STATEMENT, append};
 pub use forgotten::{forgotten, has_overdue, seqs};
-
-/// How long a job is left alone that was put into the queue again, in milliseconds.
-pub const REFEED_AGAIN_MS: u32 = 30_000;
 
 /// A job that is kept.
 #[derive(Debug, Clone)]
@@ -120,52 +117,4 @@ pub async fn remove(tx: &mut Tx<'_>, job_ids: &[JobId]) -> Result<(), StoreError
     let job_ids: Vec<_> = job_ids.iter().map(JobId::as_uuid).collect();
     sqlx::query!("DELETE FROM journal WHERE job_id = ANY($1)", &job_ids).execute(&mut *tx.0).await?;
     Ok(())
-}
-
-/// Jobs of these shards, at most `max_jobs` a shard, that should have been decided `older_than_ms` milliseconds ago and
-/// were not put into the queue again within [`REFEED_AGAIN_MS`]: the queue may have forgotten them. Each shard's in
-/// order. They count as put into the queue now.
-///
-/// # Errors
-/// If Postgres is away.
-pub async fn overdue(
-    session: &mut Session,
-    shards: &[Shard],
-    older_than_ms: u32,
-    max_jobs: i64,
-) -> Result<Vec<Journaled>, StoreError> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"WITH overdue AS (
-               SELECT late.job_id
-               FROM UNNEST($1::integer[]) AS wanted (shard)
-               CROSS JOIN LATERAL (
-                   SELECT job_id
-                   FROM journal
-                   WHERE journal.shard = wanted.shard
-                     AND accepted_at < statement_timestamp() - $2 * interval '1 millisecond'
-                     AND (not_before IS NULL OR not_before < statement_timestamp() - $2 * interval '1 millisecond')
-                     AND (refed_at IS NULL OR refed_at < statement_timestamp() - $3 * interval '1 millisecond')
-                   ORDER BY seq
-                   LIMIT $4
-                   FOR UPDATE SKIP LOCKED
-               ) AS late
-           ), refed AS (
-               UPDATE journal
-               SET refed_at = statement_timestamp()
-               FROM overdue
-               WHERE journal.job_id = overdue.job_id
-               RETURNING journal.user_id, journal.job_id, journal.shard, seq, envelope_version, body
-           )
-           SELECT user_id, job_id, shard, seq, envelope_version, body
-           FROM refed
-           ORDER BY shard, seq"#,
-        &stored::shard_numbers(shards),
-        f64::from(older_than_ms),
-        f64::from(REFEED_AGAIN_MS),
-        max_jobs,
-    )
-    .fetch_all(session.connection().await?)
-    .await?;
-    Ok(rows.into_iter().map(Journaled::try_from).collect::<Result<_, _>>()?)
 }

@@ -223,13 +223,7 @@ pub async fn chain(tx: &mut Tx<'_>, user_ids: &[&UserId], max_jobs: i64) -> Resu
 pub async fn release(tx: &mut Tx<'_>, done: &[JobId], user_ids: &[&UserId]) -> Result<(), StoreError> {
     let done: Vec<_> = done.iter().map(JobId::as_uuid).collect();
     let user_ids: Vec<_> = user_ids.iter().map(|user_id| user_id.as_str()).collect();
-    sqlx::query!(
-        "DELETE FROM parked_jobs WHERE job_id = ANY($1) AND user_id = ANY($2::text[])",
-        &done,
-        &user_ids as &[&str],
-    )
-    .execute(&mut *tx.0)
-    .await?;
+    sqlx::query!("DELETE FROM parked_jobs WHERE job_id = ANY($1)", &done).execute(&mut *tx.0).await?;
     let_next_go(&mut tx.0, &user_ids).await
 }
 
@@ -238,24 +232,24 @@ pub async fn release(tx: &mut Tx<'_>, done: &[JobId], user_ids: &[&UserId]) -> R
 pub(super) async fn let_next_go(connection: &mut PgConnection, user_ids: &[&str]) -> Result<(), StoreError> {
     sqlx::query!(
         "WITH first AS (
-             SELECT wanted.user_id, (
-                 SELECT position
+             SELECT wanted.user_id, first.job_id, first.state
+             FROM UNNEST($1::text[]) AS wanted (user_id)
+             LEFT JOIN LATERAL (
+                 SELECT job_id, state
                  FROM parked_jobs
                  WHERE parked_jobs.user_id = wanted.user_id
                  ORDER BY position
                  LIMIT 1
-             ) AS position
-             FROM UNNEST($1::text[]) AS wanted (user_id)
+             ) AS first ON true
          ), let_go AS (
+             -- As arrays, since a join would be made from the side of the larger table while that is empty.
              UPDATE parked_jobs
              SET state = 'retrying', next_attempt_at = clock_timestamp(), tries = 0
-             FROM first
-             WHERE parked_jobs.user_id = first.user_id AND parked_jobs.position = first.position AND state = 'held'
+             WHERE job_id = ANY(ARRAY(SELECT job_id FROM first WHERE state = 'held'))
          )
          UPDATE users
          SET is_held = false
-         FROM first
-         WHERE users.user_id = first.user_id AND first.position IS NULL AND is_held",
+         WHERE user_id = ANY(ARRAY(SELECT user_id FROM first WHERE job_id IS NULL)) AND is_held",
         user_ids as &[&str],
     )
     .execute(connection)
