@@ -148,6 +148,12 @@ impl JobId {
         Self(Uuid::new_v8(bytes))
     }
 
+    /// Whether an idempotency key names it: [`JobId::of_key`].
+    #[must_use]
+    pub fn is_of_key(&self) -> bool {
+        self.0.get_version_num() == 8
+    }
+
     /// Parses the hyphenated form.
     ///
     /// # Errors
@@ -204,6 +210,7 @@ mod tests {
         let id = JobId::of_key("service:game", &key);
         assert_eq!(id, JobId::of_key("service:game", &key));
         assert_ne!(id, JobId::of_key("service:other", &key));
+        assert!(id.is_of_key() && !JobId::random().is_of_key());
         let shifted = IdempotencyKey::parse("ek").unwrap();
         assert_ne!(id, JobId::of_key("service:gam", &shifted));
     }

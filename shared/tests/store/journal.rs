@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{TimeDelta, Utc};
-use satchel_shared::domain::JobId;
+use satchel_shared::domain::{IdempotencyKey, JobId};
 use satchel_shared::envelope::Envelope;
 use satchel_shared::store::jobs::{self, JobRecord, JobStatus};
 use satchel_shared::store::journal::{self, Appended, Journaled};
@@ -75,6 +75,23 @@ async fn a_job_id_is_kept_once_and_a_repetition_is_told_from_another_job() {
     assert_eq!((third_found.status, &third_found.user_id), (WaitingStatus::Queued, &user("u2")));
     assert_eq!(third_found.payload_hash, third.job.payload_hash());
     assert_eq!(earlier(&mut session, &[&second], 10).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_key_whose_job_has_left_the_journal_unseen_is_told_from_a_new_one() {
+    let database = Database::new().await;
+    let (pool, mut session) = (database.pool(), database.session());
+    let keyed = |key: &str, user_id: &str| Envelope {
+        job_id: JobId::of_key("service:game", &IdempotencyKey::parse(key).unwrap()),
+        ..reward(user_id, 1)
+    };
+    let (parked, decided, fresh) = (keyed("parked", "u1"), keyed("decided", "u2"), keyed("fresh", "u3"));
+    set_aside(&mut session, &[&parked], None).await;
+    decide(&mut session, &decided).await;
+    let (other, same) = (under_the_id_of(&parked, "u4", 5), decided.clone());
+    assert_eq!(append(&pool, &[&other, &same, &fresh]).await, [OTHER, SAME, Appended::New]);
+    let kept = journal::find_many(&pool, &ids([&parked, &decided, &fresh])).await.unwrap();
+    assert_eq!(kept.keys().collect::<Vec<_>>(), [&fresh.job_id], "nothing else is kept");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::super::{Pool, StoreError, stored};
@@ -83,10 +84,14 @@ async fn append_part(pool: &Pool, entries: &[JournalEntry<'_>]) -> Result<HashMa
     let mut left: Vec<&JournalEntry<'_>> = entries.iter().filter(|entry| seen.insert(entry.envelope.job_id)).collect();
     let mut holders = HashMap::with_capacity(left.len());
     for _ in 0..MAX_ROUNDS {
-        let taken = insert(pool, &left).await?;
+        let mut tx = pool.0.begin().await?;
+        let taken = insert(&mut tx, &left).await?;
         let (others, added): (Vec<&JournalEntry<'_>>, Vec<_>) =
             left.into_iter().partition(|entry| taken.contains(&entry.envelope.job_id.as_uuid()));
+        let settled = give_back_settled(&mut tx, &added).await?;
+        tx.commit().await?;
         holders.extend(added.into_iter().map(|entry| (entry.envelope.job_id, Holder::of(entry, true))));
+        holders.extend(settled);
         if others.is_empty() {
             break;
         }
@@ -100,7 +105,7 @@ async fn append_part(pool: &Pool, entries: &[JournalEntry<'_>]) -> Result<HashMa
 }
 
 /// Adds those whose ids are free in the journal; the ids that are not.
-async fn insert(pool: &Pool, entries: &[&JournalEntry<'_>]) -> Result<HashSet<Uuid>, StoreError> {
+async fn insert(connection: &mut PgConnection, entries: &[&JournalEntry<'_>]) -> Result<HashSet<Uuid>, StoreError> {
     let user_ids: Vec<_> = entries.iter().map(|entry| entry.envelope.job.user_id.as_str()).collect();
     let job_ids: Vec<_> = entries.iter().map(|entry| entry.envelope.job_id.as_uuid()).collect();
     let shards: Vec<_> = entries.iter().map(|entry| i32::from(entry.shard.get())).collect();
@@ -140,7 +145,7 @@ async fn insert(pool: &Pool, entries: &[&JournalEntry<'_>]) -> Result<HashSet<Uu
         &bodies,
         i32::try_from(envelope::VERSION).unwrap_or(i32::MAX),
     );
-    Ok(taken.fetch_all(&pool.0).await?.into_iter().collect())
+    Ok(taken.fetch_all(connection).await?.into_iter().collect())
 }
 
 /// When the job joins its user's others, if that is later than it was accepted.
@@ -148,15 +153,40 @@ fn delayed_until(envelope: &Envelope) -> Option<DateTime<Utc>> {
     envelope.job.not_before.filter(|not_before| *not_before > envelope.submitted_at)
 }
 
-/// Who has these ids: a job of the journal, or of where jobs go from there.
-async fn find_holders(pool: &Pool, job_ids: &HashSet<Uuid>) -> Result<HashMap<JobId, Holder>, StoreError> {
+/// Takes back, of jobs that were just added, those whose idempotency key was used before by one that has left the
+/// journal since somebody looked; who has their ids. A statement of its own sees what was committed while the adding waited.
+async fn give_back_settled(
+    connection: &mut PgConnection,
+    added: &[&JournalEntry<'_>],
+) -> Result<HashMap<JobId, Holder>, StoreError> {
+    let keyed = added.iter().map(|entry| entry.envelope.job_id).filter(|job_id| job_id.is_of_key());
+    let keyed: HashSet<Uuid> = keyed.map(|job_id| job_id.as_uuid()).collect();
+    if keyed.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let settled = find_settled(&mut *connection, &keyed).await?;
+    if !settled.is_empty() {
+        let job_ids: Vec<Uuid> = settled.keys().map(JobId::as_uuid).collect();
+        sqlx::query!("DELETE FROM journal WHERE job_id = ANY($1)", &job_ids).execute(connection).await?;
+    }
+    Ok(settled)
+}
+
+struct HolderRow {
+    job_id: Uuid,
+    user_id: String,
+    payload_hash: Vec<u8>,
+}
+
+/// Who has these ids of jobs that are set aside or decided.
+async fn find_settled(
+    connection: &mut PgConnection,
+    job_ids: &HashSet<Uuid>,
+) -> Result<HashMap<JobId, Holder>, StoreError> {
     let job_ids: Vec<_> = job_ids.iter().copied().collect();
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        HolderRow,
         r#"SELECT job_id AS "job_id!", user_id AS "user_id!", payload_hash AS "payload_hash!"
-           FROM journal
-           WHERE job_id = ANY($1)
-           UNION ALL
-           SELECT job_id, user_id, payload_hash
            FROM parked_jobs
            WHERE job_id = ANY($1)
            UNION ALL
@@ -164,9 +194,23 @@ async fn find_holders(pool: &Pool, job_ids: &HashSet<Uuid>) -> Result<HashMap<Jo
            FROM jobs
            WHERE job_id = ANY($1)"#,
         &job_ids,
-    )
-    .fetch_all(&pool.0)
-    .await?;
+    );
+    holders_of(rows.fetch_all(connection).await?)
+}
+
+/// Who has these ids: a job of the journal, or of where jobs go from there.
+async fn find_holders(pool: &Pool, job_ids: &HashSet<Uuid>) -> Result<HashMap<JobId, Holder>, StoreError> {
+    let mut connection = pool.0.acquire().await?;
+    let ids: Vec<_> = job_ids.iter().copied().collect();
+    let rows =
+        sqlx::query_as!(HolderRow, "SELECT job_id, user_id, payload_hash FROM journal WHERE job_id = ANY($1)", &ids,);
+    let mut holders = holders_of(rows.fetch_all(&mut *connection).await?)?;
+    // In this order: one that moves in between is found where it has gone.
+    holders.extend(find_settled(&mut connection, job_ids).await?);
+    Ok(holders)
+}
+
+fn holders_of(rows: Vec<HolderRow>) -> Result<HashMap<JobId, Holder>, StoreError> {
     rows.into_iter()
         .map(|row| {
             let (user_id, payload_hash) = (stored::user_id(&row.user_id)?, stored::payload_hash(&row.payload_hash)?);
