@@ -21,9 +21,13 @@ const APP_PASSWORD: &str = "SATCHEL_APP_PASSWORD";
 const SECRET_BYTES: usize = 32;
 
 /// What is kept besides the secrets.
-const KEPT: [&str; 7] = [
+const KEPT: [&str; 11] = [
     "DATABASE_URL",
+    "REDIS_CA_FILE",
+    "REDIS_CERT_FILE",
+    "REDIS_KEY_FILE",
     "REDIS_URL",
+    "SATCHEL_REDIS_CLUSTER",
     "SATCHEL_API_ADDR",
     "SATCHEL_DATABASE_ROLE",
     "SATCHEL_JWT_AUDIENCE",

@@ -3,6 +3,8 @@
 use chrono::{TimeDelta, Utc};
 use satchel_tests::job::{high, not_before, reward_pieces, use_item};
 use satchel_tests::load::{self, Endless};
+use satchel_tests::players::neighbours;
+use satchel_tests::poison::{self, poisonous};
 use satchel_tests::{Satchel, Setup, invariants, wait};
 use serde_json::{Value, json};
 
@@ -97,6 +99,33 @@ async fn a_deleted_stream_is_fed_again_in_its_order() {
     satchel.start_worker();
     invariants::check(&satchel).await;
     assert_eq!(satchel.outcomes(), "applied 80");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_poison_job_that_only_the_journal_has_is_parked_and_the_right_one() {
+    let satchel = Setup::new().journaled().brisk().workers(0).start().await;
+    poison::lay(&satchel);
+    let jobs = json!([
+        reward_pieces("u1", "arrow", 1),
+        poisonous(reward_pieces("u1", "arrow", 2)),
+        use_item("u1", "arrow", 3),
+    ]);
+    let mut ids = satchel.game().submit(&jobs).await.expect(202).job_ids();
+    satchel.redis.cli.run(&["FLUSHALL"]);
+    // This one brings the others with it.
+    ids.push(satchel.game().submit(&reward_pieces("u1", "arrow", 5)).await.expect(202).job_id());
+    for user in neighbours("u1", 3) {
+        satchel.game().submit(&sequence(&user)).await.expect(202);
+    }
+    satchel.start_worker();
+    let parked = satchel.status_becomes(&ids[1], "parked").await;
+    assert_eq!(parked["attempts"], 3, "{parked}");
+    invariants::check_with_parked(&satchel, &[&[&ids[1], &ids[2], &ids[3]]]).await;
+    satchel.redis.cli.run(&["FLUSHALL"]);
+    poison::clear(&satchel);
+    satchel.retry(&ids[1]).await.expect(202);
+    invariants::check(&satchel).await;
+    assert_eq!(satchel.outcomes(), "applied 16");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
