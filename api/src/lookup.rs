@@ -1,4 +1,4 @@
-//! Looks up jobs that Postgres has decided or set aside, for many requests at once: while one look runs, the next one's
+//! Looks up jobs that Postgres knows, for many requests at once: while one look runs, the next one's
 //! questions gather, so that a flood of idempotency keys costs few queries.
 
 use std::collections::HashMap;
@@ -7,7 +7,7 @@ use satchel_shared::domain::JobId;
 use satchel_shared::jobs::PayloadHash;
 use satchel_shared::store::jobs::{self, JobRecord};
 use satchel_shared::store::waiting::{WaitingJob, WaitingStatus};
-use satchel_shared::store::{Pool, StoreError, parked};
+use satchel_shared::store::{Pool, StoreError, journal, parked};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::deadline;
@@ -17,13 +17,13 @@ const MAX_WAITING: usize = 4_096;
 /// The most requests whose questions go into one query: at most 128,000 jobs, all of them in arrays of 1,000.
 const MAX_QUESTIONS: usize = 128;
 
-/// What Postgres knows of a job that is not simply queued.
+/// What Postgres knows of a job.
 #[derive(Debug, Clone)]
 pub(crate) enum Known {
     /// It was decided.
     Decided(JobRecord),
-    /// It failed, or waits behind one of its player's that did.
-    SetAside(WaitingJob),
+    /// It waits in Postgres: it is in the journal, or it failed, or it is held behind one of its player's that did.
+    Waiting(WaitingJob),
 }
 
 impl Known {
@@ -31,7 +31,7 @@ impl Known {
     pub(crate) fn status(&self) -> &'static str {
         match self {
             Self::Decided(record) => record.status.as_str(),
-            Self::SetAside(waiting) => status_name(waiting.status),
+            Self::Waiting(waiting) => status_name(waiting.status),
         }
     }
 
@@ -39,7 +39,7 @@ impl Known {
     pub(crate) fn payload_hash(&self) -> PayloadHash {
         match self {
             Self::Decided(record) => record.payload_hash,
-            Self::SetAside(waiting) => waiting.payload_hash,
+            Self::Waiting(waiting) => waiting.payload_hash,
         }
     }
 }
@@ -96,10 +96,12 @@ async fn answer(pool: Pool, mut waiting: mpsc::Receiver<Question>) {
 
 /// Looks in the order in which jobs move: one that leaves the first table meanwhile is met in the second.
 async fn find(pool: &Pool, job_ids: &[JobId]) -> Result<HashMap<JobId, Known>, StoreError> {
+    // Also without a journal of our own: another replica may keep one, or this one did before its last restart.
+    let journaled = journal::find_many(pool, job_ids).await?;
     let set_aside = parked::find_many(pool, job_ids).await?;
     let decided = jobs::find_many(pool, job_ids).await?;
     let mut known: HashMap<JobId, Known> =
-        set_aside.into_iter().map(|(job_id, waiting)| (job_id, Known::SetAside(waiting))).collect();
+        journaled.into_iter().chain(set_aside).map(|(job_id, waiting)| (job_id, Known::Waiting(waiting))).collect();
     known.extend(decided.into_iter().map(|(job_id, record)| (job_id, Known::Decided(record))));
     Ok(known)
 }

@@ -7,13 +7,10 @@ use satchel_shared::domain::{Actor, IdempotencyKey, JobId, MAX_DELAY_DAYS, Reque
 use satchel_shared::envelope::Envelope;
 use satchel_shared::jobs::{Job, Submission};
 use satchel_shared::json::{Node, Pointer};
-use satchel_shared::store::jobs;
-use satchel_shared::store::waiting::WaitingStatus;
 use serde::Serialize;
 
 use crate::auth::{Caller, permission};
 use crate::body::{self, Limits};
-use crate::deadline;
 use crate::intake::{self, Accepted, Draft};
 use crate::lookup::Known;
 use crate::parameters::Parameters;
@@ -96,26 +93,23 @@ impl Submitter<'_> {
         // The place is taken before the job is queued, so that its outcome cannot be missed.
         let place = wait.map(|wait| (wait, self.state.waiting.enter(draft.envelope.job_id, self.request_id.clone())));
         draft.envelope.reply_to = wait.map(|_| self.state.replica);
-        let accepted = intake::take(self.state, vec![draft]).await?.pop().unwrap_or(Err(ApiError::Internal))?;
+        let mut accepted = intake::take(self.state, vec![draft]).await?.pop().unwrap_or(Err(ApiError::Internal))?;
 
-        let location = format!("/api/v1/jobs/{}", accepted.job_id);
+        let (location, is_replay) = (format!("/api/v1/jobs/{}", accepted.job_id), accepted.is_replay);
         let with_headers = |mut answer: HttpResponseBuilder| {
             answer.insert_header((header::LOCATION, location.as_str()));
-            if accepted.is_replay {
+            if is_replay {
                 answer.insert_header((IDEMPOTENT_REPLAYED, "true"));
             }
             answer
         };
         if let Some((wait, place)) = place {
-            let document = match &accepted.known {
-                Some(Known::Decided(record)) => serde_json::to_string(record).ok(),
-                // It stays as it is until an operator does something about it.
-                Some(Known::SetAside(job)) if job.status == WaitingStatus::Parked => None,
-                Some(Known::SetAside(_)) | None => match place.wait(wait.duration()).await {
-                    Some(document) => Some(document.get().to_owned()),
-                    None => self.find_outcome(accepted.job_id).await,
-                },
-            };
+            let heard = if accepted.is_settled() { None } else { place.wait(wait.duration()).await };
+            if heard.is_none() && !accepted.is_settled() {
+                // Perhaps its outcome is there and the message was lost, or it was set aside meanwhile.
+                accepted.look_again(&self.state.lookup).await;
+            }
+            let document = heard.map(|document| document.get().to_owned()).or_else(|| accepted.outcome());
             if let Some(document) = document {
                 let mut answer = with_headers(HttpResponse::Ok());
                 answer.insert_header((PREFERENCE_APPLIED.clone(), wait.applied()));
@@ -123,12 +117,6 @@ impl Submitter<'_> {
             }
         }
         Ok(with_headers(HttpResponse::Accepted()).json(Receipt::of(&accepted, false)))
-    }
-
-    /// The outcome that was not heard in time: perhaps it is there and its message was lost.
-    async fn find_outcome(&self, job_id: JobId) -> Option<String> {
-        let record = deadline::hint(jobs::find(&self.state.pool, job_id)).await??;
-        serde_json::to_string(&record).ok()
     }
 
     async fn submit_many(&self, nodes: Vec<Node>) -> Result<HttpResponse, ApiError> {

@@ -217,7 +217,7 @@ async fn settle(tx: &mut Tx<'_>, batch: &[&Delivery], endings: &[Ending]) -> Res
         if matches!(ending, Ending::Held) {
             waiting.push(of(delivery));
         }
-        if delivery.envelope.journaled {
+        if delivery.envelope.journaled && !matches!(ending, Ending::Early) {
             journaled.push(delivery.envelope.job_id);
         }
         if delivery.was_set_aside() {

@@ -38,7 +38,12 @@ pub(crate) enum Ending {
     Decided(JobRecord),
     /// It waits, in Postgres, behind its player's failed job.
     Held,
+    /// It is not due yet: it goes back to where delayed jobs wait.
+    Early,
 }
+
+/// How far the clocks of Redis, which says when a delayed job is due, and of Postgres may be apart, in seconds.
+const MAX_CLOCK_SKEW_SECONDS: i64 = 60;
 
 /// What a batch writes and answers.
 #[derive(Default)]
@@ -78,6 +83,9 @@ impl World<'_> {
                     tracing::warn!(job.id = %envelope.job_id, "a job was delivered under another job's id");
                     self.record(delivery, Err(&conflict()))
                 }
+            } else if self.is_early(delivery) {
+                decisions.endings.push(Ending::Early);
+                continue;
             } else if self.must_wait(delivery) {
                 decisions.endings.push(Ending::Held);
                 continue;
@@ -95,6 +103,14 @@ impl World<'_> {
             decisions.endings.push(Ending::Decided(record));
         }
         decisions
+    }
+
+    /// Whether somebody brought it here before its time: Redis is not trusted to say when that is. (What is set aside was
+    /// due before.)
+    fn is_early(&self, delivery: &Delivery) -> bool {
+        let skew = TimeDelta::seconds(MAX_CLOCK_SKEW_SECONDS);
+        let is_early = delivery.envelope.job.not_before.is_some_and(|not_before| not_before > self.now + skew);
+        is_early && !delivery.was_set_aside()
     }
 
     /// Whether jobs of its player are set aside, behind which it has to stay.
@@ -220,6 +236,7 @@ mod tests {
         match &decisions.endings[index] {
             Ending::Decided(record) => record.result.get(),
             Ending::Held => "held",
+            Ending::Early => "early",
         }
     }
 
@@ -304,5 +321,19 @@ mod tests {
         delayed.envelope.job.not_before = Some(delayed.envelope.submitted_at + TimeDelta::days(20));
         let decisions = world.decide(&[&delayed]);
         assert_eq!(decisions.records[0].status, JobStatus::Applied);
+    }
+
+    #[test]
+    fn a_delayed_job_that_somebody_brought_early_is_not_decided() {
+        let catalogue = catalogue();
+        let mut world = world(&catalogue);
+        let early = |by: TimeDelta| {
+            let mut delayed = delivery(REWARD);
+            delayed.envelope.job.not_before = Some(delayed.envelope.submitted_at + by);
+            delayed
+        };
+        let decisions = world.decide(&[&early(TimeDelta::days(1)), &early(TimeDelta::seconds(30))]);
+        assert!(matches!(decisions.endings[..], [Ending::Early, Ending::Decided(_)]));
+        assert_eq!(decisions.records.len(), 1);
     }
 }

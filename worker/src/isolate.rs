@@ -127,7 +127,7 @@ impl Pipeline {
             u32::try_from(retry::delay(self.first_retry, earlier).as_millis()).unwrap_or(u32::MAX)
         });
         let (job_id, user_id) = (delivery.envelope.job_id, delivery.envelope.job.user_id.clone());
-        self.set_aside(delivery, &error.to_string(), retry_in_ms, held).await?;
+        self.set_aside(delivery, &error.reason(), retry_in_ms, held).await?;
         if let Some(retry_in_ms) = retry_in_ms {
             tracing::warn!(job.id = %job_id, user.id = %user_id, %error, tries, retry_in_ms, "a job failed: set aside");
             metrics::counter!("satchel_worker_jobs_retried_total").increment(1);

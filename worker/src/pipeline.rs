@@ -1,8 +1,10 @@
 //! One batch from delivery to deletion: apply it as one transaction, tell the outcomes, delete it from the queue.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use satchel_shared::domain::raw;
+use satchel_shared::envelope::{Envelope, EnvelopeKey};
 use satchel_shared::queue::{Consumer, EntryRef, Finished, Outcome, Queue, QueueError};
 use satchel_shared::store::leases::Lease;
 use satchel_shared::store::quarantine::Quarantined;
@@ -38,6 +40,7 @@ pub(crate) struct Pipeline {
     /// The wait after a job's first failure.
     pub(crate) first_retry: Duration,
     pub(crate) shutdown: CancellationToken,
+    queue: Arc<dyn Queue>,
     active: Active,
 }
 
@@ -69,7 +72,7 @@ impl From<ApplyError> for RoundError {
 impl Pipeline {
     pub(crate) fn new(
         config: &Config,
-        queue: &dyn Queue,
+        queue: Arc<dyn Queue>,
         worker_id: Uuid,
         active: Active,
         shutdown: CancellationToken,
@@ -83,6 +86,7 @@ impl Pipeline {
             max_attempts: config.max_attempts,
             first_retry: Duration::from_millis(config.job_retry_ms.into()),
             shutdown,
+            queue,
             active,
         })
     }
@@ -105,6 +109,7 @@ impl Pipeline {
         let applied = applied?;
         drop(in_batch);
         measure(&applied, started);
+        put_back(&*self.queue, &self.keys.current, batch, &applied).await?;
         let mut finished = Finished::default();
         *batch = self.account(std::mem::take(batch), applied, &mut finished);
         for (reference, entry) in quarantined {
@@ -127,8 +132,9 @@ impl Pipeline {
                 continue;
             };
             self.stalls.clear(delivery.shard);
+            let keeps_waiting = matches!(ending, Ending::Early);
             tell(&delivery, ending, finished);
-            forget(delivery, finished);
+            forget(delivery, keeps_waiting, finished);
         }
         left
     }
@@ -148,9 +154,25 @@ impl Pipeline {
         }
         set?;
         let mut finished = Finished::default();
-        forget(delivery, &mut finished);
+        forget(delivery, false, &mut finished);
         Ok(self.consumer.finish(&self.keys.current, &finished).await?)
     }
+}
+
+/// Jobs that came before their time go back to where delayed jobs wait, before their entries are deleted.
+async fn put_back(
+    queue: &dyn Queue,
+    key: &EnvelopeKey,
+    batch: &[Delivery],
+    applied: &Applied,
+) -> Result<(), QueueError> {
+    let early = batch.iter().zip(&applied.endings).filter(|(_, ending)| matches!(ending, Some(Ending::Early)));
+    let early: Vec<Envelope> = early.map(|(delivery, _)| delivery.envelope.clone()).collect();
+    if early.is_empty() {
+        return Ok(());
+    }
+    tracing::warn!(jobs = early.len(), "delayed jobs stood in a stream before their time: they are put back");
+    queue.enqueue(key, &early).await?.into_iter().collect()
 }
 
 /// Postgres, or the way to it, may fall silent.
@@ -170,11 +192,11 @@ fn tell(delivery: &Delivery, ending: Ending, finished: &mut Finished) {
     }
 }
 
-/// What came from the queue, it can forget.
-fn forget(delivery: Delivery, finished: &mut Finished) {
+/// What came from the queue, it can forget; but for the record of a job that keeps waiting there.
+fn forget(delivery: Delivery, keeps_waiting: bool, finished: &mut Finished) {
     if let Source::Stream(entry) = delivery.source {
         finished.entries.push(entry);
-        if !delivery.envelope.journaled {
+        if !delivery.envelope.journaled && !keeps_waiting {
             finished.job_ids.push(delivery.envelope.job_id);
         }
     }

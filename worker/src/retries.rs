@@ -20,7 +20,7 @@ impl Lane {
         if found.is_err() {
             self.pipeline.session.reset();
         }
-        let deliveries: Vec<Delivery> = found?.iter().filter_map(read).collect();
+        let deliveries = read_all(&found?);
         if deliveries.is_empty() {
             return Ok(false);
         }
@@ -39,6 +39,12 @@ async fn find(session: &mut Session, held: &[Lease], most: i64) -> Result<Vec<Pa
     let jobs = parked::chain(&mut tx, &user_ids.iter().collect::<Vec<_>>(), most).await?;
     tx.commit().await?;
     Ok(jobs)
+}
+
+/// Of each player, the jobs up to the first one that cannot be read: nothing may overtake it.
+fn read_all(jobs: &[ParkedJob]) -> Vec<Delivery> {
+    let chains = jobs.chunk_by(|a, b| a.user_id == b.user_id);
+    chains.flat_map(|chain| chain.iter().map_while(read)).collect()
 }
 
 /// A set-aside job was read before by a worker; only one that is older than that cannot read it.

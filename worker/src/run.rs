@@ -1,5 +1,6 @@
 //! One worker from start to stop.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -35,7 +36,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let leaving = CancellationToken::new();
     let mut tasks = JoinSet::new();
     for number in 0..config.lanes {
-        let pipeline = Pipeline::new(&config, &*queue, worker_id, ownership.active(), shutdown.clone())?;
+        let pipeline = Pipeline::new(&config, Arc::clone(&queue), worker_id, ownership.active(), shutdown.clone())?;
         tasks.spawn(Lane::new(number, &config, &*queue, pipeline, ownership.held()).run());
     }
     let feeder = Feeder {

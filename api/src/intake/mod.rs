@@ -14,8 +14,9 @@ mod judge;
 use satchel_shared::domain::JobId;
 use satchel_shared::envelope::Envelope;
 use satchel_shared::json::Pointer;
+use satchel_shared::store::waiting::WaitingStatus;
 
-use crate::lookup::Known;
+use crate::lookup::{Known, Lookup};
 use crate::problem::{ApiError, Store};
 use crate::state::State;
 use judge::Verdict;
@@ -40,6 +41,30 @@ pub(crate) struct Accepted {
     pub(crate) is_replay: bool,
     /// What Postgres knows of it, if it was decided or set aside before.
     pub(crate) known: Option<Known>,
+}
+
+impl Accepted {
+    /// Whether waiting is of no use: it is decided, or parked, and stays so until an operator does something about it.
+    pub(crate) fn is_settled(&self) -> bool {
+        match &self.known {
+            Some(Known::Decided(_)) => true,
+            Some(Known::Waiting(job)) => job.status == WaitingStatus::Parked,
+            None => false,
+        }
+    }
+
+    /// Its status document, if it is decided.
+    pub(crate) fn outcome(&self) -> Option<String> {
+        let Some(Known::Decided(record)) = &self.known else { return None };
+        serde_json::to_string(record).ok()
+    }
+
+    /// Asks what Postgres knows of it now.
+    pub(crate) async fn look_again(&mut self, lookup: &Lookup) {
+        if let Some(known) = lookup.known(vec![self.job_id]).await.unwrap_or_default().remove(&self.job_id) {
+            self.known = Some(known);
+        }
+    }
 }
 
 /// A job to keep.

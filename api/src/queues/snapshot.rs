@@ -23,7 +23,9 @@ pub(super) struct Snapshot {
     pub(super) paused: bool,
     pub(super) stats: Counts,
     rates: Rates,
+    /// Of those in the queue, without held ones.
     pub(super) oldest_waiting_ms: Option<u64>,
+    oldest_held_ms: Option<u64>,
     shards: Vec<ShardView>,
     workers: Vec<WorkerView>,
 }
@@ -31,8 +33,10 @@ pub(super) struct Snapshot {
 /// Jobs by what they wait for, and what became of those that wait no more.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Counts {
-    /// In the queue and in no batch, or held behind a failed job of their player.
+    /// In the queue and in no batch, or held.
     pub(super) waiting: u64,
+    /// Those of the waiting ones that are held behind a failed job of their player.
+    pub(super) held: u64,
     /// In a batch that is being applied.
     pub(super) active: u64,
     /// Not due yet, or failed and waiting for the next attempt.
@@ -57,7 +61,9 @@ struct ShardView {
     owner: Option<String>,
     #[serde(flatten)]
     counts: Counts,
+    /// Of those in the queue: what is held waits for an operator, and would hide that the queue stands still.
     oldest_waiting_ms: Option<u64>,
+    oldest_held_ms: Option<u64>,
     rates: Rates,
 }
 
@@ -108,6 +114,7 @@ impl Snapshot {
             stats: shards.iter().fold(Counts::default(), |sum, shard| sum.and(shard.counts)),
             rates: Rates::sum(shards.iter()),
             oldest_waiting_ms: shards.iter().filter_map(|shard| shard.oldest_waiting_ms).max(),
+            oldest_held_ms: shards.iter().filter_map(|shard| shard.oldest_held_ms).max(),
             shards,
             workers,
         }
@@ -125,12 +132,14 @@ impl ShardView {
             counts: Counts {
                 // A batch's entries stay in the queue until it is committed.
                 waiting: queued.saturating_sub(active) + count(stats.held),
+                held: count(stats.held),
                 active,
                 delayed: delayed + count(stats.retrying),
                 completed: count(stats.applied) + count(stats.rejected),
                 failed: count(stats.parked),
             },
-            oldest_waiting_ms: depth.and_then(|depth| depth.oldest_waiting_ms).max(held_ms),
+            oldest_waiting_ms: depth.and_then(|depth| depth.oldest_waiting_ms),
+            oldest_held_ms: held_ms,
             rates: Rates { completed_per_second: stats.per_second },
         }
     }
@@ -140,6 +149,7 @@ impl Counts {
     fn and(self, other: Self) -> Self {
         Self {
             waiting: self.waiting + other.waiting,
+            held: self.held + other.held,
             active: self.active + other.active,
             delayed: self.delayed + other.delayed,
             completed: self.completed + other.completed,
@@ -206,16 +216,16 @@ mod tests {
         let told = snapshot(&stats, &[depth(0, 20, Some(900)), depth(1, 2, None)]);
         assert_eq!(told["queue"], "jobs");
         assert_eq!(told["paused"], true);
-        let sum = json!({"waiting": 17 + 6 + 6, "active": 6, "delayed": 28, "completed": 14, "failed": 2});
+        let sum = json!({"waiting": 17 + 6 + 6, "held": 12, "active": 6, "delayed": 28, "completed": 14, "failed": 2});
         assert_eq!(told["stats"], sum);
         assert_eq!(told["rates"], json!({"completedPerSecond": 3.0}));
         assert_eq!(told["oldestWaitingMs"], 900);
         assert_eq!(
             told["shards"][0],
-            json!({"shard": 0, "owner": worker_id.to_string(), "waiting": 23, "active": 3, "delayed": 14, "completed": 7, "failed": 1,
-                   "oldestWaitingMs": 900, "rates": {"completedPerSecond": 1.5}})
+            json!({"shard": 0, "owner": worker_id.to_string(), "waiting": 23, "held": 6, "active": 3, "delayed": 14, "completed": 7, "failed": 1,
+                   "oldestWaitingMs": 900, "oldestHeldMs": 500, "rates": {"completedPerSecond": 1.5}})
         );
-        assert_eq!(told["shards"][1]["oldestWaitingMs"], 500);
+        assert_eq!(told["shards"][1]["oldestWaitingMs"], Value::Null);
         assert_eq!(
             told["workers"],
             json!([{"workerId": worker_id.to_string(), "startedAt": "1970-01-01T00:00:00Z", "expiresAt": "1970-01-01T00:00:01Z",

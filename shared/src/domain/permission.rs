@@ -23,6 +23,9 @@ pub enum Denied {
     /// A player acts for someone else.
     #[error("a player may submit {0} for itself only")]
     OtherUser(&'static str),
+    /// A player wants its jobs treated otherwise than others'.
+    #[error("a player may not set priority or notBefore")]
+    Precedence,
 }
 
 impl SubmitRule {

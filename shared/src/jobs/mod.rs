@@ -15,7 +15,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::domain::catalogue::Catalogue;
-use crate::domain::{Actor, Denied, Holdings, ItemId, Plan, Priority, Reason, Rejection, SubmitRule, UserId};
+use crate::domain::{Actor, Denied, Holdings, ItemId, Plan, Priority, Reason, Rejection, Role, SubmitRule, UserId};
 use crate::json::Fields;
 
 pub use reward_inventory_item::RewardInventoryItem;
@@ -73,7 +73,9 @@ impl Job {
     /// # Errors
     /// [`Denied`] with the reason.
     pub fn check_submitter(&self, actor: &Actor) -> Result<(), Denied> {
-        self.work.submit_rule().check(actor, &self.user_id, self.work.type_name())
+        self.work.submit_rule().check(actor, &self.user_id, self.work.type_name())?;
+        let is_ordinary = self.priority.is_normal() && self.not_before.is_none();
+        if actor.role == Role::Player && !is_ordinary { Err(Denied::Precedence) } else { Ok(()) }
     }
 
     /// When a job that was submitted at `submitted_at` joins its player's others: then, or when its delay is over.

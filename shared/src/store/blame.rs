@@ -29,6 +29,26 @@ impl StoreError {
     }
 }
 
+impl StoreError {
+    /// What an operator needs to know of it: of an error of Postgres, its message, code, and what it is about.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let Self::Database(Error::Database(error)) = self else { return self.to_string() };
+        let mut reason = error.message().to_owned();
+        let parts = [("SQLSTATE", error.code()), ("table", error.table().map(Into::into))];
+        let constraint = ("constraint", error.constraint().map(Into::into));
+        let told: Vec<_> = parts
+            .into_iter()
+            .chain([constraint])
+            .filter_map(|(name, part)| Some(format!("{name} {}", part?)))
+            .collect();
+        if !told.is_empty() {
+            reason = format!("{reason} ({})", told.join(", "));
+        }
+        reason
+    }
+}
+
 fn of_sqlstate(code: &str) -> Blame {
     match code {
         // lock_not_available, query_canceled (statement_timeout), serialization_failure, deadlock_detected

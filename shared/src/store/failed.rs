@@ -1,5 +1,7 @@
 //! Parked jobs, as operators see them and what they do about them. Every change is recorded in its own transaction.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -162,8 +164,8 @@ pub(super) async fn expire(
     connection: &mut PgConnection,
     parked_before: DateTime<Utc>,
     limit: i64,
+    by: &Operator<'_>,
 ) -> Result<Vec<JobId>, StoreError> {
-    let by = &Operator::SYSTEM;
     let filter = Filter { parked_before: Some(parked_before), ..Filter::default() };
     let rejection = Rejection::new(RejectionCode::Expired, "the job failed, and nobody retried it in time");
     let meant = lock(connection, &filter, limit).await?;
@@ -212,11 +214,30 @@ async fn lock(connection: &mut PgConnection, filter: &Filter, limit: i64) -> Res
         );
         rows.fetch_all(&mut *connection).await?.into_iter().map(|row| (row.user_id, row.job_id)).unzip()
     };
-    // In the order in which batches lock them as well.
-    sqlx::query!("SELECT FROM users WHERE user_id = ANY($1) ORDER BY user_id FOR NO KEY UPDATE", &user_ids)
-        .execute(&mut *connection)
-        .await?;
-    Ok(job_ids)
+    lock_users(connection, filter, user_ids, job_ids).await
+}
+
+/// Locks the users' rows, in the order in which batches lock them as well; the jobs whose users are locked. Asked for
+/// by id, jobs wait for whoever has their users' rows; of many, those that someone else has are left for another time.
+async fn lock_users(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    user_ids: Vec<String>,
+    job_ids: Vec<Uuid>,
+) -> Result<Vec<Uuid>, StoreError> {
+    if filter.job_ids.is_some() {
+        sqlx::query!("SELECT FROM users WHERE user_id = ANY($1) ORDER BY user_id FOR NO KEY UPDATE", &user_ids)
+            .execute(connection)
+            .await?;
+        return Ok(job_ids);
+    }
+    let locked = sqlx::query_scalar!(
+        "SELECT user_id FROM users WHERE user_id = ANY($1) ORDER BY user_id FOR NO KEY UPDATE SKIP LOCKED",
+        &user_ids,
+    );
+    let locked: HashSet<String> = locked.fetch_all(connection).await?.into_iter().collect();
+    let jobs = user_ids.iter().zip(job_ids);
+    Ok(jobs.filter(|(user_id, _)| locked.contains(*user_id)).map(|(_, job_id)| job_id).collect())
 }
 
 /// Takes jobs that are still parked out, into the archive and among the decided ones; their users' next jobs go on.

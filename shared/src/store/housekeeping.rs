@@ -32,22 +32,28 @@ pub struct Cleaned {
 /// If Postgres is away, or the retention is shorter than decided jobs must be kept.
 pub async fn step(session: &mut Session, retention: &Retention) -> Result<Cleaned, StoreError> {
     let mut tx = session.begin().await?;
-    let cleaned = clean_some(&mut tx.0, retention).await?;
+    let cleaned = clean_some(&mut tx.0, retention, &Operator::SYSTEM).await?;
     tx.commit().await?;
     Ok(cleaned)
 }
 
-/// Takes steps until nothing is past its retention, or `MAX_STEPS_PER_REQUEST` were taken, and records who asked.
+/// Takes steps until nothing is past its retention, or `MAX_STEPS_PER_REQUEST` were taken, and records who
+/// asked.
 ///
 /// # Errors
 /// If Postgres is away, or the retention is shorter than decided jobs must be kept; steps that were done stay done.
 pub async fn clean(pool: &Pool, retention: &Retention, by: &Operator<'_>) -> Result<Cleaned, StoreError> {
+    let detail = json!({ "jobsOlderThanDays": retention.job_days, "parkedLongerThanDays": retention.parked_days });
     let mut sum = Cleaned { has_more: true, ..Cleaned::default() };
     // The first time that the end of the table is reached, its beginning may not have been looked at.
     let mut rounds = 0;
-    for _ in 0..MAX_STEPS_PER_REQUEST {
+    for step in 0..MAX_STEPS_PER_REQUEST {
         let mut tx = pool.0.begin().await?;
-        let cleaned = clean_some(&mut tx, retention).await?;
+        if step == 0 {
+            // With the first step, so that whatever ends the request later, it is known who began.
+            actions::record(&mut tx, by, Action::CLEAN, None, &detail).await?;
+        }
+        let cleaned = clean_some(&mut tx, retention, by).await?;
         tx.commit().await?;
         sum.removed += cleaned.removed;
         sum.archived += cleaned.archived;
@@ -57,14 +63,14 @@ pub async fn clean(pool: &Pool, retention: &Retention, by: &Operator<'_>) -> Res
             break;
         }
     }
-    let mut tx = pool.0.begin().await?;
-    let detail = json!({ "removed": sum.removed, "archived": sum.archived });
-    actions::record(&mut tx, by, Action::CLEAN, None, &detail).await?;
-    tx.commit().await?;
     Ok(sum)
 }
 
-async fn clean_some(connection: &mut PgConnection, retention: &Retention) -> Result<Cleaned, StoreError> {
+async fn clean_some(
+    connection: &mut PgConnection,
+    retention: &Retention,
+    by: &Operator<'_>,
+) -> Result<Cleaned, StoreError> {
     let forgotten = sqlx::query!(
         r#"SELECT removed AS "removed!", at_end AS "at_end!", clock_timestamp() AS "now!" FROM forget_jobs($1, $2)"#,
         days(retention.job_days),
@@ -73,7 +79,7 @@ async fn clean_some(connection: &mut PgConnection, retention: &Retention) -> Res
     .fetch_one(&mut *connection)
     .await?;
     let parked_before = forgotten.now - TimeDelta::days(retention.parked_days.into());
-    let archived = failed::expire(connection, parked_before, MAX_ARCHIVED_PER_STEP).await?;
+    let archived = failed::expire(connection, parked_before, MAX_ARCHIVED_PER_STEP, by).await?;
     let archived = i64::try_from(archived.len()).unwrap_or(i64::MAX);
     Ok(Cleaned {
         removed: forgotten.removed.try_into().unwrap_or_default(),

@@ -140,13 +140,14 @@ async fn a_job_that_a_worker_decides_meanwhile_is_neither_removed_nor_retried() 
         let waiting = [&first, &second][usize::from(!is_removal)].job_id;
         let u1 = user("u1");
         let (mut tx, _) = lock(&mut session, &u1).await;
+        let by_id = Filter { job_ids: Some(vec![waiting]), ..Filter::default() };
         let operator = tokio::spawn({
             let pool = pool.clone();
             async move {
                 if is_removal {
-                    failed::remove(&pool, &Filter::default(), 10, &OPERATOR).await
+                    failed::remove(&pool, &by_id, 10, &OPERATOR).await
                 } else {
-                    failed::retry(&pool, &Filter::default(), 10, &OPERATOR).await
+                    failed::retry(&pool, &by_id, 10, &OPERATOR).await
                 }
             }
         });
@@ -160,6 +161,20 @@ async fn a_job_that_a_worker_decides_meanwhile_is_neither_removed_nor_retried() 
     }
     assert_eq!(database.psql("SELECT count(*) FROM archived_jobs"), "0");
     assert!(audit::check(&pool).await.unwrap().findings.is_empty());
+}
+
+#[tokio::test]
+async fn of_many_jobs_those_whose_player_someone_holds_are_left_for_another_time() {
+    let database = Database::new().await;
+    let (pool, mut session, mut other) = (database.pool(), database.session(), database.session());
+    let (busy, free) = (reward("u1", 1), reward("u2", 2));
+    set_aside(&mut session, &[&busy], None).await;
+    set_aside(&mut session, &[&free], None).await;
+    let u1 = user("u1");
+    let (tx, _) = lock(&mut other, &u1).await;
+    assert_eq!(failed::retry(&pool, &Filter::default(), 10, &OPERATOR).await.unwrap(), [free.job_id]);
+    tx.commit().await.unwrap();
+    assert_eq!(failed::retry(&pool, &Filter::default(), 10, &OPERATOR).await.unwrap(), [busy.job_id]);
 }
 
 /// Many operators and a worker at once, on the same users: no deadlock, and every job ends in one place.

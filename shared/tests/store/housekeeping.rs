@@ -30,7 +30,8 @@ async fn decided_jobs_are_forgotten_after_their_retention_and_never_before_ninet
     assert_eq!(cleaned, Cleaned { removed: 101, archived: 0, has_more: false });
     let recorded = actions::page(&pool, None, 10).await.unwrap();
     assert_eq!(recorded.len(), 1);
-    assert_eq!((&*recorded[0].action, recorded[0].detail.get()), ("clean", r#"{"archived":0,"removed":101}"#));
+    let detail = r#"{"jobsOlderThanDays":100,"parkedLongerThanDays":7}"#;
+    assert_eq!((&*recorded[0].action, recorded[0].detail.get()), ("clean", detail));
     let least = Retention { job_days: 90, ..RETENTION };
     assert_eq!(housekeeping::step(&mut session, &least).await.unwrap().removed, 10);
     assert_eq!(database.psql("SELECT max(applied_at) < now() - interval '89 days', count(*) FROM jobs"), "f|89");

@@ -159,7 +159,7 @@ async fn give_back_settled(
     connection: &mut PgConnection,
     added: &[&JournalEntry<'_>],
 ) -> Result<HashMap<JobId, Holder>, StoreError> {
-    let keyed = added.iter().map(|entry| entry.envelope.job_id).filter(|job_id| job_id.is_of_key());
+    let keyed = added.iter().map(|entry| entry.envelope.job_id).filter(JobId::is_of_key);
     let keyed: HashSet<Uuid> = keyed.map(|job_id| job_id.as_uuid()).collect();
     if keyed.is_empty() {
         return Ok(HashMap::new());
