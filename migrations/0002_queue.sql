@@ -117,7 +117,8 @@ CREATE TABLE journal (
     refed_at timestamptz
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
 CREATE INDEX journal_by_user ON journal (user_id, seq);
-CREATE INDEX journal_by_shard ON journal (shard, seq);
+CREATE INDEX journal_by_shard ON journal (shard, seq) WHERE not_before IS NULL;
+CREATE INDEX journal_delayed ON journal (shard, not_before) WHERE not_before IS NOT NULL;
 
 -- Where the next look for jobs beyond their retention begins. Decided jobs lie on the table's pages roughly in order
 -- of time, but freed pages are used again, so a BRIN index would soon name every page, and a B-tree would cost every

@@ -133,7 +133,12 @@ async fn what_a_worker_asks_of_jobs_that_wait_in_postgres(session: &mut Session,
     tx.commit().await.unwrap();
     assert!(!journal::has_overdue(session, &[shard], 3_600_000).await.unwrap());
     assert_eq!(journal::seqs(session, &[kept]).await.unwrap().len(), 1);
-    assert!(journal::forgotten(session, &[(shard, None)], 3_600_000, 100).await.unwrap().is_empty());
+    assert!(
+        journal::forgotten(session, &[journal::Beginning { shard, seq: None, added_at: None }], 3_600_000, 100)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 async fn what_operators_ask(pool: &Pool) {

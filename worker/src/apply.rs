@@ -25,6 +25,9 @@ pub(crate) enum ApplyError {
     /// An operator has paused the queue.
     #[error("the queue is paused")]
     Paused,
+    /// Leases or rules are being changed, for longer than Postgres lets anyone wait: no job is to blame.
+    #[error("leases or rules are being changed: {0}")]
+    Rules(#[source] StoreError),
     /// Postgres could not do it now, or not with these jobs.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -142,10 +145,12 @@ impl Applier {
     ) -> Result<(), ApplyError> {
         let touched: HashSet<Shard> = shards.collect();
         let leases: Vec<Lease> = held.iter().copied().filter(|lease| touched.contains(&lease.shard)).collect();
-        if leases.len() < touched.len() || !leases::fence(tx, self.worker_id, &leases).await? {
+        if leases.len() < touched.len()
+            || !leases::fence(tx, self.worker_id, &leases).await.map_err(ApplyError::Rules)?
+        {
             return Err(ApplyError::Fenced);
         }
-        let rules = rules::hold(tx).await?;
+        let rules = rules::hold(tx).await.map_err(ApplyError::Rules)?;
         if rules.is_paused {
             return Err(ApplyError::Paused);
         }
@@ -226,7 +231,9 @@ async fn settle(tx: &mut Tx<'_>, batch: &[&Delivery], endings: &[Ending]) -> Res
         }
     }
     if !waiting.is_empty() {
-        parked::hold(tx, &waiting).await?;
+        for job_id in parked::hold(tx, &waiting).await? {
+            tracing::error!(job.id = %job_id, "a job came under the id of another one that is set aside: it is dropped");
+        }
     }
     if !journaled.is_empty() {
         journal::remove(tx, &journaled).await?;

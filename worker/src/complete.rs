@@ -13,9 +13,10 @@ use satchel_shared::store::{StoreError, Tx};
 use crate::decide::Ending;
 use crate::decode::{Delivery, Source};
 
-/// Most rows of the journal that one batch is compared with. Players whose rows are beyond it are left for another
-/// batch.
-const MAX_JOURNAL_ROWS: i64 = 10_000;
+/// Most rows of the journal that one batch is compared with, for each of its deliveries, and beside that. What lies beyond
+/// is left for another batch; what lies before it is decided in this one, so that the next one comes further.
+const JOURNAL_ROWS_PER_DELIVERY: usize = 2;
+const MORE_JOURNAL_ROWS: usize = 100;
 
 /// A batch's jobs in the order in which they must be decided.
 #[derive(Default)]
@@ -39,8 +40,9 @@ pub(crate) async fn complete(tx: &mut Tx<'_>, deliveries: &[Delivery]) -> Result
     if job_ids.is_empty() {
         return Ok(Completed::of(deliveries, &[], false));
     }
-    let rows = journal::earlier(tx, &job_ids, MAX_JOURNAL_ROWS).await?;
-    let is_cut = i64::try_from(rows.len()).unwrap_or(i64::MAX) >= MAX_JOURNAL_ROWS;
+    let max_rows = job_ids.len() * JOURNAL_ROWS_PER_DELIVERY + MORE_JOURNAL_ROWS;
+    let rows = journal::earlier(tx, &job_ids, i64::try_from(max_rows).unwrap_or(i64::MAX)).await?;
+    let is_cut = rows.len() >= max_rows;
     Ok(Completed::of(deliveries, &rows, is_cut))
 }
 
@@ -62,17 +64,17 @@ impl Completed {
         let mut unreadable: HashSet<&UserId> = HashSet::new();
         for (index, delivery) in deliveries.iter().enumerate() {
             let (job_id, user_id) = (delivery.envelope.job_id, &delivery.envelope.job.user_id);
-            let is_in_journal = known.contains(&job_id) && !delivery.was_set_aside();
-            if !is_in_journal {
-                // In none of the rows that were looked at: decided, or beyond them.
-                let may_be_beyond = is_cut && delivery.envelope.journaled && !delivery.was_set_aside();
-                if !may_be_beyond && !unreadable.contains(user_id) {
+            let is_in_rows = known.contains(&job_id) && !delivery.was_set_aside();
+            // In none of the rows that were looked at: decided, or beyond them.
+            let may_be_beyond = !is_in_rows && is_cut && delivery.envelope.journaled && !delivery.was_set_aside();
+            if !is_in_rows && !may_be_beyond {
+                if !unreadable.contains(user_id) {
                     completed.order.push(Place::Delivered(index));
                 }
                 continue;
             }
             let own = rows_of.get(user_id).map_or(&[][..], Vec::as_slice);
-            let up_to_it = own.iter().position(|row| row.job_id == job_id).map_or(0, |position| position + 1);
+            let up_to_it = own.iter().position(|row| row.job_id == job_id).map_or(own.len(), |position| position + 1);
             for row in own.iter().take(up_to_it) {
                 if unreadable.contains(user_id) || !placed.insert(row.job_id) {
                     continue;
@@ -82,7 +84,7 @@ impl Completed {
                 }
             }
             // A copy of a job that has its place.
-            if delivered.get(&job_id) != Some(&index) && !unreadable.contains(user_id) {
+            if is_in_rows && delivered.get(&job_id) != Some(&index) && !unreadable.contains(user_id) {
                 completed.order.push(Place::Delivered(index));
             }
         }
@@ -239,5 +241,12 @@ mod tests {
         let batch = [delivery("u1", true), delivery("u2", true), delivery("u3", false)];
         let rows = [row(&batch[0], 1)];
         assert_eq!(order(&batch, &rows, true), ids(&[&batch[0], &batch[2]]));
+    }
+
+    #[test]
+    fn what_was_read_comes_before_a_delivery_that_lies_beyond_it() {
+        let (forgotten, next) = (delivery("u1", true), delivery("u1", true));
+        let batch = [delivery("u1", true)];
+        assert_eq!(order(&batch, &[row(&forgotten, 1), row(&next, 2)], true), ids(&[&forgotten, &next]));
     }
 }

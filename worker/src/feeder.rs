@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use satchel_shared::domain::{JobId, Shard};
 use satchel_shared::envelope::Envelope;
 use satchel_shared::queue::Queue;
-use satchel_shared::store::journal::{self, Journaled};
+use satchel_shared::store::journal::{self, Beginning, Journaled};
 use satchel_shared::store::{Session, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,9 @@ const REFEED_EVERY: Duration = Duration::from_secs(1);
 const FORGOTTEN_AFTER_MS: u32 = 5_000;
 /// Most journaled jobs of a shard that are fed at once.
 const MAX_REFED_JOBS: i64 = 100;
+
+/// The first job of a stream, and when its entry was added.
+type Head = (JobId, Option<DateTime<Utc>>);
 
 /// See the module.
 pub(crate) struct Feeder {
@@ -72,16 +76,16 @@ impl Feeder {
             return Ok(0);
         }
         // First the queue, then the journal: a job that left the queue in between has left the journal before.
-        let mut first_of: BTreeMap<Shard, Vec<JobId>> = shards.iter().map(|shard| (*shard, Vec::new())).collect();
+        let mut heads: BTreeMap<Shard, Vec<Head>> = shards.iter().map(|shard| (*shard, Vec::new())).collect();
         for entry in self.queue.heads(shards).await? {
             let envelope = entry.sealed().and_then(|sealed| sealed.open(self.keys.iter()).ok());
-            match (envelope, first_of.get_mut(&entry.shard)) {
-                (Some(envelope), Some(first)) => first.push(envelope.job_id),
+            match (envelope, heads.get_mut(&entry.shard)) {
+                (Some(envelope), Some(heads)) => heads.push((envelope.job_id, entry.added_at())),
                 // What cannot be read now is for the lanes; until it is gone nobody can tell what is missing.
-                _ => drop(first_of.remove(&entry.shard)),
+                _ => drop(heads.remove(&entry.shard)),
             }
         }
-        let missing = in_time(missing(&mut self.session, first_of)).await?;
+        let missing = in_time(missing(&mut self.session, heads)).await?;
         let envelopes: Vec<Envelope> = missing.iter().filter_map(read).collect();
         for fed in self.queue.enqueue(&self.keys.current, &envelopes).await? {
             fed?;
@@ -91,19 +95,21 @@ impl Feeder {
     }
 }
 
-/// What the journal has, for a while already, from before the first jobs of these shards' streams.
-async fn missing(session: &mut Session, first_of: BTreeMap<Shard, Vec<JobId>>) -> Result<Vec<Journaled>, StoreError> {
-    let job_ids: Vec<JobId> = first_of.values().flatten().copied().collect();
+/// What the journal has, for a while already, from before what these shards' streams begin with.
+async fn missing(session: &mut Session, heads: BTreeMap<Shard, Vec<Head>>) -> Result<Vec<Journaled>, StoreError> {
+    let job_ids: Vec<JobId> = heads.values().flatten().map(|(job_id, _)| *job_id).collect();
     let seqs = journal::seqs(session, &job_ids).await?;
-    let mut before: Vec<(Shard, Option<i64>)> = Vec::new();
-    for (shard, first) in first_of {
-        // A first job that the journal does not know is decided and about to go, or was accepted without journal.
-        let known: Option<Vec<i64>> = first.iter().map(|job_id| seqs.get(job_id).copied()).collect();
+    let mut beginnings = Vec::new();
+    for (shard, heads) in heads {
+        // A first job that the journal does not know is decided and about to go, or delayed, or was accepted without
+        // journal.
+        let known: Option<Vec<i64>> = heads.iter().map(|(job_id, _)| seqs.get(job_id).copied()).collect();
         if let Some(known) = known {
-            before.push((shard, known.into_iter().min()));
+            let added_at = heads.iter().filter_map(|(_, added_at)| *added_at).min();
+            beginnings.push(Beginning { shard, seq: known.into_iter().min(), added_at });
         }
     }
-    journal::forgotten(session, &before, FORGOTTEN_AFTER_MS, MAX_REFED_JOBS).await
+    journal::forgotten(session, &beginnings, FORGOTTEN_AFTER_MS, MAX_REFED_JOBS).await
 }
 
 fn read(row: &Journaled) -> Option<Envelope> {

@@ -1,16 +1,21 @@
 //! What to do with a batch that failed: find the job, or the shard, that it failed for, and apply the others.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::time::Duration;
 
 use satchel_shared::domain::{Shard, UserId};
 use satchel_shared::queue::EntryRef;
 use satchel_shared::store::leases::Lease;
 use satchel_shared::store::quarantine::Quarantined;
 use satchel_shared::store::{Blame, StoreError};
+use tokio::time::Instant;
 
 use crate::decode::{Delivery, Source};
 use crate::pipeline::{Pipeline, RoundError, in_time};
 use crate::retry;
+
+/// How long one batch is taken apart at most.
+const TAKING_APART: Duration = Duration::from_secs(5);
 
 impl Pipeline {
     /// Applies and finishes a batch. If it fails for the sake of one of its jobs, it is taken apart: the others are
@@ -36,26 +41,29 @@ impl Pipeline {
     }
 
     /// Applies parts in stream order, and smaller parts of those that fail. Each transaction either finishes jobs, or
-    /// sets one aside, or halves a part, so there are at most four for each job.
+    /// sets one aside, or divides a part, so there are at most four for each job; after [`TAKING_APART`] the rest is left
+    /// to be delivered again, so that the lane's other shards and retries have their turn.
     async fn take_apart(&mut self, batch: Vec<Delivery>, error: &StoreError, held: &[Lease]) -> Result<(), RoundError> {
-        let mut failed: HashSet<UserId> = HashSet::new();
+        let end = Instant::now() + TAKING_APART;
+        let shards = batch.iter().map(|delivery| delivery.shard);
+        // What was left once stays left: its stall may be over before the batch is.
+        let mut left = Left { shards: shards.filter(|shard| self.stalls.has(*shard)).collect(), users: HashSet::new() };
         let mut parts = VecDeque::new();
-        self.divide(batch, error, held, &mut parts, &mut failed).await?;
+        self.divide(batch, error, held, &mut parts, &mut left).await?;
         while let Some(mut part) = parts.pop_front() {
-            if self.shutdown.is_cancelled() {
-                // The rest is delivered again.
+            if self.shutdown.is_cancelled() || Instant::now() > end {
                 return Ok(());
             }
-            part.retain(|delivery| !self.stalls.has(delivery.shard) && !is_behind(delivery, &failed));
+            part.retain(|delivery| !left.has(delivery));
             let jobs = part.len();
             if jobs == 0 {
                 continue;
             }
             match self.run(&mut part, &[], held, 1).await {
                 Ok(()) if !part.is_empty() && part.len() < jobs => parts.push_front(part),
-                Ok(()) => {}
+                Ok(()) => left.shards.extend(part.iter().map(|delivery| delivery.shard)),
                 Err(RoundError::Store(error)) if error.blame() != Blame::Store => {
-                    self.divide(part, &error, held, &mut parts, &mut failed).await?;
+                    self.divide(part, &error, held, &mut parts, &mut left).await?;
                 }
                 Err(error) => return Err(error),
             }
@@ -70,17 +78,22 @@ impl Pipeline {
         error: &StoreError,
         held: &[Lease],
         parts: &mut VecDeque<Vec<Delivery>>,
-        failed: &mut HashSet<UserId>,
+        left: &mut Left,
     ) -> Result<(), RoundError> {
-        if error.blame() == Blame::Contention {
-            let by_shard = by_shard(part);
-            if let Some(shard) = by_shard.keys().next().filter(|_| by_shard.len() == 1) {
-                tracing::warn!(%shard, %error, "rows are held by someone else: the shard waits");
-                self.stalls.stall(*shard);
-            } else {
+        let blame = error.blame();
+        if blame != Blame::Job {
+            let mut by_shard = by_shard(part);
+            if by_shard.len() > 1 {
                 by_shard.into_values().rev().for_each(|part| parts.push_front(part));
+                return Ok(());
             }
-            return Ok(());
+            let Some((shard, of_shard)) = by_shard.pop_first() else { return Ok(()) };
+            if blame == Blame::Contention || of_shard.len() == 1 {
+                self.leave(shard, error, left);
+                return Ok(());
+            }
+            // Perhaps it was too much for one transaction.
+            part = of_shard;
         }
         if part.len() > 1 {
             let second = part.split_off(part.len() / 2);
@@ -91,13 +104,28 @@ impl Pipeline {
         let Some(delivery) = part.pop() else { return Ok(()) };
         let earlier = self.earlier(&delivery).await?;
         if earlier.is_empty() {
-            failed.insert(delivery.envelope.job.user_id.clone());
-            return self.give_up_for_now(delivery, error, held).await;
+            let (shard, user_id) = (delivery.shard, delivery.envelope.job.user_id.clone());
+            match self.give_up_for_now(delivery, error, held).await {
+                // Its player's own rows are to blame: nothing can be done about this player now.
+                Err(RoundError::Store(error)) if error.blame() != Blame::Store => self.leave(shard, &error, left),
+                given_up => {
+                    given_up?;
+                    left.users.insert(user_id);
+                }
+            }
+            return Ok(());
         }
         // It was not alone: jobs that only the journal had were tried with it.
         parts.push_front(vec![delivery]);
-        earlier.into_iter().rev().for_each(|delivery| parts.push_front(vec![delivery]));
+        parts.push_front(earlier);
         Ok(())
+    }
+
+    /// Leaves a shard alone for a while.
+    fn leave(&mut self, shard: Shard, error: &StoreError, left: &mut Left) {
+        tracing::warn!(%shard, %error, "nothing of this shard can be applied now: it waits");
+        self.stalls.stall(shard);
+        left.shards.insert(shard);
     }
 
     async fn earlier(&mut self, delivery: &Delivery) -> Result<Vec<Delivery>, RoundError> {
@@ -139,10 +167,18 @@ impl Pipeline {
     }
 }
 
-/// Whether a set-aside job stands behind one that has just failed again. (Jobs from the stream are held by the
-/// transaction itself.)
-fn is_behind(delivery: &Delivery, failed: &HashSet<UserId>) -> bool {
-    delivery.was_set_aside() && failed.contains(&delivery.envelope.job.user_id)
+/// What must not be applied any more while a batch is taken apart: something before it was not.
+struct Left {
+    shards: HashSet<Shard>,
+    /// Players whose job has just failed. Theirs from the stream are held by the transaction itself.
+    users: HashSet<UserId>,
+}
+
+impl Left {
+    fn has(&self, delivery: &Delivery) -> bool {
+        let is_behind = delivery.was_set_aside() && self.users.contains(&delivery.envelope.job.user_id);
+        is_behind || self.shards.contains(&delivery.shard)
+    }
 }
 
 fn by_shard(part: Vec<Delivery>) -> BTreeMap<Shard, Vec<Delivery>> {

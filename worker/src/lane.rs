@@ -28,7 +28,7 @@ const QUEUE_RETRY: Duration = Duration::from_millis(250);
 pub(crate) struct Lane {
     number: u16,
     lanes: u16,
-    pub(crate) max_batch_jobs: usize,
+    max_batch_jobs: usize,
     shards: ShardCount,
     pub(crate) pipeline: Pipeline,
     held: Held,
@@ -108,6 +108,7 @@ impl Lane {
                 metrics::counter!("satchel_worker_batches_fenced_total").increment(1);
                 self.held.doubt();
             }
+            RoundError::Rules(_) => tracing::warn!(lane = self.number, %error, "the lane waits"),
             RoundError::Paused => self.held.doubt(),
             RoundError::Orphaned => {}
         }
@@ -126,10 +127,7 @@ impl Lane {
             }
             return Ok((leases, Vec::new()));
         }
-        // What failed is tried again in smaller portions: a batch that is too much for a slow link or for one
-        // transaction still gets done.
-        let failures = self.queue_backoff.failures().max(self.store_backoff.failures());
-        let most = (self.max_batch_jobs >> failures.min(16)).max(1);
+        let most = self.portion();
         tokio::select! {
             entries = self.pipeline.consumer.read(&shards, most, BLOCK_MS) => Ok((leases, entries?)),
             changed = self.held.changed() => {
@@ -137,6 +135,13 @@ impl Lane {
                 Ok((leases, Vec::new()))
             }
         }
+    }
+
+    /// How many jobs to take at once. What failed is tried again in smaller portions: a batch that is too much for a slow
+    /// link or for one transaction still gets done.
+    pub(crate) fn portion(&self) -> usize {
+        let failures = self.queue_backoff.failures().max(self.store_backoff.failures());
+        (self.max_batch_jobs >> failures.min(16)).max(1)
     }
 
     /// The leases that this lane serves now: none while the queue is paused.

@@ -8,7 +8,7 @@ use satchel_shared::envelope::{Envelope, EnvelopeKey};
 use satchel_shared::queue::{Consumer, EntryRef, Finished, Outcome, Queue, QueueError};
 use satchel_shared::store::leases::Lease;
 use satchel_shared::store::quarantine::Quarantined;
-use satchel_shared::store::{Session, StoreError};
+use satchel_shared::store::{Blame, Session, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -55,6 +55,8 @@ pub(crate) enum RoundError {
     Fenced,
     #[error("the queue is paused")]
     Paused,
+    #[error("leases or rules are being changed: {0}")]
+    Rules(#[source] StoreError),
     #[error("nobody keeps the leases any more")]
     Orphaned,
 }
@@ -64,6 +66,7 @@ impl From<ApplyError> for RoundError {
         match error {
             ApplyError::Fenced => Self::Fenced,
             ApplyError::Paused => Self::Paused,
+            ApplyError::Rules(error) => Self::Rules(error),
             ApplyError::Store(error) => Self::Store(error),
         }
     }
@@ -103,10 +106,7 @@ impl Pipeline {
         let in_batch = self.active.enter(batch.iter().map(|delivery| delivery.shard));
         let bodies: Vec<Quarantined> = quarantined.iter().map(|(_, entry)| entry.clone()).collect();
         let applied = in_time(self.applier.apply(&mut self.session, batch, &bodies, held, attempts)).await;
-        if applied.is_err() {
-            self.session.reset();
-        }
-        let applied = applied?;
+        let applied = applied.inspect_err(|error| reset_after(&mut self.session, error))?;
         drop(in_batch);
         measure(&applied, started);
         put_back(&*self.queue, &self.keys.current, batch, &applied).await?;
@@ -123,16 +123,25 @@ impl Pipeline {
     /// Notes what the queue can forget, and who waits for which outcome. Gives back what was left.
     fn account(&mut self, batch: Vec<Delivery>, applied: Applied, finished: &mut Finished) -> Vec<Delivery> {
         let mut left = Vec::new();
+        let is_stuck = applied.extra.is_empty() && applied.endings.iter().all(Option::is_none);
         for (delivery, ending) in applied.extra {
             tell(&delivery, ending, finished);
         }
         for (delivery, ending) in batch.into_iter().zip(applied.endings) {
             let Some(ending) = ending else {
+                if is_stuck {
+                    // It would be read again at once, and come to nothing again.
+                    self.stalls.stall(delivery.shard);
+                }
                 left.push(delivery);
                 continue;
             };
             self.stalls.clear(delivery.shard);
             let keeps_waiting = matches!(ending, Ending::Early);
+            if keeps_waiting {
+                // Where the clocks differ, it comes again at once.
+                self.stalls.stall(delivery.shard);
+            }
             tell(&delivery, ending, finished);
             forget(delivery, keeps_waiting, finished);
         }
@@ -148,11 +157,7 @@ impl Pipeline {
         held: &[Lease],
     ) -> Result<(), RoundError> {
         let setting = self.applier.set_aside(&mut self.session, &delivery, error, retry_in_ms, held);
-        let set = in_time(setting).await;
-        if set.is_err() {
-            self.session.reset();
-        }
-        set?;
+        in_time(setting).await.inspect_err(|error| reset_after(&mut self.session, error))?;
         let mut finished = Finished::default();
         forget(delivery, false, &mut finished);
         Ok(self.consumer.finish(&self.keys.current, &finished).await?)
@@ -173,6 +178,16 @@ async fn put_back(
     }
     tracing::warn!(jobs = early.len(), "delayed jobs stood in a stream before their time: they are put back");
     queue.enqueue(key, &early).await?.into_iter().collect()
+}
+
+/// A transaction that Postgres refused was rolled back in order; otherwise nobody knows what the connection is in the
+/// middle of.
+fn reset_after(session: &mut Session, error: &ApplyError) {
+    match error {
+        ApplyError::Fenced | ApplyError::Paused => {}
+        ApplyError::Store(error) if error.blame() != Blame::Store => {}
+        ApplyError::Store(_) | ApplyError::Rules(_) => session.reset(),
+    }
 }
 
 /// Postgres, or the way to it, may fall silent.

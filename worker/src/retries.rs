@@ -3,7 +3,7 @@
 use satchel_shared::envelope::Envelope;
 use satchel_shared::store::leases::Lease;
 use satchel_shared::store::parked::{self, ParkedJob};
-use satchel_shared::store::{Session, StoreError};
+use satchel_shared::store::{Blame, Session, StoreError};
 
 use crate::decode::{Delivery, Source};
 use crate::lane::Lane;
@@ -15,12 +15,16 @@ const MAX_RETRIED_USERS: i64 = 100;
 impl Lane {
     /// Tries jobs again that are due; whether there were any.
     pub(crate) async fn retry_due(&mut self, held: &[Lease]) -> Result<bool, RoundError> {
-        let most = i64::try_from(self.max_batch_jobs).unwrap_or(i64::MAX);
-        let found = in_time(find(&mut self.pipeline.session, held, most)).await;
-        if found.is_err() {
-            self.pipeline.session.reset();
-        }
-        let deliveries = read_all(&found?);
+        let most = i64::try_from(self.portion()).unwrap_or(i64::MAX);
+        let found = match in_time(find(&mut self.pipeline.session, held, most)).await {
+            Err(error) if error.blame() != Blame::Store => {
+                // The stream goes on.
+                tracing::error!(%error, "set-aside jobs cannot be looked at");
+                return Ok(false);
+            }
+            found => found.inspect_err(|_| self.pipeline.session.reset())?,
+        };
+        let deliveries = read_all(&found);
         if deliveries.is_empty() {
             return Ok(false);
         }

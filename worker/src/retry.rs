@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The longest wait, which keeps recovery well below half a minute after the trouble has ended.
-const MAX_DELAY: Duration = Duration::from_secs(8);
+pub(crate) const MAX_DELAY: Duration = Duration::from_secs(8);
 
 /// The longest wait of a job that was set aside.
 const MAX_JOB_DELAY: Duration = Duration::from_mins(5);

@@ -26,7 +26,10 @@ impl Stalls {
     /// Leaves a shard alone: longer each time that it comes to nothing.
     pub(crate) fn stall(&mut self, shard: Shard) {
         let failures = self.0.get(&shard).map_or(0, |stall| stall.failures.saturating_add(1));
-        self.0.insert(shard, Stall { failures, until: Instant::now() + retry::delay(FIRST_STALL, failures) });
+        self.0.insert(
+            shard,
+            Stall { failures, until: Instant::now() + retry::delay(FIRST_STALL, failures).min(retry::MAX_DELAY) },
+        );
     }
 
     /// Whether it is left alone now.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use crate::domain::{Priority, Shard};
@@ -40,6 +41,12 @@ impl Entry {
     #[must_use]
     pub fn reference(&self) -> EntryRef {
         EntryRef { shard: self.shard, class: self.class, id: self.id.clone() }
+    }
+
+    /// When it was added, by the queue's clock.
+    #[must_use]
+    pub fn added_at(&self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp_millis(i64::try_from(EntryId::parse(&self.id)?.0).ok()?)
     }
 
     /// The signed envelope in it, if it has one's fields.

@@ -9,8 +9,10 @@ use super::StoreError;
 pub enum Blame {
     /// Some job or stored row of the batch: the same batch fails again, the others of it need not.
     Job,
-    /// Rows that another session holds, or a statement that took too long: what else is in the batch need not wait.
+    /// Rows that another session holds: what else is in the batch need not wait.
     Contention,
+    /// A statement took too long: perhaps the batch is too large, or some rows are slow.
+    Size,
     /// Postgres, the way to it, or the schema: nothing can be applied now.
     Store,
 }
@@ -51,10 +53,14 @@ impl StoreError {
 
 fn of_sqlstate(code: &str) -> Blame {
     match code {
-        // lock_not_available, query_canceled (statement_timeout), serialization_failure, deadlock_detected
-        "55P03" | "57014" | "40001" | "40P01" => Blame::Contention,
-        // Data exceptions, violated constraints, what a trigger raised, internal errors (a damaged row or page).
-        _ if ["22", "23", "P0", "XX"].iter().any(|class| code.starts_with(class)) => Blame::Job,
+        // lock_not_available, serialization_failure, deadlock_detected
+        "55P03" | "40001" | "40P01" => Blame::Contention,
+        // query_canceled, by statement_timeout
+        "57014" => Blame::Size,
+        // data_corrupted: a damaged row or page. (A damaged index, and other internal errors, hit everybody.)
+        "XX001" => Blame::Job,
+        // Data exceptions, violated constraints, what a trigger raised.
+        _ if ["22", "23", "P0"].iter().any(|class| code.starts_with(class)) => Blame::Job,
         _ => Blame::Store,
     }
 }
@@ -68,11 +74,13 @@ mod tests {
         for code in ["22003", "23514", "23505", "P0001", "XX001"] {
             assert_eq!(of_sqlstate(code), Blame::Job, "{code}");
         }
-        for code in ["55P03", "57014", "40001", "40P01"] {
+        for code in ["55P03", "40001", "40P01"] {
             assert_eq!(of_sqlstate(code), Blame::Contention, "{code}");
         }
-        // Out of disk, shutting down, too many connections, no such table, no permission, read-only, no code.
-        for code in ["53100", "57P01", "53300", "42P01", "42501", "25006", "08006", ""] {
+        assert_eq!(of_sqlstate("57014"), Blame::Size);
+        // Out of disk, shutting down, too many connections, no such table, no permission, read-only, no connection, internal, a
+        // damaged index, no code.
+        for code in ["53100", "57P01", "53300", "42P01", "42501", "25006", "08006", "XX000", "XX002", ""] {
             assert_eq!(of_sqlstate(code), Blame::Store, "{code}");
         }
     }

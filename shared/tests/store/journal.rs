@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use satchel_shared::domain::{IdempotencyKey, JobId};
 use satchel_shared::envelope::Envelope;
 use satchel_shared::store::jobs::{self, JobRecord, JobStatus};
-use satchel_shared::store::journal::{self, Appended, Journaled};
+use satchel_shared::store::journal::{self, Appended, Beginning, Journaled};
 use satchel_shared::store::waiting::WaitingStatus;
 use satchel_shared::store::{Pool, Session};
 use tokio::sync::Barrier;
@@ -172,7 +172,10 @@ async fn what_nobody_decided_in_time_is_fed_again_once_in_a_while_in_order() {
     let places = journal::seqs(&mut session, &ids([&jobs[0], &later])).await.unwrap();
     assert_eq!(places.keys().collect::<Vec<_>>(), [&jobs[0].job_id]);
     let forgotten = async |session: &mut Session, before: Option<i64>, max_jobs: i64| {
-        job_ids(&journal::forgotten(session, &[(u1, before)], 30_000, max_jobs).await.unwrap())
+        // A delayed job's time counts, and the other entry was there before any of these was due.
+        let added_at = before.map(|_| DateTime::UNIX_EPOCH);
+        let beginning = Beginning { shard: u1, seq: before, added_at };
+        job_ids(&journal::forgotten(session, &[beginning], 30_000, max_jobs).await.unwrap())
     };
     // Before the first that the queue has, if it has any.
     assert_eq!(forgotten(&mut session, Some(places[&jobs[0].job_id]), 10).await, ids([&jobs[2]]));
@@ -193,6 +196,11 @@ async fn what_nobody_decided_in_time_is_fed_again_once_in_a_while_in_order() {
     assert!(forgotten(&mut session, None, 10).await.is_empty());
     database.psql("UPDATE journal SET refed_at = now() - interval '1 minute' WHERE refed_at IS NOT NULL");
     assert_eq!(forgotten(&mut session, None, 10).await, ids([&jobs[2], &jobs[0], &sooner, &jobs[1]]));
+    // One that was delayed and is due by now joined when it was due: an older entry may still stand before it.
+    database.psql("UPDATE journal SET not_before = now() - interval '2 minutes' WHERE not_before IS NOT NULL");
+    assert!(forgotten(&mut session, Some(i64::MAX), 10).await.is_empty());
+    assert!(journal::has_overdue(&mut session, &[u1], 90_000).await.unwrap());
+    assert_eq!(forgotten(&mut session, None, 10).await, ids([&later]));
 }
 
 #[tokio::test]

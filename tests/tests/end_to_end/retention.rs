@@ -68,8 +68,8 @@ async fn jobs_that_stay_parked_for_a_week_are_archived_and_their_players_go_on()
     invariants::check_with_parked(&satchel, &[&[&ids[1][0], &ids[1][1]]]).await;
     let archived =
         satchel.database.owner.rows("SELECT user_id, reason, archived_by FROM archived_jobs ORDER BY archived_at");
-    let expected = |user: &str| json!({"user_id": user, "reason": "expired", "archived_by": "system"});
-    assert_eq!(archived, [expected("u1"), expected("u3")]);
+    let expected = |user: &str, by: &str| json!({"user_id": user, "reason": "expired", "archived_by": by});
+    assert_eq!(archived, [expected("u1", "operator:ops"), expected("u3", "system")]);
     assert_eq!(satchel.holdings("u3").await, [("arrow".to_owned(), 2)]);
 
     poison::clear(&satchel);

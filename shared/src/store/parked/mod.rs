@@ -178,7 +178,7 @@ pub async fn due(session: &mut Session, shards: &[Shard], max_users: i64) -> Res
 }
 
 /// The jobs set aside of those users whose first one is to be tried now; by user, each one's in order, at most
-/// `max_jobs` in all. The users' rows must be locked.
+/// `max_jobs` in all, shared out evenly. The users' rows must be locked.
 ///
 /// # Errors
 /// If Postgres is away.
@@ -202,7 +202,7 @@ pub async fn chain(tx: &mut Tx<'_>, user_ids: &[&UserId], max_jobs: i64) -> Resu
                FROM parked_jobs
                WHERE parked_jobs.user_id = wanted.user_id
                ORDER BY position
-               LIMIT $2
+               LIMIT GREATEST($2::bigint / cardinality($1::text[]), 1)
            ) AS job
            WHERE first.state = 'retrying' AND first.next_attempt_at <= clock_timestamp()
            ORDER BY job.user_id, job.position
