@@ -57,8 +57,8 @@ fn of_sqlstate(code: &str) -> Blame {
         "55P03" | "40001" | "40P01" => Blame::Contention,
         // query_canceled, by statement_timeout
         "57014" => Blame::Size,
-        // data_corrupted: a damaged row or page. (A damaged index, and other internal errors, hit everybody.)
-        "XX001" => Blame::Job,
+        // internal_error, data_corrupted: a damaged row or page. (index_corrupted is likely to hit everybody.)
+        "XX000" | "XX001" => Blame::Job,
         // Data exceptions, violated constraints, what a trigger raised.
         _ if ["22", "23", "P0"].iter().any(|class| code.starts_with(class)) => Blame::Job,
         _ => Blame::Store,
@@ -71,16 +71,16 @@ mod tests {
 
     #[test]
     fn only_what_a_job_or_its_rows_can_cause_is_blamed_on_a_job() {
-        for code in ["22003", "23514", "23505", "P0001", "XX001"] {
+        for code in ["22003", "23514", "23505", "P0001", "XX000", "XX001"] {
             assert_eq!(of_sqlstate(code), Blame::Job, "{code}");
         }
         for code in ["55P03", "40001", "40P01"] {
             assert_eq!(of_sqlstate(code), Blame::Contention, "{code}");
         }
         assert_eq!(of_sqlstate("57014"), Blame::Size);
-        // Out of disk, shutting down, too many connections, no such table, no permission, read-only, no connection, internal, a
+        // Out of disk, shutting down, too many connections, no such table, no permission, read-only, no connection, a
         // damaged index, no code.
-        for code in ["53100", "57P01", "53300", "42P01", "42501", "25006", "08006", "XX000", "XX002", ""] {
+        for code in ["53100", "57P01", "53300", "42P01", "42501", "25006", "08006", "XX002", ""] {
             assert_eq!(of_sqlstate(code), Blame::Store, "{code}");
         }
     }
