@@ -8,7 +8,7 @@ use satchel_shared::envelope::{Envelope, EnvelopeKey};
 use satchel_shared::queue::{Consumer, EntryRef, Finished, Outcome, Queue, QueueError};
 use satchel_shared::store::leases::Lease;
 use satchel_shared::store::quarantine::Quarantined;
-use satchel_shared::store::{Blame, Session, StoreError};
+use satchel_shared::store::{Session, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -106,7 +106,8 @@ impl Pipeline {
         let in_batch = self.active.enter(batch.iter().map(|delivery| delivery.shard));
         let bodies: Vec<Quarantined> = quarantined.iter().map(|(_, entry)| entry.clone()).collect();
         let applied = in_time(self.applier.apply(&mut self.session, batch, &bodies, held, attempts)).await;
-        let applied = applied.inspect_err(|error| reset_after(&mut self.session, error))?;
+        // A transaction that is only dropped stays open, with its locks, until the connection is used again.
+        let applied = applied.inspect_err(|_| self.session.reset())?;
         drop(in_batch);
         measure(&applied, started);
         put_back(&*self.queue, &self.keys.current, batch, &applied).await?;
@@ -157,7 +158,7 @@ impl Pipeline {
         held: &[Lease],
     ) -> Result<(), RoundError> {
         let setting = self.applier.set_aside(&mut self.session, &delivery, error, retry_in_ms, held);
-        in_time(setting).await.inspect_err(|error| reset_after(&mut self.session, error))?;
+        in_time(setting).await.inspect_err(|_| self.session.reset())?;
         let mut finished = Finished::default();
         forget(delivery, false, &mut finished);
         Ok(self.consumer.finish(&self.keys.current, &finished).await?)
@@ -178,16 +179,6 @@ async fn put_back(
     }
     tracing::warn!(jobs = early.len(), "delayed jobs stood in a stream before their time: they are put back");
     queue.enqueue(key, &early).await?.into_iter().collect()
-}
-
-/// A transaction that Postgres refused was rolled back in order; otherwise nobody knows what the connection is in the
-/// middle of.
-fn reset_after(session: &mut Session, error: &ApplyError) {
-    match error {
-        ApplyError::Fenced | ApplyError::Paused => {}
-        ApplyError::Store(error) if error.blame() != Blame::Store => {}
-        ApplyError::Store(_) | ApplyError::Rules(_) => session.reset(),
-    }
 }
 
 /// Postgres, or the way to it, may fall silent.

@@ -16,13 +16,14 @@ impl Lane {
     /// Tries jobs again that are due; whether there were any.
     pub(crate) async fn retry_due(&mut self, held: &[Lease]) -> Result<bool, RoundError> {
         let most = i64::try_from(self.portion()).unwrap_or(i64::MAX);
-        let found = match in_time(find(&mut self.pipeline.session, held, most)).await {
+        let found = in_time(find(&mut self.pipeline.session, held, most)).await;
+        let found = match found.inspect_err(|_| self.pipeline.session.reset()) {
             Err(error) if error.blame() != Blame::Store => {
                 // The stream goes on.
                 tracing::error!(%error, "set-aside jobs cannot be looked at");
                 return Ok(false);
             }
-            found => found.inspect_err(|_| self.pipeline.session.reset())?,
+            found => found?,
         };
         let deliveries = read_all(&found);
         if deliveries.is_empty() {
