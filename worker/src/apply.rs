@@ -61,7 +61,7 @@ impl Applier {
         Self { worker_id, catalogue: Catalogue::default(), catalogue_version: 0 }
     }
 
-    /// Applies deliveries in their order and sets the other entries aside, all or none. `held` are the leases under
+    /// Applies deliveries in their order and quarantines the other entries, all or none. `held` are the leases under
     /// which both were read.
     pub(crate) async fn apply(
         &mut self,
@@ -116,9 +116,6 @@ impl Applier {
             parked::fail_again(&mut tx, user_id, position, error, retry_in_ms).await?;
         } else {
             parked::set_aside(&mut tx, &of(delivery), error, retry_in_ms).await?;
-        }
-        if delivery.envelope.journaled {
-            journal::remove(&mut tx, &[delivery.envelope.job_id]).await?;
         }
         tx.commit().await?;
         Ok(())
@@ -219,15 +216,15 @@ async fn settle(tx: &mut Tx<'_>, batch: &[&Delivery], endings: &[Ending]) -> Res
     let (mut waiting, mut journaled, mut done) = (Vec::new(), Vec::new(), Vec::new());
     let mut released: BTreeSet<&UserId> = BTreeSet::new();
     for (delivery, ending) in batch.iter().zip(endings) {
-        if matches!(ending, Ending::Held) {
-            waiting.push(of(delivery));
-        }
-        if delivery.envelope.journaled && !matches!(ending, Ending::Early) {
-            journaled.push(delivery.envelope.job_id);
-        }
-        if delivery.was_set_aside() {
-            done.push(delivery.envelope.job_id);
-            released.insert(&delivery.envelope.job.user_id);
+        match ending {
+            Ending::Held => waiting.push(of(delivery)),
+            Ending::Decided(_) if delivery.was_set_aside() => {
+                done.push(delivery.envelope.job_id);
+                released.insert(&delivery.envelope.job.user_id);
+            }
+            // What is set aside has left the journal before.
+            Ending::Decided(_) if delivery.envelope.journaled => journaled.push(delivery.envelope.job_id),
+            Ending::Decided(_) | Ending::Early => {}
         }
     }
     if !waiting.is_empty() {

@@ -1,4 +1,4 @@
-//! From stream entries to jobs that can be trusted. What cannot is set aside, and the rest goes on.
+//! From stream entries to jobs that can be trusted. What cannot is quarantined, and the rest goes on.
 
 use satchel_shared::domain::{Shard, ShardCount};
 use satchel_shared::envelope::{Envelope, OpenError};

@@ -1,6 +1,6 @@
 //! The worker: where state changes.
 //!
-//! A job's journey reads top-down: [`run`] → `ownership` (which shards) → `lane` (read) → `decode` (verify, set aside)
+//! A job's journey reads top-down: [`run`] → `ownership` (which shards) → `lane` (read) → `decode` (verify, or quarantine)
 //! → `pipeline` (one batch; `isolate` where it fails) → `apply` (one transaction) → `decide` (pure). Beside the lanes,
 //! `feeder` brings delayed and forgotten jobs into the streams, and `housekeeping` forgets what is old.
 

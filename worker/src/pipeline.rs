@@ -114,7 +114,7 @@ impl Pipeline {
         let mut finished = Finished::default();
         *batch = self.account(std::mem::take(batch), applied, &mut finished);
         for (reference, entry) in quarantined {
-            tracing::error!(shard = %entry.shard, entry.id = entry.entry_id, reason = entry.reason, "entry set aside");
+            tracing::error!(shard = %entry.shard, entry.id = entry.entry_id, reason = entry.reason, "entry quarantined");
             metrics::counter!("satchel_worker_entries_quarantined_total").increment(1);
             finished.entries.push(reference.clone());
         }

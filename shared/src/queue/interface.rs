@@ -114,7 +114,7 @@ pub trait Consumer: Send {
 /// What a lane is done with.
 #[derive(Debug, Default)]
 pub struct Finished {
-    /// Entries to delete: they are decided or set aside, and Postgres has it.
+    /// Entries to delete: they are decided, set aside or quarantined, and Postgres has it.
     pub entries: Vec<EntryRef>,
     /// Jobs that are decided.
     pub job_ids: Vec<JobId>,

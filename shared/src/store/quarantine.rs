@@ -12,14 +12,14 @@ pub const MAX_BODY_BYTES: usize = 256 * 1024;
 /// Most entries in one statement, so that it stays far below the 1 GB that Postgres takes.
 const MAX_ENTRIES_PER_STATEMENT: usize = 256;
 
-/// An entry set aside.
+/// An entry kept apart.
 #[derive(Debug, Clone)]
 pub struct Quarantined {
     /// The shard in whose stream it stood.
     pub shard: Shard,
     /// Its id there.
     pub entry_id: String,
-    /// Why it was set aside.
+    /// Why.
     pub reason: String,
     /// Its fields, a line `name=value` each, bytes outside of printable ASCII escaped.
     pub body: Vec<u8>,

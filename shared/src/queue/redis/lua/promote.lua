@@ -19,7 +19,7 @@ for _, member in ipairs(due) do
     if is_ours then
       append(job[1], job[2], job[3], job[4])
     else
-      -- Nothing that was accepted: left to the worker to set aside.
+      -- Nothing that was accepted: left to the worker to quarantine.
       redis.call('XADD', KEYS[1], '*', 'delayed', packed)
     end
     moved = moved + 1
