@@ -7,6 +7,8 @@ dir /data
 appendonly yes
 appendfsync always
 save ""
+rdbcompression no
+auto-aof-rewrite-min-size 256mb
 maxmemory ${REDIS_MAXMEMORY:-2gb}
 maxmemory-policy noeviction
 CONF

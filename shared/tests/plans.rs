@@ -82,7 +82,7 @@ fn reward() -> Envelope {
 fn record(envelope: &Envelope) -> JobRecord {
     JobRecord {
         job_id: envelope.job_id,
-        job_type: "t".to_owned(),
+        job_type: "t".into(),
         user_id: envelope.job.user_id.clone(),
         status: JobStatus::Applied,
         submitted_at: envelope.submitted_at,
@@ -100,15 +100,16 @@ async fn what_a_worker_asks(session: &mut Session, worker_id: Uuid) {
     leases::renew(session, worker_id, 60_000).await.unwrap();
     leases::acquire(session, worker_id, &[Shard::new(0)]).await.unwrap();
     let held = leases::owned(session, worker_id).await.unwrap();
-    let mut tx = session.begin().await.unwrap();
-    assert!(leases::fence(&mut tx, worker_id, &held).await.unwrap());
-    assert!(!rules::hold(&mut tx).await.unwrap().is_paused);
+    let mut tx = rules::begin(session).await.unwrap();
+    assert!(!leases::fence(&mut tx, worker_id, &held).await.unwrap().unwrap().is_paused);
     let heads = users::lock(&mut tx, &[&user]).await.unwrap();
     jobs::find_decided(&mut tx, &[JobId::random()]).await.unwrap();
-    inventory::load(&mut tx, &[(&user, &item)]).await.unwrap();
+    let held = inventory::load(&mut tx, &[(&user, &item)]).await.unwrap();
     let holding = Holding { quantity: 1, granted_total: 1, used_total: 0 };
-    let written = inventory::Written { user_id: &user, item_id: &item, holding, granted: true, used: false };
-    inventory::write(&mut tx, &[written], Utc::now()).await.unwrap();
+    let new = ItemId::parse(&format!("new-{}", Uuid::now_v7())).unwrap();
+    let written =
+        |item_id, is_new| inventory::Written { user_id: &user, item_id, holding, is_new, granted: true, used: false };
+    inventory::write(&mut tx, &[written(&item, held.is_empty()), written(&new, true)], Utc::now()).await.unwrap();
     users::advance(&mut tx, &[(&user, heads[&user])]).await.unwrap();
     let counts = ShardCounts { shard: Shard::new(0), applied: 1, rejected: 0 };
     jobs::insert(&mut tx, &[record(&reward())], &[counts]).await.unwrap();

@@ -1,7 +1,9 @@
 //! A batch as one transaction: fence, load, decide, write, commit.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use satchel_shared::domain::catalogue::Catalogue;
 use satchel_shared::domain::{ItemId, JobId, Shard, UserId};
 use satchel_shared::store::jobs::{JobRecord, JobStatus, ShardCounts};
@@ -12,8 +14,9 @@ use satchel_shared::store::{Session, StoreError, Tx, catalogue, inventory, jobs,
 use uuid::Uuid;
 
 use crate::complete::{Completed, complete};
-use crate::decide::{Decisions, Ending, World};
+use crate::decide::{Decisions, Ending};
 use crate::decode::{Delivery, Source};
+use crate::world::{User, World};
 
 /// Why a batch was not applied. Nothing of it was then, unless the answer to the commit was lost: in either
 /// case its jobs are delivered and decided again.
@@ -71,29 +74,34 @@ impl Applier {
         held: &[Lease],
         attempts: i32,
     ) -> Result<Applied, ApplyError> {
-        let mut tx = session.begin().await?;
+        let mut tx = rules::begin(session).await.map_err(ApplyError::Rules)?;
         let shards = deliveries.iter().map(|delivery| delivery.shard);
-        self.enter(&mut tx, shards.chain(quarantined.iter().map(|entry| entry.shard)), held).await?;
+        let now = self.enter(&mut tx, shards.chain(quarantined.iter().map(|entry| entry.shard)), held).await?;
         quarantine::insert(&mut tx, quarantined).await?;
         let cut = self.cut(deliveries);
-        let user_ids: BTreeSet<&UserId> = cut.iter().map(|delivery| &delivery.envelope.job.user_id).collect();
+        let user_ids = sorted(cut.iter().map(|delivery| &delivery.envelope.job.user_id).collect());
         // First the locks: under them nobody else decides a job of these users. (The same id for another shard's user
         // meets the unique index; the batch is then taken apart and finds it decided.)
-        let heads = users::lock(&mut tx, &user_ids.into_iter().collect::<Vec<_>>()).await?;
+        let heads = users::lock(&mut tx, &user_ids).await?;
         let completed = complete(&mut tx, cut).await?;
         let batch = completed.in_order(cut);
         let job_ids: Vec<JobId> = batch.iter().map(|delivery| delivery.envelope.job_id).collect();
+        let decided = jobs::find_decided(&mut tx, &job_ids).await?;
+        let mut holdings = inventory::load(&mut tx, &self.touched(&batch)).await?;
+        let found = heads.into_iter().map(|(user_id, head)| {
+            let holdings = holdings.remove(&user_id).unwrap_or_default();
+            (user_id, User::new(head, holdings))
+        });
         let mut world = World {
-            heads,
-            decided: jobs::find_decided(&mut tx, &job_ids).await?,
-            holdings: inventory::load(&mut tx, &self.touched(&batch)).await?,
+            users: found.collect(),
+            decided: decided.into_iter().map(|(job_id, record)| (job_id, Arc::new(record))).collect(),
             catalogue: &self.catalogue,
             catalogue_version: self.catalogue_version,
-            now: tx.now().await?,
+            now,
             attempts,
         };
         let decisions = world.decide(&batch);
-        write(&mut tx, &world, &decisions).await?;
+        write(&mut tx, &world, &user_ids, &decisions).await?;
         settle(&mut tx, &batch, &decisions.endings).await?;
         tx.commit().await?;
         Ok(applied(completed, deliveries.len(), decisions))
@@ -108,7 +116,7 @@ impl Applier {
         retry_in_ms: Option<u32>,
         held: &[Lease],
     ) -> Result<(), ApplyError> {
-        let mut tx = session.begin().await?;
+        let mut tx = rules::begin(session).await.map_err(ApplyError::Rules)?;
         self.enter(&mut tx, std::iter::once(delivery.shard), held).await?;
         let user_id = &delivery.envelope.job.user_id;
         users::lock(&mut tx, &[user_id]).await?;
@@ -133,21 +141,21 @@ impl Applier {
         Ok(completed.into_extra())
     }
 
-    /// Holds the leases of these shards, and the rules of the game, as they are, until the transaction ends.
+    /// Holds the leases of these shards until the transaction ends, and sees to it that decisions are made by the
+    /// catalogue in force. Gives the database's time.
     async fn enter(
         &mut self,
         tx: &mut Tx<'_>,
         shards: impl Iterator<Item = Shard>,
         held: &[Lease],
-    ) -> Result<(), ApplyError> {
+    ) -> Result<DateTime<Utc>, ApplyError> {
         let touched: HashSet<Shard> = shards.collect();
         let leases: Vec<Lease> = held.iter().copied().filter(|lease| touched.contains(&lease.shard)).collect();
-        if leases.len() < touched.len()
-            || !leases::fence(tx, self.worker_id, &leases).await.map_err(ApplyError::Rules)?
-        {
+        if leases.len() < touched.len() {
             return Err(ApplyError::Fenced);
         }
-        let rules = rules::hold(tx).await.map_err(ApplyError::Rules)?;
+        let fenced = leases::fence(tx, self.worker_id, &leases).await.map_err(ApplyError::Rules)?;
+        let rules = fenced.ok_or(ApplyError::Fenced)?;
         if rules.is_paused {
             return Err(ApplyError::Paused);
         }
@@ -158,7 +166,7 @@ impl Applier {
             self.catalogue_version = published.version;
             tracing::info!(catalogue.version = published.version, "deciding by another catalogue");
         }
-        Ok(())
+        Ok(rules.now)
     }
 
     /// As many deliveries as touch [`MAX_BATCH_HOLDINGS`] at most, and at least one.
@@ -172,40 +180,41 @@ impl Applier {
         deliveries.get(..fitting.max(1)).unwrap_or(deliveries)
     }
 
-    /// The holdings that the batch can touch, sorted.
+    /// The holdings that the batch can touch, sorted: so neighbours are read and written one after the other.
     fn touched<'d>(&'d self, batch: &[&'d Delivery]) -> Vec<(&'d UserId, &'d ItemId)> {
-        let mut pairs = BTreeSet::new();
+        let mut pairs = Vec::with_capacity(batch.len());
         for Delivery { envelope, .. } in batch {
-            envelope.job.work.touched(&self.catalogue, &mut |item_id| {
-                pairs.insert((&envelope.job.user_id, item_id));
-            });
+            envelope.job.work.touched(&self.catalogue, &mut |item_id| pairs.push((&envelope.job.user_id, item_id)));
         }
-        pairs.into_iter().collect()
+        sorted(pairs)
     }
 }
 
-async fn write(tx: &mut Tx<'_>, world: &World<'_>, decisions: &Decisions) -> Result<(), StoreError> {
+/// In order, each once.
+fn sorted<T: Ord>(mut values: Vec<T>) -> Vec<T> {
+    values.sort_unstable();
+    values.dedup();
+    values
+}
+
+async fn write(
+    tx: &mut Tx<'_>,
+    world: &World<'_>,
+    user_ids: &[&UserId],
+    decisions: &Decisions,
+) -> Result<(), StoreError> {
     if decisions.records.is_empty() {
         return Ok(());
     }
     jobs::insert(tx, &decisions.records, &counts(&decisions.records, &decisions.shards)).await?;
-    let holdings: Vec<_> = decisions
-        .touched
-        .iter()
-        .filter_map(|((user_id, item_id), touch)| {
-            let holding = world.holdings.get(user_id)?.get(item_id);
-            Some(inventory::Written { user_id, item_id, holding, granted: touch.granted, used: touch.used })
-        })
-        .collect();
-    if !holdings.is_empty() {
-        inventory::write(tx, &holdings, world.now).await?;
-    }
+    let users = || user_ids.iter().filter_map(|user_id| Some((*user_id, world.users.get(*user_id)?)));
+    let holdings: Vec<_> = users().flat_map(|(user_id, user)| user.written(user_id)).collect();
+    inventory::write(tx, &holdings, world.now).await?;
     if !decisions.entries.is_empty() {
         ledger::append(tx, &decisions.entries).await?;
-        let changed: BTreeSet<&UserId> = decisions.entries.iter().map(|entry| &entry.user_id).collect();
-        let heads: Vec<_> =
-            changed.into_iter().filter_map(|user_id| Some((user_id, *world.heads.get(user_id)?))).collect();
-        users::advance(tx, &heads).await?;
+        let moved: Vec<_> =
+            users().filter(|(_, user)| user.has_moved()).map(|(user_id, user)| (user_id, user.head)).collect();
+        users::advance(tx, &moved).await?;
     }
     Ok(())
 }
@@ -245,7 +254,7 @@ fn of(delivery: &Delivery) -> SetAside<'_> {
     SetAside { envelope: &delivery.envelope, payload_hash: delivery.payload_hash, shard: delivery.shard }
 }
 
-fn counts(records: &[JobRecord], shards: &[Shard]) -> Vec<ShardCounts> {
+fn counts(records: &[Arc<JobRecord>], shards: &[Shard]) -> Vec<ShardCounts> {
     let mut counts: BTreeMap<Shard, ShardCounts> = BTreeMap::new();
     for (record, shard) in records.iter().zip(shards) {
         let counted = counts.entry(*shard).or_insert(ShardCounts { shard: *shard, applied: 0, rejected: 0 });

@@ -1,41 +1,21 @@
 //! The fold: jobs in stream order over the state that they touch. Pure: everything it needs is handed to it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use satchel_shared::domain::catalogue::Catalogue;
-use satchel_shared::domain::{
-    Holdings, ItemId, JobId, LedgerEntry, MAX_JOB_AGE_DAYS, Plan, Rejection, RejectionCode, Shard, UserId,
-};
+use chrono::TimeDelta;
+use satchel_shared::domain::{Holdings, LedgerEntry, MAX_JOB_AGE_DAYS, Plan, Rejection, RejectionCode, Shard};
 use satchel_shared::envelope::Envelope;
 use satchel_shared::store::jobs::{JobRecord, JobStatus};
 use satchel_shared::store::users::Head;
 
 use crate::decode::Delivery;
-
-/// What a batch can touch, as the transaction sees it, and what it decides by.
-pub(crate) struct World<'c> {
-    /// Those of the batch's jobs that were decided before.
-    pub(crate) decided: HashMap<JobId, JobRecord>,
-    /// The batch's users.
-    pub(crate) heads: HashMap<UserId, Head>,
-    /// Their holdings of the items that the batch can touch.
-    pub(crate) holdings: HashMap<UserId, Holdings>,
-    /// The catalogue in force.
-    pub(crate) catalogue: &'c Catalogue,
-    /// Its version.
-    pub(crate) catalogue_version: i64,
-    /// The database's clock, once for the whole batch.
-    pub(crate) now: DateTime<Utc>,
-    /// How often this batch was tried, this time included.
-    pub(crate) attempts: i32,
-}
+use crate::world::World;
 
 /// What came of a delivery.
 #[derive(Debug)]
 pub(crate) enum Ending {
     /// It is decided, now or before.
-    Decided(JobRecord),
+    Decided(Arc<JobRecord>),
     /// It waits, in Postgres, behind its player's failed job.
     Held,
     /// It is not due yet: it goes back to where delayed jobs wait.
@@ -46,42 +26,32 @@ pub(crate) enum Ending {
 const MAX_CLOCK_SKEW_SECONDS: i64 = 60;
 
 /// What a batch writes and answers.
-#[derive(Default)]
 pub(crate) struct Decisions {
     /// Jobs decided by this batch.
-    pub(crate) records: Vec<JobRecord>,
+    pub(crate) records: Vec<Arc<JobRecord>>,
     /// The shard of each of them.
     pub(crate) shards: Vec<Shard>,
     /// Their changes, each user's in order.
     pub(crate) entries: Vec<LedgerEntry>,
-    /// The holdings that changed.
-    pub(crate) touched: BTreeMap<(UserId, ItemId), Touch>,
     /// What came of each delivery, in their order: also of those that came again.
     pub(crate) endings: Vec<Ending>,
     /// Deliveries of jobs that were decided before.
     pub(crate) redelivered: usize,
 }
 
-/// What a batch did to a holding.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Touch {
-    pub(crate) granted: bool,
-    pub(crate) used: bool,
-}
-
 impl World<'_> {
-    /// Decides the deliveries, one after the other. Afterwards `heads` and `holdings` are as the batch leaves them.
+    /// Decides the deliveries, one after the other. Afterwards its users are as the batch leaves them.
     pub(crate) fn decide(&mut self, deliveries: &[&Delivery]) -> Decisions {
-        let mut decisions = Decisions::default();
+        let mut decisions = Decisions::for_batch_of(deliveries.len());
         for delivery in deliveries {
             let envelope = &delivery.envelope;
             let record = if let Some(decided) = self.decided.get(&envelope.job_id) {
                 decisions.redelivered += 1;
                 if decided.user_id == envelope.job.user_id && decided.payload_hash == delivery.payload_hash {
-                    decided.clone()
+                    Arc::clone(decided)
                 } else {
                     tracing::warn!(job.id = %envelope.job_id, "a job was delivered under another job's id");
-                    self.record(delivery, Err(&conflict()))
+                    Arc::new(self.record(delivery, Err(conflict())))
                 }
             } else if self.is_early(delivery) {
                 decisions.endings.push(Ending::Early);
@@ -94,9 +64,9 @@ impl World<'_> {
                 if let Ok(plan) = &plan {
                     self.follow(envelope, plan, &mut decisions);
                 }
-                let record = self.record(delivery, plan.as_ref());
-                self.decided.insert(envelope.job_id, record.clone());
-                decisions.records.push(record.clone());
+                let record = Arc::new(self.record(delivery, plan));
+                self.decided.insert(envelope.job_id, Arc::clone(&record));
+                decisions.records.push(Arc::clone(&record));
                 decisions.shards.push(delivery.shard);
                 record
             };
@@ -115,7 +85,7 @@ impl World<'_> {
 
     /// Whether jobs of its player are set aside, behind which it has to stay.
     fn must_wait(&self, delivery: &Delivery) -> bool {
-        let is_held = self.heads.get(&delivery.envelope.job.user_id).is_some_and(|head| head.is_held);
+        let is_held = self.users.get(&delivery.envelope.job.user_id).is_some_and(|user| user.head.is_held);
         is_held && !delivery.was_set_aside()
     }
 
@@ -128,21 +98,23 @@ impl World<'_> {
             let message = format!("the job waited longer than {MAX_JOB_AGE_DAYS} days");
             return Err(Rejection::new(RejectionCode::Expired, message));
         }
-        let nothing = Holdings::default();
-        job.work.plan(self.holdings.get(&job.user_id).unwrap_or(&nothing), self.catalogue)
+        match self.users.get(&job.user_id) {
+            Some(user) => job.work.plan(&user.holdings, self.catalogue),
+            None => job.work.plan(&Holdings::default(), self.catalogue),
+        }
     }
 
     /// Takes a plan over: ledger entries on the user's chain, and the holdings for the jobs that follow.
     fn follow(&mut self, envelope: &Envelope, plan: &Plan, decisions: &mut Decisions) {
         let user_id = &envelope.job.user_id;
-        let head = self.heads.entry(user_id.clone()).or_insert(Head::GENESIS);
+        let user = self.users.entry(user_id.clone()).or_default();
         for change in &plan.changes {
             let mut entry = LedgerEntry {
                 user_id: user_id.clone(),
-                seq: head.version + 1,
+                seq: user.head.version + 1,
                 at: self.now,
                 job_id: envelope.job_id,
-                job_type: envelope.job.work.type_name().to_owned(),
+                job_type: envelope.job.work.type_name().into(),
                 item_id: change.item_id.clone(),
                 delta: change.delta,
                 balance: change.balance,
@@ -151,34 +123,45 @@ impl World<'_> {
                 request_id: envelope.request_id.to_string(),
                 cause: change.cause.clone(),
                 catalogue_version: self.catalogue_version,
-                hash: head.hash,
+                hash: user.head.hash,
             };
-            entry.hash = entry.chain(head.hash);
-            *head = Head { version: entry.seq, hash: entry.hash, ..*head };
-            let touch = decisions.touched.entry((user_id.clone(), change.item_id.clone())).or_default();
-            touch.granted |= change.delta > 0;
+            entry.hash = entry.chain(user.head.hash);
+            user.head = Head { version: entry.seq, hash: entry.hash, ..user.head };
+            user.touch(&change.item_id).granted |= change.delta > 0;
             decisions.entries.push(entry);
         }
         if let Some(used) = &plan.used {
-            decisions.touched.entry((user_id.clone(), used.item_id.clone())).or_default().used = true;
+            user.touch(&used.item_id).used = true;
         }
-        self.holdings.entry(user_id.clone()).or_default().apply(plan);
+        user.holdings.apply(plan);
     }
 
-    fn record(&self, delivery: &Delivery, plan: Result<&Plan, &Rejection>) -> JobRecord {
+    fn record(&self, delivery: &Delivery, plan: Result<Plan, Rejection>) -> JobRecord {
         let envelope = &delivery.envelope;
         JobRecord {
             job_id: envelope.job_id,
-            job_type: envelope.job.work.type_name().to_owned(),
+            job_type: envelope.job.work.type_name().into(),
             user_id: envelope.job.user_id.clone(),
             status: if plan.is_ok() { JobStatus::Applied } else { JobStatus::Rejected },
             submitted_at: envelope.submitted_at,
             applied_at: self.now,
             attempts: delivery.failures().saturating_add(self.attempts),
-            result: plan.map_or_else(Rejection::result, |plan| plan.result.clone()),
+            result: plan.map_or_else(|rejection| rejection.result(), |plan| plan.result),
             payload_hash: delivery.payload_hash,
             actor: envelope.actor.to_string(),
             request_id: envelope.request_id.to_string(),
+        }
+    }
+}
+
+impl Decisions {
+    fn for_batch_of(jobs: usize) -> Self {
+        Self {
+            records: Vec::with_capacity(jobs),
+            shards: Vec::with_capacity(jobs),
+            entries: Vec::with_capacity(jobs),
+            endings: Vec::with_capacity(jobs),
+            redelivered: 0,
         }
     }
 }
@@ -189,7 +172,11 @@ fn conflict() -> Rejection {
 
 #[cfg(test)]
 mod tests {
-    use satchel_shared::domain::{Actor, ChainVerifier, RequestId, Role, Scopes};
+    use std::collections::HashMap;
+
+    use chrono::DateTime;
+    use satchel_shared::domain::catalogue::Catalogue;
+    use satchel_shared::domain::{Actor, ChainVerifier, JobId, RequestId, Role, Scopes, UserId};
     use satchel_shared::jobs::Submission;
     use satchel_shared::json::{Node, Pointer};
 
@@ -205,8 +192,7 @@ mod tests {
     fn world(catalogue: &Catalogue) -> World<'_> {
         World {
             decided: HashMap::new(),
-            heads: HashMap::new(),
-            holdings: HashMap::new(),
+            users: HashMap::new(),
             catalogue,
             catalogue_version: 1,
             now: DateTime::from_timestamp_micros(1_700_000_000_000_000).unwrap(),
@@ -257,7 +243,7 @@ mod tests {
             decisions.entries.iter().map(|e| (e.delta, e.balance)).collect::<Vec<_>>(),
             [(1, 1), (-1, 0), (5, 5)]
         );
-        assert_eq!(world.heads[&UserId::parse("u1").unwrap()].version, 3);
+        assert_eq!(world.users[&UserId::parse("u1").unwrap()].head.version, 3);
     }
 
     #[test]
@@ -301,7 +287,7 @@ mod tests {
         let catalogue = catalogue();
         let mut world = world(&catalogue);
         let user_id = UserId::parse("u1").unwrap();
-        world.heads.insert(user_id, Head { is_held: true, ..Head::GENESIS });
+        world.users.entry(user_id).or_default().head.is_held = true;
         let mut other = delivery(REWARD);
         other.envelope.job.user_id = UserId::parse("u2").unwrap();
         let mut first = delivery(REWARD);

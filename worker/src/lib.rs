@@ -20,6 +20,7 @@ mod retries;
 mod retry;
 mod run;
 mod stalls;
+mod world;
 
 pub use config::Config;
 pub use run::run;

@@ -40,6 +40,12 @@ impl Holdings {
         self.0.get(item_id).copied().unwrap_or_default()
     }
 
+    /// Whether there is a holding of `item_id`, were it of no pieces.
+    #[must_use]
+    pub fn has(&self, item_id: &ItemId) -> bool {
+        self.0.contains_key(item_id)
+    }
+
     /// Puts what was loaded for an item.
     pub fn insert(&mut self, item_id: ItemId, holding: Holding) {
         self.0.insert(item_id, holding);

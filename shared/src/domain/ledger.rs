@@ -3,6 +3,8 @@
 //! An entry's hash is SHA-256 over the previous entry's hash and the entry's canonical bytes, so that
 //! no entry can be changed, dropped or put in between without every later hash of that user changing.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -45,7 +47,7 @@ pub struct LedgerEntry {
     pub job_id: JobId,
     /// The job's type.
     #[serde(rename = "type")]
-    pub job_type: String,
+    pub job_type: Cow<'static, str>,
     /// What changed.
     pub item_id: ItemId,
     /// By how many pieces.

@@ -1,5 +1,6 @@
 //! Jobs that were decided: idempotency and job status in one table.
 
+use std::borrow::{Borrow, Cow};
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
@@ -59,7 +60,7 @@ pub struct JobRecord {
     pub job_id: JobId,
     /// The job's type.
     #[serde(rename = "type")]
-    pub job_type: String,
+    pub job_type: Cow<'static, str>,
     /// Whose.
     pub user_id: UserId,
     /// How it ended.
@@ -103,7 +104,7 @@ impl TryFrom<Row> for JobRecord {
     fn try_from(row: Row) -> Result<Self, Unreadable> {
         Ok(Self {
             job_id: row.job_id.into(),
-            job_type: row.job_type,
+            job_type: row.job_type.into(),
             user_id: stored::user_id(&row.user_id)?,
             status: JobStatus::parse(&row.status)?,
             submitted_at: row.submitted_at,
@@ -169,10 +170,15 @@ pub async fn find_decided(tx: &mut Tx<'_>, job_ids: &[JobId]) -> Result<HashMap<
 ///
 /// # Errors
 /// If Postgres is away, or a job id was decided by someone else meanwhile.
-pub async fn insert(tx: &mut Tx<'_>, records: &[JobRecord], counts: &[ShardCounts]) -> Result<(), StoreError> {
+pub async fn insert(
+    tx: &mut Tx<'_>,
+    records: &[impl Borrow<JobRecord>],
+    counts: &[ShardCounts],
+) -> Result<(), StoreError> {
+    let records: Vec<&JobRecord> = records.iter().map(Borrow::borrow).collect();
     let user_ids: Vec<_> = records.iter().map(|record| record.user_id.as_str()).collect();
     let job_ids: Vec<_> = records.iter().map(|record| record.job_id.as_uuid()).collect();
-    let types: Vec<_> = records.iter().map(|record| record.job_type.as_str()).collect();
+    let types: Vec<_> = records.iter().map(|record| &*record.job_type).collect();
     let payload_hashes: Vec<_> = records.iter().map(|record| &record.payload_hash.0[..]).collect();
     let statuses: Vec<_> = records.iter().map(|record| record.status.as_str()).collect();
     let results: Vec<_> = records.iter().map(|record| record.result.get()).collect();

@@ -7,6 +7,7 @@
 
 use uuid::Uuid;
 
+use super::rules::Rules;
 use super::{Session, StoreError, Tx, stored};
 use crate::domain::Shard;
 
@@ -130,27 +131,35 @@ pub async fn leave(session: &mut Session, worker_id: Uuid) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Whether all these leases still hold; if so, none can be taken before the transaction ends.
+/// Whether all these leases, at least one, still hold; if so, none can be taken before the transaction ends. Reads the
+/// rules in the same statement: each one costs a batch a round trip.
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn fence(tx: &mut Tx<'_>, worker_id: Uuid, leases: &[Lease]) -> Result<bool, StoreError> {
+pub async fn fence(tx: &mut Tx<'_>, worker_id: Uuid, leases: &[Lease]) -> Result<Option<Rules>, StoreError> {
     let shards: Vec<_> = leases.iter().map(|lease| i32::from(lease.shard.get())).collect();
     let epochs: Vec<_> = leases.iter().map(|lease| lease.epoch).collect();
     let held = sqlx::query!(
-        "SELECT shard_leases.shard
-         FROM UNNEST($2::integer[], $3::bigint[]) AS claimed (shard, epoch)
-         JOIN shard_leases USING (shard, epoch)
-         WHERE owner = $1
-         ORDER BY shard_leases.shard
-         FOR SHARE OF shard_leases",
+        r#"SELECT clock_timestamp() AS "now!",
+                  (SELECT COALESCE(max(version), 0) FROM catalogue_versions) AS "catalogue_version!",
+                  (SELECT is_paused FROM queue_state WHERE singleton) AS "is_paused!"
+           FROM UNNEST($2::integer[], $3::bigint[]) AS claimed (shard, epoch)
+           JOIN shard_leases USING (shard, epoch)
+           WHERE owner = $1
+           ORDER BY shard_leases.shard
+           FOR SHARE OF shard_leases"#,
         worker_id,
         &shards,
         &epochs,
     )
     .fetch_all(&mut *tx.0)
     .await?;
-    Ok(held.len() == leases.len())
+    let rules = held.last().map(|row| Rules {
+        catalogue_version: row.catalogue_version,
+        is_paused: row.is_paused,
+        now: row.now,
+    });
+    Ok(rules.filter(|_| held.len() == leases.len()))
 }
 
 fn lease(shard: i32, epoch: i64) -> Option<Lease> {

@@ -64,7 +64,7 @@ impl TryFrom<Row> for LedgerEntry {
             seq: row.seq,
             at: row.at,
             job_id: row.job_id.into(),
-            job_type: row.job_type,
+            job_type: row.job_type.into(),
             item_id: stored::item_id(&row.item_id)?,
             delta: row.delta,
             balance: row.balance,
@@ -134,7 +134,7 @@ pub async fn append(tx: &mut Tx<'_>, entries: &[LedgerEntry]) -> Result<(), Stor
     let item_ids: Vec<_> = entries.iter().map(|entry| entry.item_id.as_str()).collect();
     let deltas: Vec<_> = entries.iter().map(|entry| entry.delta).collect();
     let balances: Vec<_> = entries.iter().map(|entry| entry.balance).collect();
-    let types: Vec<_> = entries.iter().map(|entry| entry.job_type.as_str()).collect();
+    let types: Vec<_> = entries.iter().map(|entry| &*entry.job_type).collect();
     let actors: Vec<_> = entries.iter().map(|entry| entry.actor.as_str()).collect();
     let reasons: Vec<_> = entries.iter().map(|entry| entry.reason.as_deref()).collect();
     let request_ids: Vec<_> = entries.iter().map(|entry| entry.request_id.as_str()).collect();

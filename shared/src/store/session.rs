@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Transaction};
 
@@ -84,14 +83,6 @@ impl Tx<'_> {
     /// If Postgres refused, or its answer was lost, in which case it may have happened all the same.
     pub async fn commit(self) -> Result<(), StoreError> {
         Ok(self.0.commit().await?)
-    }
-
-    /// The database's clock, to the microsecond.
-    ///
-    /// # Errors
-    /// If Postgres is away.
-    pub async fn now(&mut self) -> Result<DateTime<Utc>, StoreError> {
-        Ok(sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(&mut *self.0).await?)
     }
 }
 

@@ -16,6 +16,12 @@ pub struct Head {
     pub is_held: bool,
 }
 
+impl Default for Head {
+    fn default() -> Self {
+        Self::GENESIS
+    }
+}
+
 impl Head {
     /// Of a user without entries.
     pub const GENESIS: Self = Self { version: 0, hash: ChainHash::GENESIS, is_held: false };

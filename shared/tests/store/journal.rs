@@ -39,7 +39,7 @@ fn under_the_id_of(job: &Envelope, user_id: &str, quantity: u32) -> Envelope {
 async fn decide(session: &mut Session, job: &Envelope) {
     let record = JobRecord {
         job_id: job.job_id,
-        job_type: job.job.work.type_name().to_owned(),
+        job_type: job.job.work.type_name().into(),
         user_id: job.job.user_id.clone(),
         status: JobStatus::Applied,
         submitted_at: job.submitted_at,

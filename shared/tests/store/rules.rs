@@ -1,21 +1,46 @@
 //! Pausing and publishing are strict against transactions in flight.
 
-use satchel_shared::domain::RequestId;
 use satchel_shared::domain::catalogue::Catalogue;
+use satchel_shared::domain::{RequestId, Shard};
 use satchel_shared::json::Node;
 use satchel_shared::store::catalogue::{self, Publish};
 use satchel_shared::store::rules::{self, Rules};
 use satchel_shared::store::{actions, queue_state};
 
+use satchel_shared::store::leases::{self, Lease};
+use satchel_shared::store::{Session, Tx};
+use uuid::Uuid;
+
 use crate::database::Database;
 use crate::job::OPERATOR;
+
+/// Someone with a lease on one shard.
+struct Worker {
+    id: Uuid,
+    leases: Vec<Lease>,
+}
+
+impl Worker {
+    async fn join(session: &mut Session, shard: u16) -> Self {
+        let id = Uuid::now_v7();
+        leases::renew(session, id, 60_000).await.unwrap();
+        let leases = leases::acquire(session, id, &[Shard::new(shard)]).await.unwrap();
+        Self { id, leases }
+    }
+
+    async fn rules(&self, tx: &mut Tx<'_>) -> Rules {
+        leases::fence(tx, self.id, &self.leases).await.unwrap().unwrap()
+    }
+}
 
 #[tokio::test]
 async fn pausing_waits_for_the_batches_in_flight_and_holds_for_all_that_come_after() {
     let database = Database::new().await;
     let (pool, mut session, mut other) = (database.pool(), database.session(), database.session());
-    let mut batch = session.begin().await.unwrap();
-    assert_eq!(rules::hold(&mut batch).await.unwrap(), Rules { catalogue_version: 0, is_paused: false });
+    let (worker, other_worker) = (Worker::join(&mut session, 0).await, Worker::join(&mut other, 1).await);
+    let mut batch = rules::begin(&mut session).await.unwrap();
+    let before = worker.rules(&mut batch).await;
+    assert_eq!((before.catalogue_version, before.is_paused), (0, false));
     let pausing = tokio::spawn({
         let pool = pool.clone();
         async move { queue_state::set(&pool, true, Some("maintenance"), &OPERATOR).await }
@@ -24,8 +49,8 @@ async fn pausing_waits_for_the_batches_in_flight_and_holds_for_all_that_come_aft
     assert!(!pausing.is_finished());
     // A batch that begins now waits behind it, and sees it.
     let later = tokio::spawn(async move {
-        let mut batch = other.begin().await.unwrap();
-        rules::hold(&mut batch).await.unwrap()
+        let mut batch = rules::begin(&mut other).await.unwrap();
+        other_worker.rules(&mut batch).await
     });
     batch.commit().await.unwrap();
     let state = pausing.await.unwrap().unwrap();
@@ -46,8 +71,8 @@ async fn pausing_waits_for_the_batches_in_flight_and_holds_for_all_that_come_aft
 async fn publishing_waits_for_the_batches_in_flight() {
     let database = Database::new().await;
     let (pool, mut session) = (database.pool(), database.session());
-    let mut batch = session.begin().await.unwrap();
-    rules::hold(&mut batch).await.unwrap();
+    let worker = Worker::join(&mut session, 0).await;
+    let batch = rules::begin(&mut session).await.unwrap();
     let publishing = tokio::spawn(async move {
         let node = Node::parse(br#"{"items":{"gold":{"name":"Gold","grant":"stack"}}}"#).unwrap();
         let (catalogue, request_id) = (Catalogue::parse(node).unwrap(), RequestId::random());
@@ -64,6 +89,6 @@ async fn publishing_waits_for_the_batches_in_flight() {
     assert!(!publishing.is_finished());
     batch.commit().await.unwrap();
     assert_eq!(publishing.await.unwrap().unwrap().version, 1);
-    let mut batch = session.begin().await.unwrap();
-    assert_eq!(rules::hold(&mut batch).await.unwrap().catalogue_version, 1);
+    let mut batch = rules::begin(&mut session).await.unwrap();
+    assert_eq!(worker.rules(&mut batch).await.catalogue_version, 1);
 }

@@ -148,7 +148,7 @@ fn read_entry(row: &Value) -> LedgerEntry {
         seq: number(row, "seq"),
         at: chrono::DateTime::from_timestamp_micros(number(row, "micros")).expect("a time"),
         job_id: JobId::parse(&text(row, "job_id")).expect("a stored job id is valid"),
-        job_type: text(row, "type"),
+        job_type: text(row, "type").into(),
         item_id: ItemId::parse(&text(row, "item_id")).expect("a stored item id is valid"),
         delta: number(row, "delta"),
         balance: number(row, "balance"),

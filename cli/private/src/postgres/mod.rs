@@ -47,12 +47,21 @@ pub struct PostgresOptions {
     pub max_connections: u32,
     /// How long a start, with its recovery after a crash, may take.
     pub start_timeout_s: u64,
+    /// Further settings (name, value), which override ours.
+    pub settings: Vec<(String, String)>,
 }
 
 impl PostgresOptions {
     /// The usual settings in this data directory.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), port: None, shared_buffers_mib: 256, max_connections: 200, start_timeout_s: 180 }
+        Self {
+            dir: dir.into(),
+            port: None,
+            shared_buffers_mib: 256,
+            max_connections: 200,
+            start_timeout_s: 180,
+            settings: Vec::new(),
+        }
     }
 }
 
@@ -258,7 +267,8 @@ fn command_line(options: &PostgresOptions, cluster: &Cluster, port: u16) -> Vec<
         "log_timezone=UTC".to_owned(),
         "log_checkpoints=off".to_owned(),
     ];
-    words.extend(settings.into_iter().flat_map(|setting| ["-c".into(), setting.into()]));
+    let further = options.settings.iter().map(|(name, value)| format!("{name}={value}"));
+    words.extend(settings.into_iter().chain(further).flat_map(|setting| ["-c".into(), setting.into()]));
     words
 }
 

@@ -11,6 +11,10 @@ use crate::files;
 /// How much may wait: beyond it new jobs are refused, while the machine still has memory for everything else.
 const MAX_MEMORY: &str = "4gb";
 
+/// From which size on the log is rewritten. What waits is soon gone again: to rewrite it often, and to compress it, took a
+/// quarter of the machine while a backlog was worked off.
+const REWRITE_FROM: &str = "256mb";
+
 /// What differs between private servers.
 #[derive(Debug, Clone)]
 pub(crate) struct Conf {
@@ -45,6 +49,7 @@ impl Conf {
         let text = format!(
             "bind 127.0.0.1\nport {}\nprotected-mode yes\nrequirepass {}\ndaemonize no\n\
              dir {}\npidfile {}\nlogfile \"\"\nsave \"\"\nappendonly yes\nappendfsync always\n\
+             rdbcompression no\nauto-aof-rewrite-min-size {REWRITE_FROM}\n\
              maxmemory-policy noeviction\nmaxmemory {MAX_MEMORY}\n{}\n",
             self.port,
             self.password.expose_secret(),

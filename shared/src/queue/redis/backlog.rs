@@ -44,6 +44,11 @@ impl Backlog {
         self.shards.clear();
     }
 
+    /// Whether nothing is known of any shard.
+    pub(super) fn is_empty(&self) -> bool {
+        self.shards.is_empty()
+    }
+
     /// Forgets all shards but these.
     pub(super) fn keep(&mut self, shards: &[Shard]) {
         if !self.shards.is_empty() {

@@ -150,12 +150,17 @@ impl Consumer for RedisConsumer {
     }
 
     async fn finish(&mut self, key: &EnvelopeKey, finished: &Finished) -> Result<(), QueueError> {
-        let mut batch = Batch::default();
+        // First and alone: what goes along with commands that write is only sent on when those are on disk.
+        let mut told = Batch::default();
         for (replica, replica_outcomes) in &finished.outcomes {
             let mut command = redis::cmd("PUBLISH");
             command.arg(keys::outcomes(*replica)).arg(outcomes::seal(key, replica_outcomes));
-            batch.add_keyless(command);
+            told.add_keyless(command);
         }
+        if !told.is_empty() {
+            self.connection.run_all(told).await?;
+        }
+        let mut batch = Batch::default();
         pending::forget(self.shards, &finished.job_ids, &mut batch);
         let mut by_stream: BTreeMap<(Shard, Priority), Vec<&str>> = BTreeMap::new();
         for entry in &finished.entries {
@@ -171,8 +176,10 @@ impl Consumer for RedisConsumer {
             return Ok(());
         }
         self.connection.run_all(batch).await?;
-        for entry in finished.entries.iter().filter(|entry| entry.class == Priority::Normal) {
-            self.backlog.forget(entry.shard, EntryId::parse(&entry.id).unwrap_or_default());
+        if !self.backlog.is_empty() {
+            for entry in finished.entries.iter().filter(|entry| entry.class == Priority::Normal) {
+                self.backlog.forget(entry.shard, EntryId::parse(&entry.id).unwrap_or_default());
+            }
         }
         Ok(())
     }
