@@ -3,6 +3,8 @@
 CARGO ?= cargo
 # Options for `satchel dev`, e.g. make run ARGS="--port 9000 --workers 2"
 ARGS ?=
+# What `make bench` measures; `cargo run --release -p bench -- help` lists the scenarios.
+BENCH ?= all
 
 # A shell opened before rustup was installed does not know cargo yet; Homebrew does not link postgresql@16.
 export PATH := $(PATH):$(HOME)/.cargo/bin:/opt/homebrew/opt/postgresql@16/bin:/usr/local/opt/postgresql@16/bin
@@ -25,8 +27,9 @@ lint: deps ## Check format, clippy without warnings, and that the SQL metadata i
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	scripts/sqlx-metadata.sh --check
 
-bench: deps ## Load the service over HTTP and count what was applied (needs wrk)
-	bench/http.sh
+bench: deps ## Measure everything beside its peers (half an hour, 30 GB); BENCH="drain --no-peers" for one thing
+	$(CARGO) build --release -p satchel-cli -p satchel-worker -p satchel-api
+	$(CARGO) run --release -p bench -- $(BENCH)
 
 deps: ## Install what is missing by the system's package manager
 	@scripts/deps.sh

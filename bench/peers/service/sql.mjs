@@ -1,0 +1,91 @@
+// All SQL of the service. A job is one statement, hence one transaction: a second delivery of the job fails on
+// jobs_pkey and undoes what the statement did before, so no delivery counts twice, however they overlap.
+
+export const SCHEMA = `
+CREATE TABLE inventory (
+    user_id text COLLATE "C" NOT NULL,
+    item_id text COLLATE "C" NOT NULL,
+    quantity bigint NOT NULL CHECK (quantity >= 0),
+    PRIMARY KEY (user_id, item_id)
+) WITH (fillfactor = 80);
+
+CREATE TABLE jobs (
+    job_id uuid PRIMARY KEY,
+    user_id text COLLATE "C" NOT NULL,
+    status text NOT NULL CHECK (status IN ('applied', 'rejected')),
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE TABLE ledger (
+    user_id text COLLATE "C" NOT NULL,
+    seq bigint GENERATED ALWAYS AS IDENTITY,
+    job_id uuid NOT NULL,
+    item_id text COLLATE "C" NOT NULL,
+    delta bigint NOT NULL CHECK (delta <> 0),
+    balance bigint NOT NULL CHECK (balance >= 0),
+    PRIMARY KEY (user_id, seq)
+);`;
+
+/** The stock that uses are taken from: $1 users u0…, $2 items, $3 of each; one job per user. */
+export const STOCK = `
+WITH stock AS (
+    SELECT 'u' || n AS user_id, gen_random_uuid() AS job_id FROM generate_series(0, $1::integer - 1) AS n
+), job AS (
+    INSERT INTO jobs (job_id, user_id, status) SELECT job_id, user_id, 'applied' FROM stock
+), held AS (
+    INSERT INTO inventory (user_id, item_id, quantity)
+    SELECT user_id, item_id, $3::bigint FROM stock, unnest($2::text[]) AS item_id
+)
+INSERT INTO ledger (user_id, job_id, item_id, delta, balance)
+SELECT user_id, job_id, item_id, $3::bigint, $3::bigint FROM stock, unnest($2::text[]) AS item_id`;
+
+/** $1 job, $2 user, $3 items, $4 their quantities. Rows are locked in the order of their items: no deadlocks. */
+export const REWARD = {
+  name: 'reward',
+  text: `
+WITH job AS (
+    INSERT INTO jobs (job_id, user_id, status) VALUES ($1, $2, 'applied')
+), item AS (
+    SELECT item_id, quantity FROM unnest($3::text[], $4::bigint[]) AS item (item_id, quantity) ORDER BY item_id
+), held AS (
+    INSERT INTO inventory AS held (user_id, item_id, quantity)
+    SELECT $2, item_id, quantity FROM item
+    ON CONFLICT (user_id, item_id) DO UPDATE SET quantity = held.quantity + excluded.quantity
+    RETURNING item_id, quantity
+)
+INSERT INTO ledger (user_id, job_id, item_id, delta, balance)
+SELECT $2, $1, item_id, item.quantity, held.quantity FROM held JOIN item USING (item_id)
+RETURNING item_id, delta, balance`,
+};
+
+/** $1 job, $2 user, $3 item, $4 quantity. No row comes back if the stock is too small: recorded as rejected. */
+export const USE = {
+  name: 'use',
+  text: `
+WITH held AS (
+    UPDATE inventory SET quantity = quantity - $4::bigint
+    WHERE user_id = $2 AND item_id = $3 AND quantity >= $4::bigint
+    RETURNING quantity
+), job AS (
+    INSERT INTO jobs (job_id, user_id, status)
+    SELECT $1, $2, CASE WHEN EXISTS (SELECT FROM held) THEN 'applied' ELSE 'rejected' END
+)
+INSERT INTO ledger (user_id, job_id, item_id, delta, balance)
+SELECT $2, $1, $3, -$4::bigint, quantity FROM held
+RETURNING item_id, delta, balance`,
+};
+
+/** What a job that was delivered before came to: a row per ledger entry, or one with its status alone. */
+export const RECORDED = {
+  name: 'recorded',
+  text: `
+SELECT status, item_id, delta, balance FROM jobs LEFT JOIN ledger USING (user_id, job_id)
+WHERE job_id = $1 ORDER BY seq`,
+};
+
+export const INVENTORY = {
+  name: 'inventory',
+  text: `
+SELECT item_id AS "itemId", quantity FROM inventory
+WHERE user_id = $1 AND quantity > 0 ORDER BY item_id`,
+};

@@ -1,0 +1,146 @@
+//! The peers: the same service as people would build it with Node, in `bench/peers/`. Its README says how each was
+//! tuned. Here they are only started and stopped.
+
+mod node;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use uuid::Uuid;
+
+use crate::load::job::Accepted;
+use crate::stand::contender::{Contender, Kind};
+use crate::stand::process::{Child, free_port};
+use crate::stand::servers::Servers;
+use crate::stand::token;
+use crate::stand::usage::Processes;
+
+const READY_PATIENCE: Duration = Duration::from_mins(1);
+/// How long making the tables, or queueing a million jobs, may take.
+const ONCE_PATIENCE: Duration = Duration::from_mins(30);
+/// How many ports are tried: another process may take one just before the API does.
+const MAX_PORTS_TRIED: u32 = 5;
+
+/// A running peer. Dropped, its programs stop first, then its servers.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    // Dropped in this order.
+    workers: Vec<Child>,
+    api: Child,
+    kind: Kind,
+    address: SocketAddr,
+    jwt_secret: String,
+    workers_started: usize,
+    servers: Servers,
+}
+
+impl Peer {
+    /// Installs what is missing, makes tables and stock, and starts the API. No worker runs then.
+    pub(crate) fn start(kind: Kind, servers: Servers) -> Result<Self> {
+        node::ensure_installed()?;
+        let jwt_secret = format!("{}{}", Uuid::now_v7().simple(), Uuid::now_v7().simple());
+        run_once(&servers, "node schema.mjs", &["schema.mjs"])?;
+        let (api, address) = start_api(kind, &servers, &jwt_secret)?;
+        Ok(Self { workers: Vec::new(), api, kind, address, jwt_secret, workers_started: 0, servers })
+    }
+}
+
+impl Contender for Peer {
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn servers(&self) -> &Servers {
+        &self.servers
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn token(&self, role: &str, subject: &str) -> Result<String> {
+        token::mint(&self.jwt_secret, role, subject)
+    }
+
+    fn start_workers(&mut self, count: usize) -> Result<()> {
+        for _ in 0..count {
+            self.workers_started += 1;
+            let log = self.servers.dir().join(format!("worker-{}.log", self.workers_started));
+            let mut command = command(&self.servers, &[&script(self.kind, "worker")]);
+            let worker = Child::spawn("the peer's worker", &mut command, &log)?;
+            worker.wait_for_line("ready", READY_PATIENCE)?;
+            self.workers.push(worker);
+        }
+        Ok(())
+    }
+
+    fn stop_workers(&mut self) {
+        self.workers.clear();
+    }
+
+    /// A Node process computes on one core alone.
+    fn best_workers(&self) -> usize {
+        2
+    }
+
+    fn fill(&mut self, jobs: usize, hot_percent: u8) -> Result<Vec<Accepted>> {
+        ensure!(hot_percent == 0, "the peers are not measured with a skewed load");
+        run_once(&self.servers, "queueing jobs", &[&script(self.kind, "fill"), &jobs.to_string()])?;
+        Ok(Vec::new())
+    }
+
+    fn stock(&self) -> &[Accepted] {
+        &[]
+    }
+
+    fn processes(&self) -> Processes {
+        Processes {
+            api: Some(self.api.pid()),
+            workers: self.workers.iter().map(Child::pid).collect(),
+            redis: Some(self.servers.redis.pid()),
+            postgres: Some(self.servers.postgres.pid()),
+        }
+    }
+
+    fn check_runs(&self) -> Result<()> {
+        self.workers.iter().chain([&self.api]).try_for_each(Child::check_runs)
+    }
+}
+
+fn script(kind: Kind, name: &str) -> String {
+    format!("{}/{name}.mjs", kind.name())
+}
+
+/// Node with these arguments in the peers' directory.
+fn command(servers: &Servers, arguments: &[&str]) -> Command {
+    let mut command = Command::new("node");
+    command.args(arguments).current_dir(node::peers_dir());
+    command.env("NODE_ENV", "production").env("PG_URL", servers.owner_url()).env("REDIS_URL", servers.redis_url());
+    command
+}
+
+fn run_once(servers: &Servers, name: &'static str, arguments: &[&str]) -> Result<()> {
+    let log = servers.dir().join("once.log");
+    let child = Child::spawn(name, &mut command(servers, arguments), &log)?;
+    child.wait_success(ONCE_PATIENCE).context(name)
+}
+
+/// Starts the API on some free port and waits until it is ready.
+fn start_api(kind: Kind, servers: &Servers, jwt_secret: &str) -> Result<(Child, SocketAddr)> {
+    let log = servers.dir().join("api.log");
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let port = free_port()?;
+        let mut command = command(servers, &[&script(kind, "api")]);
+        command.env("PORT", port.to_string()).env("JWT_SECRET", jwt_secret);
+        let api = Child::spawn("the peer's API", &mut command, &log)?;
+        match api.wait_for_line("ready", READY_PATIENCE) {
+            Ok(()) => return Ok((api, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))),
+            Err(_) if attempt < MAX_PORTS_TRIED && api.log_text().contains("EADDRINUSE") => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

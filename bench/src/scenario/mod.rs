@@ -1,0 +1,16 @@
+//! What is measured, a file each.
+
+pub(crate) mod all;
+mod costs;
+pub(crate) mod drain;
+mod grown;
+pub(crate) mod growth;
+pub(crate) mod handover;
+pub(crate) mod history;
+pub(crate) mod journal;
+pub(crate) mod latency;
+pub(crate) mod profile;
+pub(crate) mod query;
+pub(crate) mod skew;
+pub(crate) mod sustain;
+mod verdict;

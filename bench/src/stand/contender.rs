@@ -1,0 +1,68 @@
+//! Who is measured: Satchel, or what people would use instead. All are driven in the same way.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+
+use super::satchel::Satchel;
+use super::servers::Servers;
+use super::usage::Processes;
+use crate::load::job::Accepted;
+use crate::peer::Peer;
+
+/// Which one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Satchel.
+    Satchel,
+    /// BullMQ and pg behind Fastify.
+    Bullmq,
+    /// graphile-worker behind Fastify.
+    Graphile,
+}
+
+impl Kind {
+    /// As it is called in tables.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Satchel => "satchel",
+            Self::Bullmq => "bullmq",
+            Self::Graphile => "graphile",
+        }
+    }
+
+    /// Starts one on these servers: its API runs, every user has a stock of every item, no worker runs.
+    pub(crate) fn start(self, servers: Servers) -> Result<Box<dyn Contender>> {
+        Ok(match self {
+            Self::Satchel => Box::new(Satchel::start(servers, &super::satchel::Settings::default())?),
+            Self::Bullmq | Self::Graphile => Box::new(Peer::start(self, servers)?),
+        })
+    }
+}
+
+/// A system that accepts jobs by HTTP and applies them to the tables `jobs`, `inventory` and `ledger` of its Postgres.
+pub(crate) trait Contender {
+    /// Which one.
+    fn kind(&self) -> Kind;
+    /// What it stands on.
+    fn servers(&self) -> &Servers;
+    /// Where its API listens.
+    fn address(&self) -> SocketAddr;
+    /// A token that its API takes, valid for a day: `role` is `service`, `operator` or `player`.
+    fn token(&self, role: &str, subject: &str) -> Result<String>;
+    /// Starts so many worker processes beside those that run, and waits until they take jobs.
+    fn start_workers(&mut self, count: usize) -> Result<()>;
+    /// Stops all workers in order.
+    fn stop_workers(&mut self);
+    /// With how many worker processes it does best on this machine.
+    fn best_workers(&self) -> usize;
+    /// Queues so many jobs, half rewards and half uses, as fast as it can, `hot_percent` of them for one user.
+    /// Gives those that it knows the ids of, each user's in order.
+    fn fill(&mut self, jobs: usize, hot_percent: u8) -> Result<Vec<Accepted>>;
+    /// The jobs that have given the users their stock; none of a peer, whose stock is part of its tables from the start.
+    fn stock(&self) -> &[Accepted];
+    /// Its processes now, without this program.
+    fn processes(&self) -> Processes;
+    /// Fails if any of its processes has ended by itself.
+    fn check_runs(&self) -> Result<()>;
+}

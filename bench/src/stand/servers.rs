@@ -1,0 +1,60 @@
+//! A fresh Postgres and a fresh Redis, set up as for production and the same for everybody.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use satchel_private::{ExposeSecret, PostgresOptions, PrivatePostgres, PrivateRedis, RedisOptions, SecretString};
+use tempfile::TempDir;
+
+/// Private servers with a directory of their own. Dropped, they stop and everything is removed.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    // Dropped in this order.
+    /// The Redis: everything is on disk before it is answered for (`appendfsync always`).
+    pub(crate) redis: PrivateRedis,
+    /// The Postgres: `fsync` and `synchronous_commit` are on.
+    pub(crate) postgres: PrivatePostgres,
+    dir: TempDir,
+}
+
+impl Servers {
+    /// Starts both below `parent`.
+    pub(crate) fn start(parent: &Path) -> Result<Self> {
+        Self::start_with(parent, &[])
+    }
+
+    /// Starts both below `parent`, Postgres with further settings (name, value).
+    pub(crate) fn start_with(parent: &Path, postgres: &[(&str, &str)]) -> Result<Self> {
+        // Postgres does not run as root and must get into the directory all the same.
+        let passable = Permissions::from_mode(0o711);
+        let dir = tempfile::Builder::new().prefix("servers-").permissions(passable).tempdir_in(parent);
+        let dir = dir.with_context(|| format!("cannot make a directory in {}", parent.display()))?;
+        let settings = postgres.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let postgres = PrivatePostgres::start(&PostgresOptions { settings, ..PostgresOptions::new(dir.path()) })?;
+        let redis = PrivateRedis::start(&RedisOptions::new(dir.path()))?;
+        Ok(Self { redis, postgres, dir })
+    }
+
+    /// Where logs of programs that use the servers go, too.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The database `satchel` as its owner: `postgres://…`.
+    pub(crate) fn owner_url(&self) -> String {
+        self.postgres.owner_url().expose_secret().to_owned()
+    }
+
+    /// The database `satchel` as another role.
+    pub(crate) fn url_as(&self, role: &str, password: &str) -> String {
+        let password = SecretString::from(password);
+        self.postgres.url_as(role, &password, "satchel").expose_secret().to_owned()
+    }
+
+    /// The Redis: `redis://…`.
+    pub(crate) fn redis_url(&self) -> String {
+        self.redis.url().expose_secret().to_owned()
+    }
+}
