@@ -9,12 +9,14 @@ use satchel_shared::envelope::Envelope;
 use satchel_shared::jobs::Submission;
 use satchel_shared::json::{Node, Pointer};
 use satchel_shared::store::actions::Operator;
-use satchel_shared::store::jobs::{JobRecord, JobStatus, ShardCounts};
+use satchel_shared::store::jobs::{JobRecord, JobStatus};
 use satchel_shared::store::journal::JournalEntry;
 use satchel_shared::store::ledger::{Filter, Order};
 use satchel_shared::store::parked::SetAside;
+use satchel_shared::store::progress::ShardCounts;
 use satchel_shared::store::{
-    Pool, PoolConfig, Session, actions, failed, inventory, jobs, journal, leases, ledger, migrate, parked, rules, users,
+    Pool, PoolConfig, Session, actions, failed, inventory, jobs, journal, leases, ledger, migrate, parked, progress,
+    rules, users,
 };
 use uuid::Uuid;
 
@@ -108,11 +110,13 @@ async fn what_a_worker_asks(session: &mut Session, worker_id: Uuid) {
     let holding = Holding { quantity: 1, granted_total: 1, used_total: 0 };
     let new = ItemId::parse(&format!("new-{}", Uuid::now_v7())).unwrap();
     let written =
-        |item_id, is_new| inventory::Written { user_id: &user, item_id, holding, is_new, granted: true, used: false };
-    inventory::write(&mut tx, &[written(&item, held.is_empty()), written(&new, true)], Utc::now()).await.unwrap();
-    users::advance(&mut tx, &[(&user, heads[&user])]).await.unwrap();
+        |item_id, found| inventory::Written { user_id: &user, item_id, holding, found, granted: true, used: false };
+    inventory::write(&mut tx, &[written(&item, (!held.is_empty()).then_some(1)), written(&new, None)], Utc::now())
+        .await
+        .unwrap();
     let counts = ShardCounts { shard: Shard::new(0), applied: 1, rejected: 0 };
-    jobs::insert(&mut tx, &[record(&reward())], &[counts]).await.unwrap();
+    jobs::insert(&mut tx, &[record(&reward())]).await.unwrap();
+    progress::note(&mut tx, &[(&user, heads[&user])], &[counts]).await.unwrap();
     tx.commit().await.unwrap();
 }
 

@@ -1,21 +1,24 @@
 //! A batch as one transaction: fence, load, decide, write, commit.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use satchel_shared::domain::catalogue::Catalogue;
 use satchel_shared::domain::{ItemId, JobId, Shard, UserId};
-use satchel_shared::store::jobs::{JobRecord, JobStatus, ShardCounts};
+use satchel_shared::store::jobs::{JobRecord, JobStatus};
 use satchel_shared::store::leases::{self, Lease};
 use satchel_shared::store::parked::{self, SetAside};
+use satchel_shared::store::progress::{self, ShardCounts};
 use satchel_shared::store::quarantine::{self, Quarantined};
+use satchel_shared::store::users::Head;
 use satchel_shared::store::{Session, StoreError, Tx, catalogue, inventory, jobs, journal, ledger, rules, users};
 use uuid::Uuid;
 
 use crate::complete::{Completed, complete};
 use crate::decide::{Decisions, Ending};
 use crate::decode::{Delivery, Source};
+use crate::recall::Recall;
 use crate::world::{User, World};
 
 /// Why a batch was not applied. Nothing of it was then, unless the answer to the commit was lost: in either
@@ -57,11 +60,12 @@ pub(crate) struct Applier {
     /// The last catalogue seen; a batch reads it anew when another version is in force.
     catalogue: Catalogue,
     catalogue_version: i64,
+    recall: Recall,
 }
 
 impl Applier {
     pub(crate) fn new(worker_id: Uuid) -> Self {
-        Self { worker_id, catalogue: Catalogue::default(), catalogue_version: 0 }
+        Self { worker_id, catalogue: Catalogue::default(), catalogue_version: 0, recall: Recall::default() }
     }
 
     /// Applies deliveries in their order and quarantines the other entries, all or none. `held` are the leases under
@@ -79,7 +83,8 @@ impl Applier {
         let now = self.enter(&mut tx, shards.chain(quarantined.iter().map(|entry| entry.shard)), held).await?;
         quarantine::insert(&mut tx, quarantined).await?;
         let cut = self.cut(deliveries);
-        let user_ids = sorted(cut.iter().map(|delivery| &delivery.envelope.job.user_id).collect());
+        let places: Vec<Place> = sorted(cut.iter().map(|job| (&job.envelope.job.user_id, job.shard)).collect());
+        let user_ids: Vec<&UserId> = places.iter().map(|(user_id, _)| *user_id).collect();
         // First the locks: under them nobody else decides a job of these users. (The same id for another shard's user
         // meets the unique index; the batch is then taken apart and finds it decided.)
         let heads = users::lock(&mut tx, &user_ids).await?;
@@ -87,13 +92,9 @@ impl Applier {
         let batch = completed.in_order(cut);
         let job_ids: Vec<JobId> = batch.iter().map(|delivery| delivery.envelope.job_id).collect();
         let decided = jobs::find_decided(&mut tx, &job_ids).await?;
-        let mut holdings = inventory::load(&mut tx, &self.touched(&batch)).await?;
-        let found = heads.into_iter().map(|(user_id, head)| {
-            let holdings = holdings.remove(&user_id).unwrap_or_default();
-            (user_id, User::new(head, holdings))
-        });
+        let users = self.users(&mut tx, heads, &places, held, &batch).await?;
         let mut world = World {
-            users: found.collect(),
+            users,
             decided: decided.into_iter().map(|(job_id, record)| (job_id, Arc::new(record))).collect(),
             catalogue: &self.catalogue,
             catalogue_version: self.catalogue_version,
@@ -104,7 +105,47 @@ impl Applier {
         write(&mut tx, &world, &user_ids, &decisions).await?;
         settle(&mut tx, &batch, &decisions.endings).await?;
         tx.commit().await?;
+        let users = world.users;
+        self.remember(users, &places, held);
         Ok(applied(completed, deliveries.len(), decisions))
+    }
+
+    /// The batch's users with the holdings that it can touch: remembered, or read now.
+    async fn users(
+        &mut self,
+        tx: &mut Tx<'_>,
+        mut heads: HashMap<UserId, Head>,
+        places: &[Place<'_>],
+        held: &[Lease],
+        batch: &[&Delivery],
+    ) -> Result<HashMap<UserId, User>, StoreError> {
+        let leases = by_shard(held);
+        let mut users: HashMap<UserId, User> = HashMap::with_capacity(places.len());
+        for (user_id, shard) in places {
+            let Some((user_id, head)) = heads.remove_entry(*user_id) else { continue };
+            let lease = leases.get(shard);
+            let holdings = lease.map(|lease| self.recall.take(&user_id, **lease, head.version)).unwrap_or_default();
+            users.insert(user_id, User::new(head, holdings));
+        }
+        let mut unknown = self.touched(batch);
+        unknown.retain(|(user_id, item_id)| users.get(*user_id).is_none_or(|user| !user.holdings.has(item_id)));
+        if !unknown.is_empty() {
+            for (user_id, read) in inventory::load(tx, &unknown).await? {
+                if let Some(user) = users.get_mut(&user_id) {
+                    user.holdings.extend(read);
+                }
+            }
+        }
+        Ok(users)
+    }
+
+    fn remember(&mut self, mut users: HashMap<UserId, User>, places: &[Place<'_>], held: &[Lease]) {
+        let leases = by_shard(held);
+        for (user_id, shard) in places {
+            if let (Some((user_id, user)), Some(lease)) = (users.remove_entry(*user_id), leases.get(shard)) {
+                self.recall.keep(user_id, **lease, user);
+            }
+        }
     }
 
     /// Sets a job aside that failed alone, with what Postgres said of it; it is due again in `retry_in_ms`, or parked.
@@ -190,6 +231,13 @@ impl Applier {
     }
 }
 
+/// A user and its shard.
+type Place<'d> = (&'d UserId, Shard);
+
+fn by_shard(leases: &[Lease]) -> HashMap<Shard, &Lease> {
+    leases.iter().map(|lease| (lease.shard, lease)).collect()
+}
+
 /// In order, each once.
 fn sorted<T: Ord>(mut values: Vec<T>) -> Vec<T> {
     values.sort_unstable();
@@ -206,17 +254,16 @@ async fn write(
     if decisions.records.is_empty() {
         return Ok(());
     }
-    jobs::insert(tx, &decisions.records, &counts(&decisions.records, &decisions.shards)).await?;
+    jobs::insert(tx, &decisions.records).await?;
     let users = || user_ids.iter().filter_map(|user_id| Some((*user_id, world.users.get(*user_id)?)));
     let holdings: Vec<_> = users().flat_map(|(user_id, user)| user.written(user_id)).collect();
     inventory::write(tx, &holdings, world.now).await?;
     if !decisions.entries.is_empty() {
         ledger::append(tx, &decisions.entries).await?;
-        let moved: Vec<_> =
-            users().filter(|(_, user)| user.has_moved()).map(|(user_id, user)| (user_id, user.head)).collect();
-        users::advance(tx, &moved).await?;
     }
-    Ok(())
+    let moved: Vec<_> =
+        users().filter(|(_, user)| user.has_moved()).map(|(user_id, user)| (user_id, user.head)).collect();
+    progress::note(tx, &moved, &counts(&decisions.records, &decisions.shards)).await
 }
 
 /// Moves jobs out of where Postgres kept them, now that they are decided, and those that have to wait to where they

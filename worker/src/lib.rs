@@ -5,6 +5,8 @@
 //! `feeder` brings delayed and forgotten jobs into the streams, and `housekeeping` forgets what is old.
 
 mod active;
+#[cfg(test)]
+mod allocation_tests;
 mod apply;
 mod complete;
 mod config;
@@ -16,6 +18,7 @@ mod isolate;
 mod lane;
 mod ownership;
 mod pipeline;
+mod recall;
 mod retries;
 mod retry;
 mod run;

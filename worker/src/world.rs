@@ -41,8 +41,8 @@ pub(crate) struct User {
 /// What the batch did to a holding.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Touch {
-    /// There was no such holding before.
-    is_new: bool,
+    /// How many pieces there were before; `None` if there was no such holding.
+    found: Option<i64>,
     pub(crate) granted: bool,
     pub(crate) used: bool,
 }
@@ -56,7 +56,8 @@ impl User {
     /// Notes that the batch changes a holding, which is so far as in `holdings`.
     pub(crate) fn touch(&mut self, item_id: &ItemId) -> &mut Touch {
         let holdings = &self.holdings;
-        let first = || Touch { is_new: !holdings.has(item_id), granted: false, used: false };
+        let found = || holdings.has(item_id).then(|| holdings.get(item_id).quantity);
+        let first = || Touch { found: found(), granted: false, used: false };
         self.touched.entry(item_id.clone()).or_insert_with(first)
     }
 
@@ -68,8 +69,8 @@ impl User {
     /// The holdings that the batch changed.
     pub(crate) fn written<'u>(&'u self, user_id: &'u UserId) -> impl Iterator<Item = Written<'u>> {
         self.touched.iter().map(move |(item_id, touch)| {
-            let Touch { is_new, granted, used } = *touch;
-            Written { user_id, item_id, holding: self.holdings.get(item_id), is_new, granted, used }
+            let Touch { found, granted, used } = *touch;
+            Written { user_id, item_id, holding: self.holdings.get(item_id), found, granted, used }
         })
     }
 }

@@ -40,6 +40,18 @@ impl Holdings {
         self.0.get(item_id).copied().unwrap_or_default()
     }
 
+    /// How many holdings there are, with those of no pieces.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether there is a holding of `item_id`, were it of no pieces.
     #[must_use]
     pub fn has(&self, item_id: &ItemId) -> bool {
@@ -49,6 +61,11 @@ impl Holdings {
     /// Puts what was loaded for an item.
     pub fn insert(&mut self, item_id: ItemId, holding: Holding) {
         self.0.insert(item_id, holding);
+    }
+
+    /// Adds others.
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
     }
 
     /// Takes over what a plan decided.

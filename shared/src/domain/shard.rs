@@ -58,7 +58,7 @@ pub struct Shard(u16);
 impl Shard {
     /// The shard with this number.
     #[must_use]
-    pub fn new(number: u16) -> Self {
+    pub const fn new(number: u16) -> Self {
         Self(number)
     }
 

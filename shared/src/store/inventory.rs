@@ -107,8 +107,8 @@ pub struct Written<'a> {
     pub item_id: &'a ItemId,
     /// What it is now.
     pub holding: Holding,
-    /// Whether there was none before.
-    pub is_new: bool,
+    /// How many pieces there were before; `None` if there was no such holding.
+    pub found: Option<i64>,
     /// Whether the batch granted some.
     pub granted: bool,
     /// Whether the batch used it.
@@ -118,9 +118,9 @@ pub struct Written<'a> {
 /// Writes holdings, each pair at most once, as changed at `at`.
 ///
 /// # Errors
-/// If Postgres is away, or a holding is new that should be there, or the other way round.
+/// If Postgres is away, or a holding is not as it was found.
 pub async fn write(tx: &mut Tx<'_>, rows: &[Written<'_>], at: DateTime<Utc>) -> Result<(), StoreError> {
-    let (new, known): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.is_new);
+    let (new, known): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.found.is_none());
     if !known.is_empty() {
         update(tx, &known, at).await?;
     }
@@ -133,6 +133,7 @@ pub async fn write(tx: &mut Tx<'_>, rows: &[Written<'_>], at: DateTime<Utc>) -> 
 /// An upsert would first look for each row and lock it, which costs half as much again.
 async fn update(tx: &mut Tx<'_>, rows: &[&Written<'_>], at: DateTime<Utc>) -> Result<(), StoreError> {
     let columns = Columns::of(rows, at);
+    let found: Vec<i64> = rows.iter().filter_map(|row| row.found).collect();
     let updated = sqlx::query!(
         "UPDATE inventory
          SET quantity = held.quantity,
@@ -142,9 +143,10 @@ async fn update(tx: &mut Tx<'_>, rows: &[&Written<'_>], at: DateTime<Utc>) -> Re
              last_used_at = COALESCE(held.last_used_at, inventory.last_used_at),
              updated_at = CASE WHEN inventory.quantity = held.quantity THEN inventory.updated_at ELSE $8 END
          FROM UNNEST($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[],
-                     $7::timestamptz[])
-              AS held (user_id, item_id, quantity, granted_total, used_total, last_granted_at, last_used_at)
-         WHERE inventory.user_id = held.user_id AND inventory.item_id = held.item_id",
+                     $7::timestamptz[], $9::bigint[])
+              AS held (user_id, item_id, quantity, granted_total, used_total, last_granted_at, last_used_at, found)
+         WHERE inventory.user_id = held.user_id AND inventory.item_id = held.item_id
+           AND inventory.quantity = held.found",
         &columns.user_ids as &[&str],
         &columns.item_ids as &[&str],
         &columns.quantities,
@@ -153,12 +155,15 @@ async fn update(tx: &mut Tx<'_>, rows: &[&Written<'_>], at: DateTime<Utc>) -> Re
         &columns.granted_at as &[Option<DateTime<Utc>>],
         &columns.used_at as &[Option<DateTime<Utc>>],
         at,
+        &found,
     )
     .execute(&mut *tx.0)
     .await?
     .rows_affected();
-    // No row of this table is ever deleted: somebody did so by hand.
-    if updated == rows.len() as u64 { Ok(()) } else { Err(Unreadable::new("inventory", "a holding has gone").into()) }
+    if updated == rows.len() as u64 {
+        return Ok(());
+    }
+    Err(Unreadable::new("inventory", "a holding is not as it was left: somebody changed it by hand").into())
 }
 
 async fn insert(tx: &mut Tx<'_>, rows: &[&Written<'_>], at: DateTime<Utc>) -> Result<(), StoreError> {

@@ -73,25 +73,3 @@ async fn lock_existing(tx: &mut Tx<'_>, user_ids: &[&UserId]) -> Result<HashMap<
         })
         .collect()
 }
-
-/// Moves the users' heads to where the batch has brought them; whether they are held stays as it is.
-///
-/// # Errors
-/// If Postgres is away.
-pub async fn advance(tx: &mut Tx<'_>, heads: &[(&UserId, Head)]) -> Result<(), StoreError> {
-    let user_ids: Vec<&str> = heads.iter().map(|(user_id, _)| user_id.as_str()).collect();
-    let versions: Vec<i64> = heads.iter().map(|(_, head)| head.version).collect();
-    let hashes: Vec<&[u8]> = heads.iter().map(|(_, head)| &head.hash.0[..]).collect();
-    sqlx::query!(
-        "UPDATE users
-         SET version = moved.version, head = moved.head
-         FROM UNNEST($1::text[], $2::bigint[], $3::bytea[]) AS moved (user_id, version, head)
-         WHERE users.user_id = moved.user_id",
-        &user_ids as &[&str],
-        &versions,
-        &hashes as &[&[u8]],
-    )
-    .execute(&mut *tx.0)
-    .await?;
-    Ok(())
-}

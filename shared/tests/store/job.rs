@@ -6,9 +6,9 @@ use satchel_shared::envelope::Envelope;
 use satchel_shared::jobs::Submission;
 use satchel_shared::json::{Node, Pointer};
 use satchel_shared::store::actions::Operator;
-use satchel_shared::store::jobs::ShardCounts;
 use satchel_shared::store::journal::JournalEntry;
 use satchel_shared::store::parked::{self, SetAside};
+use satchel_shared::store::progress::ShardCounts;
 use satchel_shared::store::{Session, Tx, users};
 
 use crate::database::SHARDS;

@@ -8,7 +8,7 @@ use satchel_shared::envelope::Envelope;
 use satchel_shared::store::jobs::{self, JobRecord, JobStatus};
 use satchel_shared::store::journal::{self, Appended, Beginning, Journaled};
 use satchel_shared::store::waiting::WaitingStatus;
-use satchel_shared::store::{Pool, Session};
+use satchel_shared::store::{Pool, Session, progress};
 use tokio::sync::Barrier;
 
 use crate::database::Database;
@@ -51,7 +51,8 @@ async fn decide(session: &mut Session, job: &Envelope) {
         request_id: job.request_id.to_string(),
     };
     let mut tx = session.begin().await.unwrap();
-    jobs::insert(&mut tx, &[record], &[counts(shard(&job.job.user_id), 1, 0)]).await.unwrap();
+    jobs::insert(&mut tx, &[record]).await.unwrap();
+    progress::note(&mut tx, &[], &[counts(shard(&job.job.user_id), 1, 0)]).await.unwrap();
     journal::remove(&mut tx, &[job.job_id]).await.unwrap();
     tx.commit().await.unwrap();
 }

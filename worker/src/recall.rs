@@ -1,0 +1,99 @@
+//! What a lane remembers of users' holdings from one batch to the next, so that it need not read them again.
+//!
+//! As long as the lane holds the lease of a user's shard, nobody else changes that user's holdings. What was remembered
+//! counts only under the same lease and at the same version of the user, and what a batch writes is compared with
+//! what is there ([`satchel_shared::store::inventory::write`]): it fails where somebody changed a holding by hand.
+
+use std::collections::HashMap;
+
+use satchel_shared::domain::{Holdings, UserId};
+use satchel_shared::store::leases::Lease;
+
+use crate::world::User;
+
+/// How many holdings a lane remembers. Beyond that it begins anew.
+const MAX_REMEMBERED_HOLDINGS: usize = 25_000;
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Recall {
+    users: HashMap<UserId, Remembered>,
+    holdings: usize,
+}
+
+struct Remembered {
+    lease: Lease,
+    version: i64,
+    holdings: Holdings,
+}
+
+impl Recall {
+    /// What is remembered of a user. It is forgotten with that: only a batch that was committed gives it back.
+    pub(crate) fn take(&mut self, user_id: &UserId, lease: Lease, version: i64) -> Holdings {
+        let Some(remembered) = self.users.remove(user_id) else { return Holdings::default() };
+        self.holdings -= remembered.holdings.len();
+        let is_valid = remembered.lease == lease && remembered.version == version;
+        if is_valid { remembered.holdings } else { Holdings::default() }
+    }
+
+    /// Remembers a user as a committed batch has left it.
+    pub(crate) fn keep(&mut self, user_id: UserId, lease: Lease, user: User) {
+        let (version, holdings) = (user.head.version, user.holdings);
+        if self.holdings + holdings.len() > MAX_REMEMBERED_HOLDINGS {
+            self.users.clear();
+            self.holdings = 0;
+        }
+        if holdings.len() <= MAX_REMEMBERED_HOLDINGS {
+            self.holdings += holdings.len();
+            self.users.insert(user_id, Remembered { lease, version, holdings });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use satchel_shared::domain::{Holding, ItemId, Shard};
+    use satchel_shared::store::users::Head;
+
+    use super::*;
+
+    const LEASE: Lease = Lease { shard: Shard::new(1), epoch: 7 };
+
+    fn user_id(text: &str) -> UserId {
+        UserId::parse(text).unwrap()
+    }
+
+    fn user(version: i64, items: usize) -> User {
+        let mut holdings = Holdings::default();
+        for number in 0..items {
+            holdings.insert(ItemId::parse(&format!("item-{number}")).unwrap(), Holding::default());
+        }
+        User::new(Head { version, ..Head::GENESIS }, holdings)
+    }
+
+    #[test]
+    fn what_was_kept_counts_once_under_the_same_lease_and_version() {
+        let mut recall = Recall::default();
+        let mut taken = |lease, version| {
+            recall.keep(user_id("u1"), LEASE, user(3, 2));
+            let holdings = recall.take(&user_id("u1"), lease, version);
+            assert_eq!(recall.take(&user_id("u1"), LEASE, 3), Holdings::default());
+            holdings.len()
+        };
+        assert_eq!(taken(LEASE, 3), 2);
+        assert_eq!(taken(LEASE, 4), 0);
+        assert_eq!(taken(Lease { epoch: 8, ..LEASE }, 3), 0);
+    }
+
+    #[test]
+    fn it_begins_anew_where_it_would_become_too_much() {
+        let mut recall = Recall::default();
+        recall.keep(user_id("u1"), LEASE, user(1, 2));
+        recall.keep(user_id("u2"), LEASE, user(1, MAX_REMEMBERED_HOLDINGS - 1));
+        assert_eq!((recall.users.len(), recall.holdings), (1, MAX_REMEMBERED_HOLDINGS - 1));
+        recall.keep(user_id("u3"), LEASE, user(1, 1));
+        assert_eq!((recall.users.len(), recall.holdings), (2, MAX_REMEMBERED_HOLDINGS));
+        recall.keep(user_id("u4"), LEASE, user(1, MAX_REMEMBERED_HOLDINGS + 1));
+        assert_eq!((recall.users.len(), recall.holdings), (0, 0));
+    }
+}
