@@ -12,7 +12,7 @@ const quiet = new Logger(() => (level, message) => {
   if (level === 'error' || level === 'warning') console.error(`graphile-worker: ${message}`);
 });
 
-const LOCAL_QUEUE_JOBS = 1000;
+const LOCAL_QUEUE_JOBS = 5000;
 const BATCH_DELAY_MS = 100;
 
 // One call at a time, as with adding jobs: notifying transactions commit one after the other.

@@ -9,6 +9,7 @@ const has = (claims, scope) => ` ${claims.scope ?? ''} `.includes(` ${scope} `);
 
 const SCOPES = { reward_inventory_item: 'rewards:write', use_item: 'items:use' };
 
+/** Makes `request.jwtVerify` check tokens of our issuer for our audience. */
 export function registerTokens(app, { secret, issuer, audience }) {
   app.register(jwt, {
     secret,
@@ -25,8 +26,12 @@ export function registerTokens(app, { secret, issuer, audience }) {
 /** Fastify hook: 401 without a good token. */
 export const authenticated = (request) => request.jwtVerify();
 
-export const maySubmit = ({ user }, job) =>
-  user.role === 'service' ? has(user, SCOPES[job.type]) : user.role === 'player' && job.type === 'use_item' && job.userId === user.sub;
+export function maySubmit({ user }, job) {
+  if (user.role === 'service') return has(user, SCOPES[job.type]);
+  return user.role === 'player' && job.type === 'use_item' && job.userId === user.sub;
+}
 
-export const mayRead = ({ user }, userId) =>
-  user.role === 'operator' || (user.role === 'service' ? has(user, 'inventory:read') : user.role === 'player' && userId === user.sub);
+export function mayRead({ user }, userId) {
+  if (user.role === 'service') return has(user, 'inventory:read');
+  return user.role === 'operator' || (user.role === 'player' && userId === user.sub);
+}

@@ -12,11 +12,15 @@ function outcome(job, rows) {
   return { status: 'applied', result: { granted: rows.map(entry) } };
 }
 
+function queryOf(job) {
+  if (job.type === 'use_item') return { ...USE, values: [job.jobId, job.userId, job.itemId, job.quantity] };
+  const items = job.items.map((item) => item.itemId);
+  return { ...REWARD, values: [job.jobId, job.userId, items, job.items.map((item) => item.quantity)] };
+}
+
 /** Applies a job once, however often it is delivered, and says what came of it. */
 export async function apply(pool, job) {
-  const query = job.type === 'use_item'
-    ? { ...USE, values: [job.jobId, job.userId, job.itemId, job.quantity] }
-    : { ...REWARD, values: [job.jobId, job.userId, job.items.map((item) => item.itemId), job.items.map((item) => item.quantity)] };
+  const query = queryOf(job);
   try {
     return outcome(job, (await pool.query(query)).rows);
   } catch (error) {

@@ -9,7 +9,7 @@ export const STOCK_EACH = 1_000_000_000;
 const below = (limit) => Math.floor(Math.random() * limit);
 
 /** The n-th job: rewards and uses by turns, of a user and an item drawn anew, so that neighbours seldom share a row. */
-export function job(n) {
+function job(n) {
   const userId = `u${below(USERS)}`;
   const itemId = ITEMS[below(ITEMS.length)];
   return n % 2 === 0

@@ -1,4 +1,4 @@
-// What a process is told by its environment, and what was found best where it is told nothing (README.md has the figures).
+// What a process is told by its environment.
 
 const required = (name) => {
   const value = process.env[name];

@@ -1,5 +1,7 @@
 // All SQL of the service. A job is one statement, hence one transaction: a second delivery of the job fails on
-// jobs_pkey and undoes what the statement did before, so no delivery counts twice, however they overlap.
+// jobs_pkey, which undoes all that the statement did, so no delivery counts twice, however they overlap. (ON CONFLICT
+// DO NOTHING would not do for a use: whether it is applied is only known once the stock was changed.) The ledger's seq
+// is drawn while the inventory row is locked, so that balances follow each other in its order.
 
 export const SCHEMA = `
 CREATE TABLE inventory (
