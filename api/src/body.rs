@@ -54,8 +54,8 @@ pub(crate) async fn read_json(request: &HttpRequest, payload: Payload, limits: L
     }
     let collected = async {
         if is_gzip {
-            let steps = Box::pin(payload.flat_map(|chunk| stream::iter(InflateSteps(Some(chunk)))));
-            collect(Decompress::new(steps, ContentEncoding::Gzip), limits).await
+            // Apart: a request's future is moved about, and this one is large and rare.
+            Box::pin(inflate(payload, limits)).await
         } else {
             collect(payload, limits).await
         }
@@ -113,6 +113,11 @@ fn is_gzip(request: &HttpRequest) -> Result<bool, ApiError> {
 
 fn declared_length(request: &HttpRequest) -> Option<u64> {
     request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+}
+
+async fn inflate(payload: Payload, limits: Limits) -> Result<Bytes, ApiError> {
+    let steps = Box::pin(payload.flat_map(|chunk| stream::iter(InflateSteps(Some(chunk)))));
+    collect(Decompress::new(steps, ContentEncoding::Gzip), limits).await
 }
 
 async fn collect<S>(mut chunks: S, limits: Limits) -> Result<Bytes, ApiError>

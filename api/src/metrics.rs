@@ -28,7 +28,7 @@ const BUCKETS_SECONDS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 /// Samples are folded into buckets this often, in seconds; until then each takes memory.
-const UPKEEP_SECONDS: u64 = 5;
+const UPKEEP_SECONDS: u64 = 1;
 
 /// Where a request counts that no route takes.
 const NO_ROUTE: &str = "none";

@@ -37,6 +37,9 @@ pub(crate) struct Parameters {
 impl Parameters {
     /// Opens the request's query string.
     pub(crate) fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+        if request.query_string().is_empty() {
+            return Ok(Self { given: Vec::new(), faults: Vec::new() });
+        }
         let pairs = Query::<Vec<(String, String)>>::from_query(request.query_string())
             .map_err(|error| ApiError::Malformed(format!("the query string cannot be read: {error}")))?;
         let pairs = pairs.into_inner();

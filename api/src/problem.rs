@@ -134,7 +134,7 @@ impl ApiError {
                 }
                 Self::Unavailable(Store::Database)
             }
-            StoreError::Unreadable(_) => {
+            StoreError::Unreadable(_) | StoreError::Changed => {
                 tracing::error!(%error, "the database answered what cannot be");
                 Self::Internal
             }

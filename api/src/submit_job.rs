@@ -18,6 +18,7 @@ use crate::prefer::{PREFERENCE_APPLIED, Wait};
 use crate::problem::{ApiError, Problem};
 use crate::request_id::Tagged;
 use crate::state::State;
+use crate::waiting::Place;
 
 /// The most jobs of one request.
 const MAX_JOBS: usize = 1_000;
@@ -73,7 +74,8 @@ pub(crate) async fn submit(
         Node::Array(_) if key.is_some() => {
             Err(ApiError::Malformed("the header Idempotency-Key goes with one job; use the field in an array".into()))
         }
-        Node::Array(nodes) => submitter.submit_many(nodes).await,
+        // Apart: what single jobs do without must not make their futures larger.
+        Node::Array(nodes) => Box::pin(submitter.submit_many(nodes)).await,
         node => submitter.submit_one(node, key, Wait::of(&request)).await,
     };
     if let Err(ApiError::Invalid(_)) = &answer {
@@ -103,20 +105,24 @@ impl Submitter<'_> {
             }
             answer
         };
-        if let Some((wait, place)) = place {
-            let heard = if accepted.is_settled() { None } else { place.wait(wait.duration()).await };
-            if heard.is_none() && !accepted.is_settled() {
-                // Perhaps its outcome is there and the message was lost, or it was set aside meanwhile.
-                accepted.look_again(&self.state.lookup).await;
-            }
-            let document = heard.map(|document| document.get().to_owned()).or_else(|| accepted.outcome());
-            if let Some(document) = document {
-                let mut answer = with_headers(HttpResponse::Ok());
-                answer.insert_header((PREFERENCE_APPLIED.clone(), wait.applied()));
-                return Ok(answer.content_type(header::ContentType::json()).body(document));
-            }
+        if let Some((wait, place)) = place
+            && let Some(document) = Box::pin(self.outcome(&mut accepted, place, wait)).await
+        {
+            let mut answer = with_headers(HttpResponse::Ok());
+            answer.insert_header((PREFERENCE_APPLIED.clone(), wait.applied()));
+            return Ok(answer.content_type(header::ContentType::json()).body(document));
         }
         Ok(with_headers(HttpResponse::Accepted()).json(Receipt::of(&accepted, false)))
+    }
+
+    /// The status document of a job that is decided in time.
+    async fn outcome(&self, accepted: &mut Accepted, place: Place<'_>, wait: Wait) -> Option<String> {
+        let heard = if accepted.is_settled() { None } else { place.wait(wait.duration()).await };
+        if heard.is_none() && !accepted.is_settled() {
+            // Perhaps its outcome is there and the message was lost, or it was set aside meanwhile.
+            accepted.look_again(&self.state.lookup).await;
+        }
+        heard.map(|document| document.get().to_owned()).or_else(|| accepted.outcome())
     }
 
     async fn submit_many(&self, nodes: Vec<Node>) -> Result<HttpResponse, ApiError> {

@@ -45,7 +45,7 @@ impl Envelope {
     /// It as JSON: what is signed, and what Postgres keeps of a job that waits there.
     #[must_use]
     pub fn body(&self) -> String {
-        crate::domain::raw(self).get().to_owned()
+        Box::<str>::from(crate::domain::raw(self)).into_string()
     }
 
     /// Reads and validates a body. Who wrote it must be known otherwise: by its signature ([`SealedEnvelope::open`]),

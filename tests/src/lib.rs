@@ -30,9 +30,11 @@ mod redis;
 mod satchel;
 pub mod service_gaps;
 mod setup;
+pub mod statements;
 pub mod streams;
 pub mod token;
 pub mod wait;
+pub mod wire;
 mod workers;
 
 pub use caller::{Answer, Caller};

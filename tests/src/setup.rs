@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{RedisKind, Satchel, Server};
+use crate::{RedisKind, Satchel, Server, statements};
 
 /// Collects wishes; [`Setup::start`] grants them.
 pub struct Setup {
@@ -10,7 +10,8 @@ pub struct Setup {
     pub(crate) api_env: Vec<(String, String)>,
     pub(crate) worker_env: Vec<(String, String)>,
     pub(crate) redis: RedisKind,
-    own_postgres: bool,
+    /// The settings of a server of its own, if it has one.
+    own_postgres: Option<&'static [(&'static str, &'static str)]>,
 }
 
 impl Default for Setup {
@@ -27,7 +28,7 @@ impl Setup {
             api_env: Vec::new(),
             worker_env: Vec::new(),
             redis: RedisKind::default(),
-            own_postgres: false,
+            own_postgres: None,
         }
     }
 
@@ -68,12 +69,17 @@ impl Setup {
 
     /// A Postgres that the test may stop and kill.
     pub fn own_postgres(self) -> Self {
-        Self { own_postgres: true, ..self }
+        Self { own_postgres: Some(&[]), ..self }
+    }
+
+    /// A Postgres of its own that counts what each statement did: see [`crate::statements`].
+    pub fn with_statements(self) -> Self {
+        Self { own_postgres: Some(&statements::SETTINGS), ..self }
     }
 
     /// Starts everything; returns when the API is ready and the test catalogue published.
     pub async fn start(self) -> Satchel {
-        let server = if self.own_postgres { Arc::new(Server::private()) } else { Server::shared() };
+        let server = self.own_postgres.map_or_else(Server::shared, |settings| Arc::new(Server::private(settings)));
         Satchel::launch(self, server).await
     }
 }

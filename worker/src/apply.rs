@@ -1,18 +1,16 @@
 //! A batch as one transaction: fence, load, decide, write, commit.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use satchel_shared::domain::catalogue::Catalogue;
 use satchel_shared::domain::{ItemId, JobId, Shard, UserId};
-use satchel_shared::store::jobs::{JobRecord, JobStatus};
 use satchel_shared::store::leases::{self, Lease};
-use satchel_shared::store::parked::{self, SetAside};
-use satchel_shared::store::progress::{self, ShardCounts};
+use satchel_shared::store::parked;
 use satchel_shared::store::quarantine::{self, Quarantined};
 use satchel_shared::store::users::Head;
-use satchel_shared::store::{Session, StoreError, Tx, catalogue, inventory, jobs, journal, ledger, rules, users};
+use satchel_shared::store::{Session, StoreError, Tx, catalogue, inventory, jobs, rules, users};
 use uuid::Uuid;
 
 use crate::complete::{Completed, complete};
@@ -20,6 +18,7 @@ use crate::decide::{Decisions, Ending};
 use crate::decode::{Delivery, Source};
 use crate::recall::Recall;
 use crate::world::{User, World};
+use crate::write::{of, settle, write};
 
 /// Why a batch was not applied. Nothing of it was then, unless the answer to the commit was lost: in either
 /// case its jobs are delivered and decided again.
@@ -78,6 +77,26 @@ impl Applier {
         held: &[Lease],
         attempts: i32,
     ) -> Result<Applied, ApplyError> {
+        match self.attempt(session, deliveries, quarantined, held, attempts).await {
+            Err(ApplyError::Store(error @ StoreError::Changed)) => {
+                tracing::warn!(%error, "what was remembered is read anew");
+                // Its transaction is open as long as the connection is.
+                session.reset();
+                self.attempt(session, deliveries, quarantined, held, attempts).await
+            }
+            applied => applied,
+        }
+    }
+
+    /// As [`Self::apply`]. What was remembered of the batch's users is forgotten if it fails.
+    async fn attempt(
+        &mut self,
+        session: &mut Session,
+        deliveries: &[Delivery],
+        quarantined: &[Quarantined],
+        held: &[Lease],
+        attempts: i32,
+    ) -> Result<Applied, ApplyError> {
         let mut tx = rules::begin(session).await.map_err(ApplyError::Rules)?;
         let shards = deliveries.iter().map(|delivery| delivery.shard);
         let now = self.enter(&mut tx, shards.chain(quarantined.iter().map(|entry| entry.shard)), held).await?;
@@ -122,10 +141,10 @@ impl Applier {
         let leases = by_shard(held);
         let mut users: HashMap<UserId, User> = HashMap::with_capacity(places.len());
         for (user_id, shard) in places {
-            let Some((user_id, head)) = heads.remove_entry(*user_id) else { continue };
+            let Some((user_id, found)) = heads.remove_entry(*user_id) else { continue };
             let lease = leases.get(shard);
-            let holdings = lease.map(|lease| self.recall.take(&user_id, **lease, head.version)).unwrap_or_default();
-            users.insert(user_id, User::new(head, holdings));
+            let holdings = lease.map(|lease| self.recall.take(&user_id, **lease, found.version)).unwrap_or_default();
+            users.insert(user_id, User::new(found, holdings));
         }
         let mut unknown = self.touched(batch);
         unknown.retain(|(user_id, item_id)| users.get(*user_id).is_none_or(|user| !user.holdings.has(item_id)));
@@ -243,74 +262,6 @@ fn sorted<T: Ord>(mut values: Vec<T>) -> Vec<T> {
     values.sort_unstable();
     values.dedup();
     values
-}
-
-async fn write(
-    tx: &mut Tx<'_>,
-    world: &World<'_>,
-    user_ids: &[&UserId],
-    decisions: &Decisions,
-) -> Result<(), StoreError> {
-    if decisions.records.is_empty() {
-        return Ok(());
-    }
-    jobs::insert(tx, &decisions.records).await?;
-    let users = || user_ids.iter().filter_map(|user_id| Some((*user_id, world.users.get(*user_id)?)));
-    let holdings: Vec<_> = users().flat_map(|(user_id, user)| user.written(user_id)).collect();
-    inventory::write(tx, &holdings, world.now).await?;
-    if !decisions.entries.is_empty() {
-        ledger::append(tx, &decisions.entries).await?;
-    }
-    let moved: Vec<_> =
-        users().filter(|(_, user)| user.has_moved()).map(|(user_id, user)| (user_id, user.head)).collect();
-    progress::note(tx, &moved, &counts(&decisions.records, &decisions.shards)).await
-}
-
-/// Moves jobs out of where Postgres kept them, now that they are decided, and those that have to wait to where they
-/// wait.
-async fn settle(tx: &mut Tx<'_>, batch: &[&Delivery], endings: &[Ending]) -> Result<(), StoreError> {
-    let (mut waiting, mut journaled, mut done) = (Vec::new(), Vec::new(), Vec::new());
-    let mut released: BTreeSet<&UserId> = BTreeSet::new();
-    for (delivery, ending) in batch.iter().zip(endings) {
-        match ending {
-            Ending::Held => waiting.push(of(delivery)),
-            Ending::Decided(_) if delivery.was_set_aside() => {
-                done.push(delivery.envelope.job_id);
-                released.insert(&delivery.envelope.job.user_id);
-            }
-            // What is set aside has left the journal before.
-            Ending::Decided(_) if delivery.envelope.journaled => journaled.push(delivery.envelope.job_id),
-            Ending::Decided(_) | Ending::Early => {}
-        }
-    }
-    if !waiting.is_empty() {
-        for job_id in parked::hold(tx, &waiting).await? {
-            tracing::error!(job.id = %job_id, "a job came under the id of another one that is set aside: it is dropped");
-        }
-    }
-    if !journaled.is_empty() {
-        journal::remove(tx, &journaled).await?;
-    }
-    if !done.is_empty() {
-        parked::release(tx, &done, &released.into_iter().collect::<Vec<_>>()).await?;
-    }
-    Ok(())
-}
-
-fn of(delivery: &Delivery) -> SetAside<'_> {
-    SetAside { envelope: &delivery.envelope, payload_hash: delivery.payload_hash, shard: delivery.shard }
-}
-
-fn counts(records: &[Arc<JobRecord>], shards: &[Shard]) -> Vec<ShardCounts> {
-    let mut counts: BTreeMap<Shard, ShardCounts> = BTreeMap::new();
-    for (record, shard) in records.iter().zip(shards) {
-        let counted = counts.entry(*shard).or_insert(ShardCounts { shard: *shard, applied: 0, rejected: 0 });
-        match record.status {
-            JobStatus::Applied => counted.applied += 1,
-            JobStatus::Rejected => counted.rejected += 1,
-        }
-    }
-    counts.into_values().collect()
 }
 
 /// Gives each delivery its ending back.

@@ -24,6 +24,7 @@ mod retry;
 mod run;
 mod stalls;
 mod world;
+mod write;
 
 pub use config::Config;
 pub use run::run;

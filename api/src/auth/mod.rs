@@ -4,12 +4,14 @@ mod api_key;
 mod jwt;
 mod keys;
 pub(crate) mod permission;
+mod remembered;
 
+use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, dev, web};
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{Either, LocalBoxFuture};
 use satchel_shared::domain::Actor;
 use satchel_shared::store;
 
@@ -34,19 +36,12 @@ impl Authenticator {
         Self { tokens: TokenVerifier::new(keys), api_keys: ApiKeys::new(pool) }
     }
 
-    /// The actor that the request's credential stands for.
+    /// The actor that a token stands for.
     ///
     /// # Errors
-    /// 401 whatever is wrong with it; 503 if an API key cannot be looked up.
-    async fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<Actor>, ApiError> {
-        let Some(credential) = bearer(headers) else {
-            tracing::debug!("refused: no bearer credential");
-            return Err(ApiError::Unauthenticated);
-        };
-        if credential.starts_with(API_KEY_MARK) {
-            return self.api_keys.verify(credential).await;
-        }
-        self.tokens.verify(credential).await.map_err(|reason| {
+    /// 401 whatever is wrong with it.
+    fn of_token(&self, token: &str) -> Result<Arc<Actor>, ApiError> {
+        self.tokens.verify(token).map_err(|reason| {
             tracing::debug!(%reason, "refused a token");
             ApiError::Unauthenticated
         })
@@ -78,14 +73,22 @@ impl std::ops::Deref for Caller {
 
 impl FromRequest for Caller {
     type Error = ApiError;
-    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+    /// Only an API key is waited for.
+    type Future = Either<Ready<Result<Self, ApiError>>, LocalBoxFuture<'static, Result<Self, ApiError>>>;
 
     fn from_request(request: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move {
-            let state = request.app_data::<web::Data<State>>().ok_or(ApiError::Internal)?;
-            state.authenticator.authenticate(request.headers()).await.map(Self)
-        })
+        let Some(state) = request.app_data::<web::Data<State>>() else {
+            return Either::Left(ready(Err(ApiError::Internal)));
+        };
+        let Some(credential) = bearer(request.headers()) else {
+            tracing::debug!("refused: no bearer credential");
+            return Either::Left(ready(Err(ApiError::Unauthenticated)));
+        };
+        if !credential.starts_with(API_KEY_MARK) {
+            return Either::Left(ready(state.authenticator.of_token(credential).map(Self)));
+        }
+        let (state, key) = (state.clone(), credential.to_owned());
+        Either::Right(Box::pin(async move { state.authenticator.api_keys.verify(&key).await.map(Self) }))
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) async fn enqueue(state: &State, incoming: Vec<Incoming>) -> Result<Ve
         return Ok(answers);
     }
     state.meters.queue_unavailable.increment(1);
-    forget(state, &refused).await;
+    Box::pin(forget(state, &refused)).await;
     if answers.iter().any(Result::is_ok) { Ok(answers) } else { Err(ApiError::Unavailable(Store::Queue)) }
 }
 

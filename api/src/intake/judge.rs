@@ -30,11 +30,17 @@ pub(super) enum Verdict {
 /// # Errors
 /// 503 if the queue must be asked and is away.
 pub(super) async fn judge(state: &State, drafts: &[Draft]) -> Result<Vec<Verdict>, ApiError> {
-    let (mut verdicts, keyed) = compare(drafts);
+    let (verdicts, keyed) = compare(drafts);
     let keyed: Vec<(usize, &Draft)> = keyed.into_iter().filter_map(|index| Some((index, drafts.get(index)?))).collect();
-    if keyed.is_empty() {
-        return Ok(verdicts);
-    }
+    if keyed.is_empty() { Ok(verdicts) } else { Box::pin(judge_keyed(state, verdicts, keyed)).await }
+}
+
+/// Completes the verdicts by those on drafts with keys, each with its index.
+async fn judge_keyed(
+    state: &State,
+    mut verdicts: Vec<Verdict>,
+    keyed: Vec<(usize, &Draft)>,
+) -> Result<Vec<Verdict>, ApiError> {
     let claims = if state.journal.is_some() {
         // The journal itself tells keys apart.
         vec![Claim::New; keyed.len()]

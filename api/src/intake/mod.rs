@@ -126,7 +126,7 @@ async fn keep(state: &State, incoming: Vec<Incoming>) -> Result<Vec<Result<Kept,
         return Ok(Vec::new());
     }
     match &state.journal {
-        Some(journal) => journal::keep(state, journal, incoming).await,
+        Some(journal) => Box::pin(journal::keep(state, journal, incoming)).await,
         None => enqueue::enqueue(state, incoming).await,
     }
 }

@@ -82,7 +82,7 @@ impl Contender for Peer {
 
     /// A Node process computes on one core alone.
     fn best_workers(&self) -> usize {
-        2
+        1
     }
 
     fn fill(&mut self, jobs: usize, hot_percent: u8) -> Result<Vec<Accepted>> {

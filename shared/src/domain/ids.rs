@@ -116,7 +116,7 @@ impl RequestId {
     /// A new, unique one.
     #[must_use]
     pub fn random() -> Self {
-        Self(Uuid::now_v7().to_string().into())
+        Self((&*Uuid::now_v7().hyphenated().encode_lower(&mut Uuid::encode_buffer())).into())
     }
 }
 

@@ -28,15 +28,22 @@ impl<'f> Fields<'f> {
             faults.add(at, format!("must have at most {} fields, not {}", Self::MAX_MEMBERS, members.len()));
             return None;
         }
-        let mut kept: Vec<(String, Node)> = Vec::with_capacity(members.len());
-        for (name, value) in members {
-            if kept.iter().any(|(seen, _)| *seen == name) {
-                faults.add(at.field(&name), "is given twice");
+        let mut fields = Self { members, at, faults };
+        fields.drop_duplicates();
+        Some(fields)
+    }
+
+    /// Keeps the first member of each name, in their order, and notes the others.
+    fn drop_duplicates(&mut self) {
+        let mut index = 1;
+        while let Some((earlier, [(name, _), ..])) = self.members.split_at_checked(index) {
+            if earlier.iter().any(|(seen, _)| seen == name) {
+                self.faults.add(self.at.field(name), "is given twice");
+                self.members.remove(index);
             } else {
-                kept.push((name, value));
+                index += 1;
             }
         }
-        Some(Self { members: kept, at, faults })
     }
 
     /// Where this object is.

@@ -26,7 +26,8 @@ pub struct Pending {
     pub submitted_at: DateTime<Utc>,
     /// Who submitted it: `role:subject`.
     pub actor: String,
-    /// SHA-256 of the job's canonical form, as hexadecimal digits.
+    /// SHA-256 of the job's canonical form, as hexadecimal digits; empty for a job without idempotency key, whose id
+    /// nobody can claim for another one.
     payload_hash: String,
     /// Whether it went into the queue, or its id was only claimed.
     pub(super) is_queued: bool,
@@ -47,13 +48,14 @@ impl Pending {
     /// The record of an envelope, as a claim.
     #[must_use]
     pub fn of(envelope: &Envelope) -> Self {
+        let is_keyed = envelope.job_id.is_of_key();
         Self {
             job_id: envelope.job_id,
             user_id: envelope.job.user_id.clone(),
             job_type: envelope.job.work.type_name().to_owned(),
             submitted_at: envelope.submitted_at,
             actor: envelope.actor.to_string(),
-            payload_hash: hex::encode(envelope.job.payload_hash().0),
+            payload_hash: if is_keyed { hex::encode(envelope.job.payload_hash().0) } else { String::new() },
             is_queued: false,
         }
     }

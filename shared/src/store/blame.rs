@@ -25,6 +25,7 @@ impl StoreError {
             Self::Unreadable(_) | Self::Database(Error::ColumnDecode { .. } | Error::Decode(_) | Error::Encode(_)) => {
                 Blame::Job
             }
+            Self::Changed => Blame::Contention,
             Self::Database(Error::Database(error)) => of_sqlstate(error.code().as_deref().unwrap_or_default()),
             Self::Database(_) | Self::Deadline { .. } | Self::NotMigrated => Blame::Store,
         }

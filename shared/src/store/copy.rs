@@ -18,7 +18,7 @@ const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
 /// Rows in the making.
 pub(super) struct Rows {
     columns: i16,
-    rows: u64,
+    begun: u64,
     bytes: Vec<u8>,
 }
 
@@ -27,12 +27,12 @@ impl Rows {
     pub(super) fn new(columns: i16, rows: usize, row_bytes: usize) -> Self {
         let mut bytes = Vec::with_capacity(HEADER.len() + rows * row_bytes);
         bytes.extend_from_slice(HEADER);
-        Self { columns, rows: 0, bytes }
+        Self { columns, begun: 0, bytes }
     }
 
     /// Begins a row. Its columns follow, in order.
     pub(super) fn row(&mut self) -> &mut Self {
-        self.rows += 1;
+        self.begun += 1;
         self.bytes.extend_from_slice(&self.columns.to_be_bytes());
         self
     }
@@ -44,13 +44,11 @@ impl Rows {
 
     /// A `text` that may be missing.
     pub(super) fn optional_text(&mut self, text: Option<&str>) -> &mut Self {
-        match text {
-            Some(text) => self.text(text),
-            None => {
-                self.bytes.extend_from_slice(&NULL.to_be_bytes());
-                self
-            }
+        if let Some(text) = text {
+            return self.text(text);
         }
+        self.bytes.extend_from_slice(&NULL.to_be_bytes());
+        self
     }
 
     /// A `bytea`.
@@ -92,7 +90,7 @@ impl Rows {
         let mut copying = tx.0.copy_in_raw(statement).await?;
         copying.send(self.bytes).await?;
         let copied = copying.finish().await?;
-        debug_assert_eq!(copied, self.rows, "every row is added, or none");
+        debug_assert_eq!(copied, self.begun, "every row is added, or none");
         Ok(())
     }
 }

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::stored::{self, Unreadable};
-use super::{Pool, StoreError, Tx};
+use super::{Pool, StoreError, Tx, stored};
 use crate::domain::{Holding, Holdings, ItemId, UserId};
 
 /// A page of a user's inventory, all of one moment.
@@ -118,7 +117,7 @@ pub struct Written<'a> {
 /// Writes holdings, each pair at most once, as changed at `at`.
 ///
 /// # Errors
-/// If Postgres is away, or a holding is not as it was found.
+/// If Postgres is away; [`StoreError::Changed`] if a holding is not as it was found.
 pub async fn write(tx: &mut Tx<'_>, rows: &[Written<'_>], at: DateTime<Utc>) -> Result<(), StoreError> {
     let (new, known): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.found.is_none());
     if !known.is_empty() {
@@ -160,10 +159,7 @@ async fn update(tx: &mut Tx<'_>, rows: &[&Written<'_>], at: DateTime<Utc>) -> Re
     .execute(&mut *tx.0)
     .await?
     .rows_affected();
-    if updated == rows.len() as u64 {
-        return Ok(());
-    }
-    Err(Unreadable::new("inventory", "a holding is not as it was left: somebody changed it by hand").into())
+    if updated == rows.len() as u64 { Ok(()) } else { Err(StoreError::Changed) }
 }
 
 async fn insert(tx: &mut Tx<'_>, rows: &[&Written<'_>], at: DateTime<Utc>) -> Result<(), StoreError> {

@@ -95,6 +95,9 @@ pub enum StoreError {
     /// A row says something that Satchel never wrote.
     #[error("a stored row cannot be read: {0}")]
     Unreadable(#[from] Unreadable),
+    /// A holding is not as it was when it was read.
+    #[error("somebody else changed a holding meanwhile")]
+    Changed,
     /// The schema is not there.
     #[error("the database has no Satchel schema: run `satchel migrate`")]
     NotMigrated,

@@ -108,3 +108,25 @@ async fn the_shared_check_sees_every_kind_of_tampering() {
         assert!(violations.iter().any(|violation| violation.starts_with(seen)), "{tampering}: {violations:?}");
     }
 }
+
+#[tokio::test]
+async fn what_somebody_changed_by_hand_is_read_anew_and_told_by_the_check() {
+    let satchel = Satchel::start().await;
+    let game = satchel.game();
+    game.submit_and_wait(&reward_pieces("u1", "gold", 5)).await.expect(200);
+    // The worker remembers 5.
+    let _ = satchel.database.owner.run("UPDATE inventory SET quantity = 7 WHERE item_id = 'gold'");
+    let outcome = game.submit_and_wait(&reward_pieces("u1", "gold", 1)).await.expect(200).json();
+    assert_eq!(outcome["result"]["granted"][0]["balance"], 8, "{outcome}");
+    let outcome = game.submit_and_wait(&reward_pieces("u1", "gold", 1)).await.expect(200).json();
+    assert_eq!(
+        (&outcome["result"]["granted"][0]["balance"], &outcome["attempts"]),
+        (&json!(9), &json!(1)),
+        "{outcome}"
+    );
+    let violations = invariants::violations(&satchel);
+    assert!(
+        !violations.is_empty() && violations.iter().all(|violation| violation.starts_with("C: ")),
+        "{violations:?}"
+    );
+}

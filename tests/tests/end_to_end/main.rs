@@ -14,6 +14,7 @@ mod bad_input;
 mod catalogue;
 mod clocks;
 mod concurrency;
+mod cost;
 mod credentials;
 mod delayed;
 mod dev;

@@ -22,6 +22,11 @@ struct Step {
 pub(super) type Group = Vec<(usize, Cmd)>;
 
 impl Batch {
+    /// For so many commands.
+    pub(super) fn with_capacity(commands: usize) -> Self {
+        Self(Vec::with_capacity(commands))
+    }
+
     /// Adds a command on a shard's keys.
     pub(super) fn add(&mut self, shard: Shard, command: Cmd) {
         self.0.push(Step { shard: Some(shard), goes_later: false, command });

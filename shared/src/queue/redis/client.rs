@@ -61,7 +61,8 @@ impl Client {
             Self::Server(client) => {
                 let config = ConnectionManagerConfig::new()
                     .set_connection_timeout(Some(deadline))
-                    .set_response_timeout(Some(deadline))
+                    // Each call has its deadline here, connecting included: another timer for the answer adds nothing.
+                    .set_response_timeout(None)
                     // A call should fail while Redis is away, not queue up: the next one tries to connect again.
                     .set_number_of_retries(1)
                     .set_max_delay(Duration::from_millis(100));
@@ -149,7 +150,7 @@ impl Connection {
                 let sending = pipeline.ignore_errors().query_async::<Vec<RedisResult<Value>>>(&mut manager);
                 self.in_time(sending).await?
             }
-            Link::Cluster(cluster) => self.in_time(run_groups(cluster, batch)).await?,
+            Link::Cluster(cluster) => self.in_time(Box::pin(run_groups(cluster, batch))).await?,
         };
         Ok(answers.into_iter().map(|answer| answer.map_err(QueueError::from)).collect())
     }

@@ -1,33 +1,72 @@
 //! The names of everything in Redis, one function each. Keys carry their shard as hash tag (Redis Cluster
 //! specification, "Hash tags"), so that one shard's keys share a slot.
 
+use uuid::Uuid;
+
 use crate::domain::{JobId, Priority, Shard};
 use crate::envelope::ReplicaId;
 
 /// The stream of a shard's waiting jobs of one class: `satchel:{s07}:jobs`, `satchel:{s07}:high`.
 pub(super) fn stream(shard: Shard, class: Priority) -> String {
     match class {
-        Priority::Normal => format!("satchel:{{{shard}}}:jobs"),
-        Priority::High => format!("satchel:{{{shard}}}:high"),
+        Priority::Normal => of_shard(shard, "jobs"),
+        Priority::High => of_shard(shard, "high"),
     }
 }
 
 /// A shard's delayed jobs, a sorted set by the time when they are due: `satchel:{s07}:delayed`.
 pub(super) fn delayed(shard: Shard) -> String {
-    format!("satchel:{{{shard}}}:delayed")
+    of_shard(shard, "delayed")
 }
 
 /// What its delayed jobs are, a hash by job id: `satchel:{s07}:delayed:jobs`.
 pub(super) fn delayed_jobs(shard: Shard) -> String {
-    format!("satchel:{{{shard}}}:delayed:jobs")
+    of_shard(shard, "delayed:jobs")
 }
 
 /// A pending job's record: `satchel:{s07}:pending:<job id>`, the shard being the one of the job's id.
 pub(super) fn pending(shard: Shard, job_id: JobId) -> String {
-    format!("satchel:{{{shard}}}:pending:{job_id}")
+    let mut key = of_shard(shard, "pending:");
+    key.push_str(job_id.as_uuid().hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+    key
 }
 
 /// The channel on which an API replica hears outcomes: `satchel:outcomes:<replica>`.
 pub(super) fn outcomes(replica: ReplicaId) -> String {
     format!("satchel:outcomes:{replica}")
+}
+
+/// The longest key of a shard: of a pending job, with a shard of five digits.
+const MAX_KEY_BYTES: usize = "satchel:{s00000}:pending:".len() + uuid::fmt::Hyphenated::LENGTH;
+
+/// `satchel:{s07}:…`. Several are made for each job, so that this is not left to `format!`, which takes its time.
+fn of_shard(shard: Shard, rest: &str) -> String {
+    let mut key = String::with_capacity(MAX_KEY_BYTES);
+    key.push_str("satchel:{s");
+    let number = shard.get();
+    for unit in [10_000, 1_000, 100, 10, 1] {
+        if unit <= 10 || number >= unit {
+            key.push(char::from_digit(u32::from(number / unit % 10), 10).unwrap_or('0'));
+        }
+    }
+    key.push_str("}:");
+    key.push_str(rest);
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_names_its_shard_as_the_shard_names_itself() {
+        for number in [0, 7, 10, 63, 100, 999, 1_000, 4_095, 10_000, u16::MAX] {
+            let shard = Shard::new(number);
+            assert_eq!(stream(shard, Priority::High), format!("satchel:{{{shard}}}:high"));
+            let job_id = JobId::random();
+            let key = pending(shard, job_id);
+            assert_eq!(key, format!("satchel:{{{shard}}}:pending:{job_id}"));
+            assert!(key.len() <= MAX_KEY_BYTES);
+        }
+    }
 }

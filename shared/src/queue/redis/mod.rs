@@ -30,10 +30,22 @@ use crate::envelope::{Envelope, EnvelopeKey, ReplicaId};
 
 pub use config::Config;
 
-/// How many connections a queue spreads its calls over. Between two writes to disk Redis takes at most 16 KiB from
+/// How many connections a queue spreads its calls over, as they are needed. Between two writes to disk Redis takes at most 16 KiB from
 /// each connection (`PROTO_IOBUF_LEN`), about a dozen jobs: with one connection, that would be all that a write to
 /// disk carries. With many, each carries too little to make up for its system calls.
-const CONNECTIONS: usize = 4;
+const CONNECTIONS: usize = 8;
+
+/// How many of them a thread uses in turn. A connection is driven by the runtime of the thread that used it first; if
+/// that is the only one that uses it, nobody is woken on another core to send a job or to be told of its answer.
+const CONNECTIONS_PER_THREAD: usize = 2;
+
+thread_local! {
+    /// The thread's number among those that use queues.
+    static THREAD: usize = {
+        static THREADS: AtomicUsize = AtomicUsize::new(0);
+        THREADS.fetch_add(1, Ordering::Relaxed)
+    };
+}
 
 /// See the module.
 pub(super) struct RedisQueue {
@@ -53,8 +65,9 @@ impl RedisQueue {
 
     /// The connection whose turn it is. What one call sends goes over one connection, and so stays in order.
     fn connection(&self) -> Result<&Connection, QueueError> {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed) % CONNECTIONS;
-        self.connections.get(turn).ok_or_else(|| QueueError::Protocol("no connection".into()))
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % CONNECTIONS_PER_THREAD;
+        let index = THREAD.with(|thread| thread * CONNECTIONS_PER_THREAD + turn) % CONNECTIONS;
+        self.connections.get(index).ok_or_else(|| QueueError::Protocol("no connection".into()))
     }
 }
 

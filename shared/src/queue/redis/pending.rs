@@ -7,7 +7,7 @@ use redis::{Cmd, Value};
 use super::batch::Batch;
 use super::client::{Connection, no_answer};
 use super::{keys, streams};
-use crate::domain::{JobId, ShardCount};
+use crate::domain::{JobId, Shard, ShardCount};
 use crate::queue::pending::CLAIM_TTL_SECONDS;
 use crate::queue::{Claim, Pending, QueueError};
 
@@ -23,7 +23,7 @@ pub(super) async fn claim(
     let mut batch = Batch::default();
     for job in jobs {
         let shard = shards.of_job(job.job_id);
-        let mut claim = set(job, CLAIM_TTL_SECONDS, shards);
+        let mut claim = set(job, CLAIM_TTL_SECONDS, shard);
         claim.arg("NX");
         batch.add(shard, claim);
         let mut get = redis::cmd("GET");
@@ -70,11 +70,17 @@ pub(super) fn forget(shards: ShardCount, job_ids: &[JobId], batch: &mut Batch) {
     }
 }
 
+/// `SET key record EX ttl NX`.
+const SET_ARGUMENTS: usize = 6;
+/// What its arguments but key and record take, in bytes: three words and a number of 20 digits at most.
+const SET_OTHER_BYTES: usize = 27;
+
 /// `SET key record EX ttl`.
-pub(super) fn set(record: &Pending, ttl_seconds: u64, shards: ShardCount) -> Cmd {
-    let key = keys::pending(shards.of_job(record.job_id), record.job_id);
-    let mut command = redis::cmd("SET");
-    command.arg(key).arg(crate::domain::raw(record).get()).arg("EX").arg(ttl_seconds);
+pub(super) fn set(record: &Pending, ttl_seconds: u64, shard: Shard) -> Cmd {
+    let key = keys::pending(shard, record.job_id);
+    let record = crate::domain::raw(record);
+    let mut command = Cmd::with_capacity(SET_ARGUMENTS, key.len() + record.get().len() + SET_OTHER_BYTES);
+    command.arg("SET").arg(key).arg(record.get()).arg("EX").arg(ttl_seconds);
     command
 }
 

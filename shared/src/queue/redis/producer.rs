@@ -21,11 +21,12 @@ pub(super) async fn enqueue(
     if envelopes.is_empty() {
         return Ok(Vec::new());
     }
-    let mut batch = Batch::default();
+    let mut batch = Batch::with_capacity(2 * envelopes.len());
     for envelope in envelopes {
         // First the record, so that there is one as long as the job waits.
         if let Some((record, ttl_seconds)) = Pending::queued(envelope) {
-            batch.add(shards.of_job(envelope.job_id), pending::set(&record, ttl_seconds, shards));
+            let shard = shards.of_job(envelope.job_id);
+            batch.add(shard, pending::set(&record, ttl_seconds, shard));
         }
         let shard = shards.of_user(&envelope.job.user_id);
         batch.add_later(shard, append(key, envelope, shard));
@@ -43,13 +44,20 @@ pub(super) async fn enqueue(
         .collect())
 }
 
+/// `XADD key * v version body body mac mac`.
+const XADD_ARGUMENTS: usize = 9;
+/// What its arguments but key, body and MAC take, in bytes: five words and a number of 10 digits at most.
+const XADD_OTHER_BYTES: usize = 23;
+
 fn append(key: &EnvelopeKey, envelope: &Envelope, shard: Shard) -> Cmd {
     let sealed = key.seal(envelope);
     let class = envelope.job.priority;
     match envelope.job.not_before {
         None if class == Priority::Normal => {
-            let mut command = redis::cmd("XADD");
-            command.arg(keys::stream(shard, class)).arg("*");
+            let key = keys::stream(shard, class);
+            let bytes = key.len() + sealed.body.len() + sealed.mac.len() + XADD_OTHER_BYTES;
+            let mut command = Cmd::with_capacity(XADD_ARGUMENTS, bytes);
+            command.arg("XADD").arg(key).arg("*");
             command.arg("v").arg(sealed.version).arg("body").arg(sealed.body).arg("mac").arg(sealed.mac);
             command
         }

@@ -1,0 +1,83 @@
+//! What a batch writes once it is decided.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use satchel_shared::domain::{Shard, UserId};
+use satchel_shared::store::jobs::{JobRecord, JobStatus};
+use satchel_shared::store::parked::{self, SetAside};
+use satchel_shared::store::progress::{self, ShardCounts};
+use satchel_shared::store::{StoreError, Tx, inventory, jobs, journal, ledger};
+
+use crate::decide::{Decisions, Ending};
+use crate::decode::Delivery;
+use crate::world::World;
+
+/// Records, holdings, ledger, heads and counters.
+pub(crate) async fn write(
+    tx: &mut Tx<'_>,
+    world: &World<'_>,
+    user_ids: &[&UserId],
+    decisions: &Decisions,
+) -> Result<(), StoreError> {
+    if decisions.records.is_empty() {
+        return Ok(());
+    }
+    jobs::insert(tx, &decisions.records).await?;
+    let users = || user_ids.iter().filter_map(|user_id| Some((*user_id, world.users.get(*user_id)?)));
+    let holdings: Vec<_> = users().flat_map(|(user_id, user)| user.written(user_id)).collect();
+    inventory::write(tx, &holdings, world.now).await?;
+    if !decisions.entries.is_empty() {
+        ledger::append(tx, &decisions.entries).await?;
+    }
+    let moved: Vec<_> =
+        users().filter(|(_, user)| user.has_moved()).map(|(user_id, user)| (user_id, user.head)).collect();
+    progress::note(tx, &moved, &counts(&decisions.records, &decisions.shards)).await
+}
+
+/// Moves jobs out of where Postgres kept them, now that they are decided, and those that have to wait to where they
+/// wait.
+pub(crate) async fn settle(tx: &mut Tx<'_>, batch: &[&Delivery], endings: &[Ending]) -> Result<(), StoreError> {
+    let (mut waiting, mut journaled, mut done) = (Vec::new(), Vec::new(), Vec::new());
+    let mut released: BTreeSet<&UserId> = BTreeSet::new();
+    for (delivery, ending) in batch.iter().zip(endings) {
+        match ending {
+            Ending::Held => waiting.push(of(delivery)),
+            Ending::Decided(_) if delivery.was_set_aside() => {
+                done.push(delivery.envelope.job_id);
+                released.insert(&delivery.envelope.job.user_id);
+            }
+            // What is set aside has left the journal before.
+            Ending::Decided(_) if delivery.envelope.journaled => journaled.push(delivery.envelope.job_id),
+            Ending::Decided(_) | Ending::Early => {}
+        }
+    }
+    if !waiting.is_empty() {
+        for job_id in parked::hold(tx, &waiting).await? {
+            tracing::error!(job.id = %job_id, "a job came under the id of another one that is set aside: it is dropped");
+        }
+    }
+    if !journaled.is_empty() {
+        journal::remove(tx, &journaled).await?;
+    }
+    if !done.is_empty() {
+        parked::release(tx, &done, &released.into_iter().collect::<Vec<_>>()).await?;
+    }
+    Ok(())
+}
+
+pub(crate) fn of(delivery: &Delivery) -> SetAside<'_> {
+    SetAside { envelope: &delivery.envelope, payload_hash: delivery.payload_hash, shard: delivery.shard }
+}
+
+fn counts(records: &[Arc<JobRecord>], shards: &[Shard]) -> Vec<ShardCounts> {
+    let mut counts: BTreeMap<Shard, ShardCounts> = BTreeMap::new();
+    for (record, shard) in records.iter().zip(shards) {
+        let counted = counts.entry(*shard).or_insert(ShardCounts { shard: *shard, applied: 0, rejected: 0 });
+        match record.status {
+            JobStatus::Applied => counted.applied += 1,
+            JobStatus::Rejected => counted.rejected += 1,
+        }
+    }
+    counts.into_values().collect()
+}
