@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use satchel_shared::domain::raw;
+use satchel_shared::domain::{IdempotencyKey, JobId, raw};
 use satchel_shared::envelope::{EnvelopeKey, ReplicaId};
 use satchel_shared::queue::{Claim, Finished, Outcome, Pending, Queue};
 use tokio::sync::mpsc;
@@ -14,7 +14,9 @@ const BLOCK_MS: u32 = 20_000;
 
 pub(crate) async fn a_key_is_claimed_once(queue: Arc<dyn Queue>) {
     let (_, users) = players(1);
-    let job = normal(&users[0]);
+    let mut job = normal(&users[0]);
+    // Only such ids are claimed.
+    job.job_id = JobId::of_key("service:game", &IdempotencyKey::parse("k").unwrap());
     let mut other = high(&users[0]);
     other.job_id = job.job_id;
     let (same, other) = (Pending::of(&job), Pending::of(&other));
