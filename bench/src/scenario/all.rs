@@ -26,8 +26,8 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Result<()> {
     history::run(bench, &parsed(quick, &["--seconds", "2", "--entries", "5000"])?)?;
     skew::run(bench, &parsed(quick, &["--jobs", "20000"])?)?;
     journal::run(bench, &parsed(quick, &["--seconds", "3"])?)?;
-    growth::run(bench, &parsed(quick, &["--rows", "600000", "--jobs", "20000", "--seconds", "2"])?)?;
     profile::run(bench, &parsed(quick, &["--jobs", "20000", "--seconds", "2"])?)?;
+    growth::run(bench, &parsed(quick, &["--rows", "600000", "--jobs", "20000", "--seconds", "2"])?)?;
     targets::report(&mut bench.report);
     Ok(())
 }

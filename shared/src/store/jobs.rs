@@ -8,7 +8,6 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use sqlx::types::Json;
 
-use super::copy::Rows;
 use super::stored::{self, Unreadable};
 use super::{Pool, StoreError, Tx};
 use crate::domain::{JobId, UserId};
@@ -156,31 +155,45 @@ pub async fn find_decided(tx: &mut Tx<'_>, job_ids: &[JobId]) -> Result<HashMap<
     select(&mut *tx.0, job_ids).await
 }
 
-/// What a row takes about, in bytes.
-const ROW_BYTES: usize = 400;
-
 /// Adds decided jobs.
 ///
 /// # Errors
 /// If Postgres is away, or a job id was decided by someone else meanwhile.
 pub async fn insert(tx: &mut Tx<'_>, records: &[impl Borrow<JobRecord>]) -> Result<(), StoreError> {
-    let mut rows = Rows::new(11, records.len(), ROW_BYTES);
-    for record in records.iter().map(Borrow::borrow) {
-        rows.row()
-            .text(record.user_id.as_str())
-            .uuid(record.job_id.as_uuid())
-            .text(&record.job_type)
-            .bytes(&record.payload_hash.0)
-            .text(record.status.as_str())
-            .text(record.result.get())
-            .text(&record.actor)
-            .text(&record.request_id)
-            .integer(record.attempts)
-            .time(record.submitted_at)
-            .time(record.applied_at);
-    }
-    let statement = "COPY jobs (user_id, job_id, type, payload_hash, status, result, actor, request_id, attempts,
-                                submitted_at, applied_at)
-                     FROM STDIN (FORMAT BINARY)";
-    rows.copy(tx, statement).await
+    let records: Vec<&JobRecord> = records.iter().map(Borrow::borrow).collect();
+    let user_ids: Vec<_> = records.iter().map(|record| record.user_id.as_str()).collect();
+    let job_ids: Vec<_> = records.iter().map(|record| record.job_id.as_uuid()).collect();
+    let types: Vec<_> = records.iter().map(|record| &*record.job_type).collect();
+    let payload_hashes: Vec<_> = records.iter().map(|record| &record.payload_hash.0[..]).collect();
+    let statuses: Vec<_> = records.iter().map(|record| record.status.as_str()).collect();
+    let results: Vec<_> = records.iter().map(|record| record.result.get()).collect();
+    let actors: Vec<_> = records.iter().map(|record| record.actor.as_str()).collect();
+    let request_ids: Vec<_> = records.iter().map(|record| record.request_id.as_str()).collect();
+    let attempts: Vec<_> = records.iter().map(|record| record.attempts).collect();
+    let submitted_at: Vec<_> = records.iter().map(|record| record.submitted_at).collect();
+    let applied_at: Vec<_> = records.iter().map(|record| record.applied_at).collect();
+    sqlx::query!(
+        "INSERT INTO jobs (user_id, job_id, type, payload_hash, status, result, actor, request_id, attempts,
+                           submitted_at, applied_at)
+         SELECT user_id, job_id, type, payload_hash, status, result::json, actor, request_id, attempts,
+                submitted_at, applied_at
+         FROM UNNEST($1::text[], $2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::text[],
+                     $9::integer[], $10::timestamptz[], $11::timestamptz[])
+              AS decided (user_id, job_id, type, payload_hash, status, result, actor, request_id, attempts,
+                          submitted_at, applied_at)",
+        &user_ids as &[&str],
+        &job_ids,
+        &types as &[&str],
+        &payload_hashes as &[&[u8]],
+        &statuses as &[&str],
+        &results as &[&str],
+        &actors as &[&str],
+        &request_ids as &[&str],
+        &attempts,
+        &submitted_at,
+        &applied_at,
+    )
+    .execute(&mut *tx.0)
+    .await?;
+    Ok(())
 }

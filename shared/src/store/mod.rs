@@ -7,7 +7,6 @@ pub mod api_keys;
 pub mod audit;
 mod blame;
 pub mod catalogue;
-mod copy;
 pub mod failed;
 pub mod housekeeping;
 pub mod inventory;
