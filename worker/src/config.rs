@@ -34,7 +34,7 @@ pub struct Config {
     pub envelope_keys: EnvelopeKeys,
     /// `SATCHEL_WORKER_LANES`: batches under way at once, one database connection each. Default 2.
     pub lanes: u16,
-    /// `SATCHEL_MAX_BATCH_JOBS`: most jobs in one transaction. Default 4000.
+    /// `SATCHEL_MAX_BATCH_JOBS`: most jobs in one transaction. Default 3000.
     pub max_batch_jobs: usize,
     /// `SATCHEL_LEASE_TTL_MS`: how long a silent worker keeps its shards, in milliseconds. Default 15000.
     pub lease_ttl_ms: u32,
@@ -61,7 +61,7 @@ impl Config {
                 previous: EnvelopeKey::optional_from_env(env, "SATCHEL_ENVELOPE_KEY_PREVIOUS"),
             },
             lanes: env.number_or("SATCHEL_WORKER_LANES", 1..=64, 2),
-            max_batch_jobs: env.number_or("SATCHEL_MAX_BATCH_JOBS", 1..=20_000, 4_000),
+            max_batch_jobs: env.number_or("SATCHEL_MAX_BATCH_JOBS", 1..=20_000, 3_000),
             lease_ttl_ms: env.number_or("SATCHEL_LEASE_TTL_MS", 500..=600_000, 15_000),
             lease_renew_ms: env.number_or("SATCHEL_LEASE_RENEW_MS", 100..=200_000, 3_000),
             max_attempts: env.number_or("SATCHEL_JOB_ATTEMPTS", 1..=100, 3),

@@ -38,11 +38,13 @@ impl PoolConfig {
     /// Every hot query finds rows by key. Plans are made once per connection, perhaps when the tables are still
     /// empty, and kept while they grow: without this, a batch that was planned on the first day reads whole
     /// tables on the second (Postgres manual, "Planner Method Configuration").
-    const LOOKUPS_BY_KEY: [(&str, &str); 5] = [
+    const LOOKUPS_BY_KEY: [(&str, &str); 6] = [
         ("plan_cache_mode", "force_generic_plan"),
         ("enable_seqscan", "off"),
         ("enable_hashjoin", "off"),
         ("enable_mergejoin", "off"),
+        // It would read a long history whole and sort it, to give a page of what the key has in order.
+        ("enable_bitmapscan", "off"),
         // A plan that has no other way than to read a small table whole then looks dear enough to be compiled.
         ("jit", "off"),
     ];

@@ -63,9 +63,9 @@ const FIRST_BATCH: &[Step] = &[
 const LOGGED: &[(&str, i64, i64)] = &[
     ("SELECT clock_timestamp() AS ", 25, 135),
     ("SELECT user_id, version, head, is_held FROM users ", 25, 142),
-    ("INSERT INTO jobs ", 210, 3_550),
+    ("INSERT INTO jobs ", 200, 3_534),
     ("UPDATE inventory ", 106, 1_206),
-    ("INSERT INTO ledger ", 210, 3_300),
+    ("INSERT INTO ledger ", 200, 3_354),
     ("WITH counted AS ( UPDATE shard_counters ", 55, 496),
 ];
 
