@@ -2,17 +2,25 @@
 //! never the token; nothing that a token's header points at is fetched or trusted.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jsonwebtoken::{Header, decode, decode_header, get_current_timestamp};
+use moka::sync::Cache;
 use satchel_shared::domain::{Actor, InvalidId, Role, Scopes};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::keys::TokenKeys;
-use super::remembered::{Remembered, TokenDigest, Verified};
 
 /// A longer token is refused unread, in bytes.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// A verified token's signature is not checked again for so long, in seconds: checking ES256 takes
+/// longer than all else that a request does. Its `exp` is checked at every use.
+const REMEMBERED_SECONDS: u64 = 60;
+
+/// The most verified tokens that are remembered at once.
+const MAX_REMEMBERED: u64 = 10_000;
 
 /// Why a token was refused: for the log only, the client learns nothing of it.
 #[derive(Debug, thiserror::Error)]
@@ -48,12 +56,21 @@ struct Claims {
 /// Turns tokens into actors.
 pub(crate) struct TokenVerifier {
     keys: TokenKeys,
-    remembered: Remembered,
+    /// By the token's SHA-256, so that memory holds no tokens.
+    verified: Cache<[u8; 32], Verified>,
+}
+
+#[derive(Clone)]
+struct Verified {
+    actor: Arc<Actor>,
+    expires: f64,
 }
 
 impl TokenVerifier {
     pub(crate) fn new(keys: TokenKeys) -> Self {
-        Self { keys, remembered: Remembered::default() }
+        let verified =
+            Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(Duration::from_secs(REMEMBERED_SECONDS)).build();
+        Self { keys, verified }
     }
 
     /// The actor that the token names.
@@ -61,17 +78,17 @@ impl TokenVerifier {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Refused::TooLong);
         }
-        let digest: TokenDigest = Sha256::digest(token).into();
+        let digest: [u8; 32] = Sha256::digest(token).into();
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^52")]
         let now = get_current_timestamp() as f64;
-        if let Some(known) = self.remembered.get(&digest)
+        if let Some(known) = self.verified.get(&digest)
             && known.expires > now
         {
             return Ok(known.actor);
         }
         let verified = self.check(token)?;
         let actor = verified.actor.clone();
-        self.remembered.insert(digest, verified);
+        self.verified.insert(digest, verified);
         Ok(actor)
     }
 

@@ -4,7 +4,6 @@ mod api_key;
 mod jwt;
 mod keys;
 pub(crate) mod permission;
-mod remembered;
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
