@@ -41,6 +41,19 @@ pub(crate) enum ApplyError {
 /// Most holdings that one transaction may touch. A batch that could touch more is cut short: the rest is left.
 const MAX_BATCH_HOLDINGS: usize = 50_000;
 
+/// What is to be applied in one transaction.
+#[derive(Clone, Copy)]
+pub(crate) struct Portion<'p> {
+    /// Jobs, in order.
+    pub(crate) deliveries: &'p [Delivery],
+    /// Entries that are none.
+    pub(crate) quarantined: &'p [Quarantined],
+    /// The leases under which both were read.
+    pub(crate) held: &'p [Lease],
+    /// How often it was tried, this time included.
+    pub(crate) attempts: i32,
+}
+
 /// What was applied.
 pub(crate) struct Applied {
     /// What came of each delivery, in their order; `None` for those that were left for another batch.
@@ -67,36 +80,22 @@ impl Applier {
         Self { worker_id, catalogue: Catalogue::default(), catalogue_version: 0, recall: Recall::default() }
     }
 
-    /// Applies deliveries in their order and quarantines the other entries, all or none. `held` are the leases under
-    /// which both were read.
-    pub(crate) async fn apply(
-        &mut self,
-        session: &mut Session,
-        deliveries: &[Delivery],
-        quarantined: &[Quarantined],
-        held: &[Lease],
-        attempts: i32,
-    ) -> Result<Applied, ApplyError> {
-        match self.attempt(session, deliveries, quarantined, held, attempts).await {
+    /// Applies a portion's deliveries in their order and quarantines its other entries, all or none.
+    pub(crate) async fn apply(&mut self, session: &mut Session, portion: Portion<'_>) -> Result<Applied, ApplyError> {
+        match self.attempt(session, portion).await {
             Err(ApplyError::Store(error @ StoreError::Changed)) => {
                 tracing::warn!(%error, "what was remembered is read anew");
                 // Its transaction is open as long as the connection is.
                 session.reset();
-                self.attempt(session, deliveries, quarantined, held, attempts).await
+                self.attempt(session, portion).await
             }
             applied => applied,
         }
     }
 
     /// As [`Self::apply`]. What was remembered of the batch's users is forgotten if it fails.
-    async fn attempt(
-        &mut self,
-        session: &mut Session,
-        deliveries: &[Delivery],
-        quarantined: &[Quarantined],
-        held: &[Lease],
-        attempts: i32,
-    ) -> Result<Applied, ApplyError> {
+    async fn attempt(&mut self, session: &mut Session, portion: Portion<'_>) -> Result<Applied, ApplyError> {
+        let Portion { deliveries, quarantined, held, attempts } = portion;
         let mut tx = rules::begin(session).await.map_err(ApplyError::Rules)?;
         let shards = deliveries.iter().map(|delivery| delivery.shard);
         let now = self.enter(&mut tx, shards.chain(quarantined.iter().map(|entry| entry.shard)), held).await?;

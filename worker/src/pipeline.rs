@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::Config;
 use crate::active::Active;
-use crate::apply::{Applied, Applier, ApplyError};
+use crate::apply::{Applied, Applier, ApplyError, Portion};
 use crate::config::EnvelopeKeys;
 use crate::decide::Ending;
 use crate::decode::{Delivery, Source};
@@ -105,7 +105,8 @@ impl Pipeline {
         let started = Instant::now();
         let in_batch = self.active.enter(batch.iter().map(|delivery| delivery.shard));
         let bodies: Vec<Quarantined> = quarantined.iter().map(|(_, entry)| entry.clone()).collect();
-        let applied = in_time(self.applier.apply(&mut self.session, batch, &bodies, held, attempts)).await;
+        let portion = Portion { deliveries: batch, quarantined: &bodies, held, attempts };
+        let applied = in_time(self.applier.apply(&mut self.session, portion)).await;
         // A transaction that is only dropped stays open, with its locks, until the connection is used again.
         let applied = applied.inspect_err(|_| self.session.reset())?;
         drop(in_batch);

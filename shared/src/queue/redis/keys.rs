@@ -1,6 +1,8 @@
 //! The names of everything in Redis, one function each. Keys carry their shard as hash tag (Redis Cluster
 //! specification, "Hash tags"), so that one shard's keys share a slot.
 
+use std::fmt::Write as _;
+
 use uuid::Uuid;
 
 use crate::domain::{JobId, Priority, Shard};
@@ -39,18 +41,11 @@ pub(super) fn outcomes(replica: ReplicaId) -> String {
 /// The longest key of a shard: of a pending job, with a shard of five digits.
 const MAX_KEY_BYTES: usize = "satchel:{s00000}:pending:".len() + uuid::fmt::Hyphenated::LENGTH;
 
-/// `satchel:{s07}:…`. Several are made for each job, so that this is not left to `format!`, which takes its time.
+/// `satchel:{s07}:…`. Several are made for each job, so each is one allocation.
 fn of_shard(shard: Shard, rest: &str) -> String {
     let mut key = String::with_capacity(MAX_KEY_BYTES);
-    key.push_str("satchel:{s");
-    let number = shard.get();
-    for unit in [10_000, 1_000, 100, 10, 1] {
-        if unit <= 10 || number >= unit {
-            key.push(char::from_digit(u32::from(number / unit % 10), 10).unwrap_or('0'));
-        }
-    }
-    key.push_str("}:");
-    key.push_str(rest);
+    // Writing to a string cannot fail.
+    let _ = write!(key, "satchel:{{{shard}}}:{rest}");
     key
 }
 
