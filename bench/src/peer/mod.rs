@@ -15,7 +15,6 @@ use crate::stand::contender::{Contender, Kind};
 use crate::stand::process::{Child, free_port};
 use crate::stand::servers::Servers;
 use crate::stand::token;
-use crate::stand::usage::Processes;
 
 const READY_PATIENCE: Duration = Duration::from_mins(1);
 /// How long making the tables, or queueing a million jobs, may take.
@@ -95,17 +94,8 @@ impl Contender for Peer {
         &[]
     }
 
-    fn processes(&self) -> Processes {
-        Processes {
-            api: Some(self.api.pid()),
-            workers: self.workers.iter().map(Child::pid).collect(),
-            redis: Some(self.servers.redis.pid()),
-            postgres: Some(self.servers.postgres.pid()),
-        }
-    }
-
-    fn check_runs(&self) -> Result<()> {
-        self.workers.iter().chain([&self.api]).try_for_each(Child::check_runs)
+    fn programs(&self) -> (&Child, &[Child]) {
+        (&self.api, &self.workers)
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Result;
 
+use super::process::Child;
 use super::satchel::Satchel;
 use super::servers::Servers;
 use super::usage::Processes;
@@ -61,8 +62,23 @@ pub(crate) trait Contender {
     fn fill(&mut self, jobs: usize, hot_percent: u8) -> Result<Vec<Accepted>>;
     /// The jobs that have given the users their stock; none of a peer, whose stock is part of its tables from the start.
     fn stock(&self) -> &[Accepted];
+    /// Its API and its workers.
+    fn programs(&self) -> (&Child, &[Child]);
+
     /// Its processes now, without this program.
-    fn processes(&self) -> Processes;
-    /// Fails if any of its processes has ended by itself.
-    fn check_runs(&self) -> Result<()>;
+    fn processes(&self) -> Processes {
+        let ((api, workers), servers) = (self.programs(), self.servers());
+        Processes {
+            api: Some(api.pid()),
+            workers: workers.iter().map(Child::pid).collect(),
+            redis: Some(servers.redis.pid()),
+            postgres: Some(servers.postgres.pid()),
+        }
+    }
+
+    /// Fails if any of its programs has ended by itself.
+    fn check_runs(&self) -> Result<()> {
+        let (api, workers) = self.programs();
+        workers.iter().chain([api]).try_for_each(Child::check_runs)
+    }
 }

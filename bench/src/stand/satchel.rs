@@ -16,7 +16,6 @@ use super::process::{Child, free_port};
 use super::programs;
 use super::servers::Servers;
 use super::token;
-use super::usage::Processes;
 use crate::load::blocking::Client;
 use crate::load::fill;
 use crate::load::job::{Accepted, ITEMS};
@@ -142,17 +141,8 @@ impl Contender for Satchel {
         &self.stock
     }
 
-    fn processes(&self) -> Processes {
-        Processes {
-            api: Some(self.api.pid()),
-            workers: self.workers.iter().map(Child::pid).collect(),
-            redis: Some(self.servers.redis.pid()),
-            postgres: Some(self.servers.postgres.pid()),
-        }
-    }
-
-    fn check_runs(&self) -> Result<()> {
-        self.workers.iter().chain([&self.api]).try_for_each(Child::check_runs)
+    fn programs(&self) -> (&Child, &[Child]) {
+        (&self.api, &self.workers)
     }
 }
 
