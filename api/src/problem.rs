@@ -134,7 +134,7 @@ impl ApiError {
                 }
                 Self::Unavailable(Store::Database)
             }
-            StoreError::Unreadable(_) | StoreError::Changed => {
+            StoreError::Unreadable(_) | StoreError::Changed | StoreError::Decided => {
                 tracing::error!(%error, "the database answered what cannot be");
                 Self::Internal
             }

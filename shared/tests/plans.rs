@@ -13,10 +13,10 @@ use satchel_shared::store::jobs::{JobRecord, JobStatus};
 use satchel_shared::store::journal::JournalEntry;
 use satchel_shared::store::ledger::{Filter, Order};
 use satchel_shared::store::parked::SetAside;
-use satchel_shared::store::progress::ShardCounts;
+use satchel_shared::store::progress::{Progress, ShardCounts};
 use satchel_shared::store::{
-    Pool, PoolConfig, Session, actions, failed, inventory, jobs, journal, leases, ledger, migrate, parked, progress,
-    rules, users,
+    Pool, PoolConfig, Session, actions, decisions, failed, inventory, jobs, journal, leases, ledger, migrate, parked,
+    progress, rules, users,
 };
 use uuid::Uuid;
 
@@ -111,12 +111,13 @@ async fn what_a_worker_asks(session: &mut Session, worker_id: Uuid) {
     let new = ItemId::parse(&format!("new-{}", Uuid::now_v7())).unwrap();
     let written =
         |item_id, found| inventory::Written { user_id: &user, item_id, holding, found, granted: true, used: false };
-    inventory::write(&mut tx, &[written(&item, (!held.is_empty()).then_some(1)), written(&new, None)], Utc::now())
+    let holdings = [written(&item, (!held.is_empty()).then_some(1)), written(&new, None)];
+    let counts = [ShardCounts { shard: Shard::new(0), applied: 1, rejected: 0 }];
+    decisions::add(&mut tx, &[record(&reward())], &[]).await.unwrap();
+    let heads = [(&user, heads[&user])];
+    progress::write(&mut tx, Progress { holdings: &holdings, heads: &heads, counts: &counts, at: Utc::now() })
         .await
         .unwrap();
-    let counts = ShardCounts { shard: Shard::new(0), applied: 1, rejected: 0 };
-    jobs::insert(&mut tx, &[record(&reward())]).await.unwrap();
-    progress::note(&mut tx, &[(&user, heads[&user])], &[counts]).await.unwrap();
     tx.commit().await.unwrap();
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use satchel_shared::domain::catalogue::Catalogue;
 use satchel_shared::domain::{ItemId, JobId, Shard, UserId};
+use satchel_shared::store::jobs::JobRecord;
 use satchel_shared::store::leases::{self, Lease};
 use satchel_shared::store::parked;
 use satchel_shared::store::quarantine::{self, Quarantined};
@@ -82,19 +83,24 @@ impl Applier {
 
     /// Applies a portion's deliveries in their order and quarantines its other entries, all or none.
     pub(crate) async fn apply(&mut self, session: &mut Session, portion: Portion<'_>) -> Result<Applied, ApplyError> {
-        match self.attempt(session, portion).await {
-            Err(ApplyError::Store(error @ StoreError::Changed)) => {
-                tracing::warn!(%error, "what was remembered is read anew");
+        match self.attempt(session, portion, Trust::Yes).await {
+            Err(ApplyError::Store(error @ (StoreError::Changed | StoreError::Decided))) => {
+                tracing::warn!(%error, "a batch is applied anew, with a look at what Postgres has");
                 // Its transaction is open as long as the connection is.
                 session.reset();
-                self.attempt(session, portion).await
+                self.attempt(session, portion, Trust::No).await
             }
             applied => applied,
         }
     }
 
     /// As [`Self::apply`]. What was remembered of the batch's users is forgotten if it fails.
-    async fn attempt(&mut self, session: &mut Session, portion: Portion<'_>) -> Result<Applied, ApplyError> {
+    async fn attempt(
+        &mut self,
+        session: &mut Session,
+        portion: Portion<'_>,
+        trust: Trust,
+    ) -> Result<Applied, ApplyError> {
         let Portion { deliveries, quarantined, held, attempts } = portion;
         let mut tx = rules::begin(session).await.map_err(ApplyError::Rules)?;
         let shards = deliveries.iter().map(|delivery| delivery.shard);
@@ -108,12 +114,12 @@ impl Applier {
         let heads = users::lock(&mut tx, &user_ids).await?;
         let completed = complete(&mut tx, cut).await?;
         let batch = completed.in_order(cut);
-        let job_ids: Vec<JobId> = batch.iter().map(|delivery| delivery.envelope.job_id).collect();
-        let decided = jobs::find_decided(&mut tx, &job_ids).await?;
+        let must_look = trust == Trust::No || heads.values().any(|head| head.is_held);
+        let decided = if must_look { decided(&mut tx, &batch).await? } else { HashMap::new() };
         let users = self.users(&mut tx, heads, &places, held, &batch).await?;
         let mut world = World {
             users,
-            decided: decided.into_iter().map(|(job_id, record)| (job_id, Arc::new(record))).collect(),
+            decided,
             catalogue: &self.catalogue,
             catalogue_version: self.catalogue_version,
             now,
@@ -247,6 +253,21 @@ impl Applier {
         }
         sorted(pairs)
     }
+}
+
+/// Whether a batch takes its jobs for new. Nearly all are, and Postgres refuses the others ([`StoreError::Decided`]): to
+/// look first would cost each batch a round trip, and each job a search.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    Yes,
+    No,
+}
+
+/// Those of the jobs that were decided before.
+async fn decided(tx: &mut Tx<'_>, batch: &[&Delivery]) -> Result<HashMap<JobId, Arc<JobRecord>>, StoreError> {
+    let job_ids: Vec<JobId> = batch.iter().map(|delivery| delivery.envelope.job_id).collect();
+    let found = jobs::find_decided(tx, &job_ids).await?;
+    Ok(found.into_iter().map(|(job_id, record)| (job_id, Arc::new(record))).collect())
 }
 
 /// A user and its shard.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use satchel_shared::domain::{Shard, UserId};
 use satchel_shared::store::jobs::{JobRecord, JobStatus};
 use satchel_shared::store::parked::{self, SetAside};
-use satchel_shared::store::progress::{self, ShardCounts};
-use satchel_shared::store::{StoreError, Tx, inventory, jobs, journal, ledger};
+use satchel_shared::store::progress::{self, Progress, ShardCounts};
+use satchel_shared::store::{StoreError, Tx, decisions, journal};
 
 use crate::decide::{Decisions, Ending};
 use crate::decode::Delivery;
@@ -18,21 +18,18 @@ pub(crate) async fn write(
     tx: &mut Tx<'_>,
     world: &World<'_>,
     user_ids: &[&UserId],
-    decisions: &Decisions,
+    decided: &Decisions,
 ) -> Result<(), StoreError> {
-    if decisions.records.is_empty() {
+    if decided.records.is_empty() {
         return Ok(());
     }
-    jobs::insert(tx, &decisions.records).await?;
+    decisions::add(tx, &decided.records, &decided.entries).await?;
     let users = || user_ids.iter().filter_map(|user_id| Some((*user_id, world.users.get(*user_id)?)));
     let holdings: Vec<_> = users().flat_map(|(user_id, user)| user.written(user_id)).collect();
-    inventory::write(tx, &holdings, world.now).await?;
-    if !decisions.entries.is_empty() {
-        ledger::append(tx, &decisions.entries).await?;
-    }
-    let moved: Vec<_> =
-        users().filter(|(_, user)| user.has_moved()).map(|(user_id, user)| (user_id, user.head)).collect();
-    progress::note(tx, &moved, &counts(&decisions.records, &decisions.shards)).await
+    let moved = users().filter(|(_, user)| user.has_moved());
+    let heads: Vec<_> = moved.map(|(user_id, user)| (user_id, user.head)).collect();
+    let counts = counts(&decided.records, &decided.shards);
+    progress::write(tx, Progress { holdings: &holdings, heads: &heads, counts: &counts, at: world.now }).await
 }
 
 /// Moves jobs out of where Postgres kept them, now that they are decided, and those that have to wait to where they

@@ -8,6 +8,16 @@ use anyhow::{Context, Result};
 use satchel_private::{ExposeSecret, PostgresOptions, PrivatePostgres, PrivateRedis, RedisOptions, SecretString};
 use tempfile::TempDir;
 
+use super::sql::Psql;
+
+/// Postgres's cache, in MiB. Its manual advises a quarter of the machine's memory; the others need some, too.
+const SHARED_BUFFERS_MIB: u32 = 2_048;
+/// Segments of the write-ahead log, 16 MiB each, that are there before anything is measured. A server that has run for a
+/// while writes into segments that it has used before; a new one makes each, and fills it with zeros, while commits wait.
+const LOG_SEGMENTS: u32 = 64;
+/// Keeps as many.
+const MIN_WAL_SIZE: &str = "1GB";
+
 /// Private servers with a directory of their own. Dropped, they stop and everything is removed.
 #[derive(Debug)]
 pub(crate) struct Servers {
@@ -31,10 +41,15 @@ impl Servers {
         let passable = Permissions::from_mode(0o711);
         let dir = tempfile::Builder::new().prefix("servers-").permissions(passable).tempdir_in(parent);
         let dir = dir.with_context(|| format!("cannot make a directory in {}", parent.display()))?;
-        let settings = postgres.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let postgres = PrivatePostgres::start(&PostgresOptions { settings, ..PostgresOptions::new(dir.path()) })?;
+        let settings = [("min_wal_size", MIN_WAL_SIZE)].iter().chain(postgres);
+        let settings = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let options = PostgresOptions::new(dir.path());
+        let options = PostgresOptions { settings, shared_buffers_mib: SHARED_BUFFERS_MIB, ..options };
+        let postgres = PrivatePostgres::start(&options)?;
         let redis = PrivateRedis::start(&RedisOptions::new(dir.path()))?;
-        Ok(Self { redis, postgres, dir })
+        let servers = Self { redis, postgres, dir };
+        make_log_segments(&Psql::new(&servers.owner_url())?)?;
+        Ok(servers)
     }
 
     /// Where logs of programs that use the servers go, too.
@@ -57,4 +72,10 @@ impl Servers {
     pub(crate) fn redis_url(&self) -> String {
         self.redis.url().expose_secret().to_owned()
     }
+}
+
+/// Uses new segments up, so that the checkpoint turns them into ones to come.
+fn make_log_segments(owner: &Psql) -> Result<()> {
+    let use_one = "SELECT FROM pg_logical_emit_message(false, 'bench', ''); SELECT FROM pg_switch_wal();\n";
+    owner.run(&format!("{}CHECKPOINT", use_one.repeat(LOG_SEGMENTS as usize))).map(drop)
 }

@@ -22,9 +22,9 @@ impl StoreError {
     #[must_use]
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Unreadable(_) | Self::Database(Error::ColumnDecode { .. } | Error::Decode(_) | Error::Encode(_)) => {
-                Blame::Job
-            }
+            Self::Unreadable(_)
+            | Self::Decided
+            | Self::Database(Error::ColumnDecode { .. } | Error::Decode(_) | Error::Encode(_)) => Blame::Job,
             Self::Changed => Blame::Contention,
             Self::Database(Error::Database(error)) => of_sqlstate(error.code().as_deref().unwrap_or_default()),
             Self::Database(_) | Self::Deadline { .. } | Self::NotMigrated => Blame::Store,

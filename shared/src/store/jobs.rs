@@ -1,6 +1,6 @@
 //! Jobs that were decided: idempotency and job status in one table.
 
-use std::borrow::{Borrow, Cow};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
@@ -153,47 +153,4 @@ pub async fn find_many(pool: &Pool, job_ids: &[JobId]) -> Result<HashMap<JobId, 
 /// If Postgres is away.
 pub async fn find_decided(tx: &mut Tx<'_>, job_ids: &[JobId]) -> Result<HashMap<JobId, JobRecord>, StoreError> {
     select(&mut *tx.0, job_ids).await
-}
-
-/// Adds decided jobs.
-///
-/// # Errors
-/// If Postgres is away, or a job id was decided by someone else meanwhile.
-pub async fn insert(tx: &mut Tx<'_>, records: &[impl Borrow<JobRecord>]) -> Result<(), StoreError> {
-    let records: Vec<&JobRecord> = records.iter().map(Borrow::borrow).collect();
-    let user_ids: Vec<_> = records.iter().map(|record| record.user_id.as_str()).collect();
-    let job_ids: Vec<_> = records.iter().map(|record| record.job_id.as_uuid()).collect();
-    let types: Vec<_> = records.iter().map(|record| &*record.job_type).collect();
-    let payload_hashes: Vec<_> = records.iter().map(|record| &record.payload_hash.0[..]).collect();
-    let statuses: Vec<_> = records.iter().map(|record| record.status.as_str()).collect();
-    let results: Vec<_> = records.iter().map(|record| record.result.get()).collect();
-    let actors: Vec<_> = records.iter().map(|record| record.actor.as_str()).collect();
-    let request_ids: Vec<_> = records.iter().map(|record| record.request_id.as_str()).collect();
-    let attempts: Vec<_> = records.iter().map(|record| record.attempts).collect();
-    let submitted_at: Vec<_> = records.iter().map(|record| record.submitted_at).collect();
-    let applied_at: Vec<_> = records.iter().map(|record| record.applied_at).collect();
-    sqlx::query!(
-        "INSERT INTO jobs (user_id, job_id, type, payload_hash, status, result, actor, request_id, attempts,
-                           submitted_at, applied_at)
-         SELECT user_id, job_id, type, payload_hash, status, result::json, actor, request_id, attempts,
-                submitted_at, applied_at
-         FROM UNNEST($1::text[], $2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::text[],
-                     $9::integer[], $10::timestamptz[], $11::timestamptz[])
-              AS decided (user_id, job_id, type, payload_hash, status, result, actor, request_id, attempts,
-                          submitted_at, applied_at)",
-        &user_ids as &[&str],
-        &job_ids,
-        &types as &[&str],
-        &payload_hashes as &[&[u8]],
-        &statuses as &[&str],
-        &results as &[&str],
-        &actors as &[&str],
-        &request_ids as &[&str],
-        &attempts,
-        &submitted_at,
-        &applied_at,
-    )
-    .execute(&mut *tx.0)
-    .await?;
-    Ok(())
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::stored::{self, Unreadable};
-use super::{Pool, StoreError, Tx};
+use super::{Pool, StoreError};
 use crate::domain::{ItemId, JobId, LedgerEntry, UserId};
 
 /// Which entries of a user's history are wanted.
@@ -121,52 +121,4 @@ pub async fn page(pool: &Pool, user_id: &UserId, filter: &Filter) -> Result<Vec<
         Order::OldestFirst => select_page!(pool, user_id, filter, 0, "AND seq > $7 ", "ORDER BY seq ASC ").await?,
     };
     Ok(rows.into_iter().map(LedgerEntry::try_from).collect::<Result<_, _>>()?)
-}
-
-/// Adds entries, each user's in order.
-///
-/// # Errors
-/// If Postgres is away, or an entry's number is taken.
-pub async fn append(tx: &mut Tx<'_>, entries: &[LedgerEntry]) -> Result<(), StoreError> {
-    let user_ids: Vec<_> = entries.iter().map(|entry| entry.user_id.as_str()).collect();
-    let seqs: Vec<_> = entries.iter().map(|entry| entry.seq).collect();
-    let job_ids: Vec<_> = entries.iter().map(|entry| entry.job_id.as_uuid()).collect();
-    let item_ids: Vec<_> = entries.iter().map(|entry| entry.item_id.as_str()).collect();
-    let deltas: Vec<_> = entries.iter().map(|entry| entry.delta).collect();
-    let balances: Vec<_> = entries.iter().map(|entry| entry.balance).collect();
-    let types: Vec<_> = entries.iter().map(|entry| &*entry.job_type).collect();
-    let actors: Vec<_> = entries.iter().map(|entry| entry.actor.as_str()).collect();
-    let reasons: Vec<_> = entries.iter().map(|entry| entry.reason.as_deref()).collect();
-    let request_ids: Vec<_> = entries.iter().map(|entry| entry.request_id.as_str()).collect();
-    let causes: Vec<_> = entries.iter().map(|entry| entry.cause.as_deref()).collect();
-    let versions: Vec<_> = entries.iter().map(|entry| entry.catalogue_version).collect();
-    let at: Vec<_> = entries.iter().map(|entry| entry.at).collect();
-    let hashes: Vec<_> = entries.iter().map(|entry| &entry.hash.0[..]).collect();
-    sqlx::query!(
-        "INSERT INTO ledger (user_id, seq, job_id, item_id, delta, balance, type, actor, reason, request_id, cause,
-                             catalogue_version, at, hash)
-         SELECT user_id, seq, job_id, item_id, delta, balance, type, actor, reason, request_id, cause,
-                catalogue_version, at, hash
-         FROM UNNEST($1::text[], $2::bigint[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::text[],
-                     $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::timestamptz[], $14::bytea[])
-              AS added (user_id, seq, job_id, item_id, delta, balance, type, actor, reason, request_id, cause,
-                        catalogue_version, at, hash)",
-        &user_ids as &[&str],
-        &seqs,
-        &job_ids,
-        &item_ids as &[&str],
-        &deltas,
-        &balances,
-        &types as &[&str],
-        &actors as &[&str],
-        &reasons as &[Option<&str>],
-        &request_ids as &[&str],
-        &causes as &[Option<&str>],
-        &versions,
-        &at,
-        &hashes as &[&[u8]],
-    )
-    .execute(&mut *tx.0)
-    .await?;
-    Ok(())
 }

@@ -7,6 +7,7 @@ pub mod api_keys;
 pub mod audit;
 mod blame;
 pub mod catalogue;
+pub mod decisions;
 pub mod failed;
 pub mod housekeeping;
 pub mod inventory;

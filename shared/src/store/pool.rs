@@ -100,6 +100,9 @@ pub enum StoreError {
     /// A holding is not as it was when it was read.
     #[error("somebody else changed a holding meanwhile")]
     Changed,
+    /// A job was decided before.
+    #[error("a job was decided before")]
+    Decided,
     /// The schema is not there.
     #[error("the database has no Satchel schema: run `satchel migrate`")]
     NotMigrated,

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use satchel_shared::domain::{IdempotencyKey, JobId};
 use satchel_shared::envelope::Envelope;
-use satchel_shared::store::jobs::{self, JobRecord, JobStatus};
+use satchel_shared::store::jobs::{JobRecord, JobStatus};
 use satchel_shared::store::journal::{self, Appended, Beginning, Journaled};
+use satchel_shared::store::progress::{self, Progress};
 use satchel_shared::store::waiting::WaitingStatus;
-use satchel_shared::store::{Pool, Session, progress};
+use satchel_shared::store::{Pool, Session, decisions};
 use tokio::sync::Barrier;
 
 use crate::database::Database;
@@ -51,8 +52,9 @@ async fn decide(session: &mut Session, job: &Envelope) {
         request_id: job.request_id.to_string(),
     };
     let mut tx = session.begin().await.unwrap();
-    jobs::insert(&mut tx, &[record]).await.unwrap();
-    progress::note(&mut tx, &[], &[counts(shard(&job.job.user_id), 1, 0)]).await.unwrap();
+    decisions::add(&mut tx, &[record], &[]).await.unwrap();
+    let counts = [counts(shard(&job.job.user_id), 1, 0)];
+    progress::write(&mut tx, Progress { holdings: &[], heads: &[], counts: &counts, at: Utc::now() }).await.unwrap();
     journal::remove(&mut tx, &[job.job_id]).await.unwrap();
     tx.commit().await.unwrap();
 }

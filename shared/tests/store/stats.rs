@@ -1,9 +1,11 @@
 //! Counters, reports and what the statistics say of shards and workers.
 
+use chrono::Utc;
 use satchel_shared::domain::Shard;
+use satchel_shared::store::Pool;
 use satchel_shared::store::leases;
+use satchel_shared::store::progress::{self, Progress};
 use satchel_shared::store::stats::{self, ShardStats};
-use satchel_shared::store::{Pool, progress};
 use uuid::Uuid;
 
 use crate::database::{Database, SHARDS};
@@ -28,7 +30,10 @@ async fn batches_count_what_they_decide_and_workers_report_what_they_do() {
 
     for _ in 0..2 {
         let mut tx = session.begin().await.unwrap();
-        progress::note(&mut tx, &[], &[counts(zero, 5, 1), counts(one, 0, 2)]).await.unwrap();
+        let counts = [counts(zero, 5, 1), counts(one, 0, 2)];
+        progress::write(&mut tx, Progress { holdings: &[], heads: &[], counts: &counts, at: Utc::now() })
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
     }
     database.psql("UPDATE shard_activity SET sampled_at = now() - interval '10 seconds'");
