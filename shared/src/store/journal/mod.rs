@@ -6,7 +6,7 @@
 mod append;
 mod forgotten;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
@@ -85,7 +85,7 @@ impl TryFrom<Row> for Journaled {
 /// # Errors
 /// If Postgres is away.
 pub async fn earlier(tx: &mut Tx<'_>, delivered: &[JobId], max_rows: i64) -> Result<Vec<Journaled>, StoreError> {
-    let delivered: Vec<_> = delivered.iter().map(JobId::as_uuid).collect();
+    let ids: Vec<_> = delivered.iter().map(JobId::as_uuid).collect();
     let rows = sqlx::query_as!(
         Row,
         r#"WITH last AS (
@@ -94,20 +94,36 @@ pub async fn earlier(tx: &mut Tx<'_>, delivered: &[JobId], max_rows: i64) -> Res
                WHERE job_id = ANY($1) AND COALESCE(not_before, '-infinity') = '-infinity'
                GROUP BY user_id
            )
-           SELECT journal.user_id, journal.job_id, journal.shard, journal.seq, journal.envelope_version,
-                  CASE WHEN journal.job_id = ANY($1) THEN '' ELSE journal.body END AS "body!"
+           SELECT journal.user_id, journal.job_id, journal.shard, journal.seq, journal.envelope_version, '' AS "body!"
            FROM last
            JOIN journal ON journal.user_id = last.user_id AND journal.seq <= last.seq
            -- Not IS NULL: that would allow an index by shard, which a plan made for few rows may well take.
            WHERE COALESCE(journal.not_before, '-infinity') = '-infinity'
            ORDER BY journal.user_id, journal.seq
            LIMIT $2"#,
-        &delivered,
+        &ids,
         max_rows,
     )
     .fetch_all(&mut *tx.0)
     .await?;
-    Ok(rows.into_iter().map(Journaled::try_from).collect::<Result<_, _>>()?)
+    let mut rows: Vec<Journaled> = rows.into_iter().map(Journaled::try_from).collect::<Result<_, _>>()?;
+    let delivered: HashSet<JobId> = delivered.iter().copied().collect();
+    let forgotten: Vec<&mut Journaled> = rows.iter_mut().filter(|row| !delivered.contains(&row.job_id)).collect();
+    if !forgotten.is_empty() {
+        read_bodies(tx, forgotten).await?;
+    }
+    Ok(rows)
+}
+
+/// A statement of its own: Postgres would compare each row with each delivered job to leave out the bodies of these.
+async fn read_bodies(tx: &mut Tx<'_>, rows: Vec<&mut Journaled>) -> Result<(), StoreError> {
+    let ids: Vec<_> = rows.iter().map(|row| row.job_id.as_uuid()).collect();
+    let found = sqlx::query!("SELECT job_id, body FROM journal WHERE job_id = ANY($1)", &ids).fetch_all(&mut *tx.0);
+    let mut bodies: HashMap<Uuid, String> = found.await?.into_iter().map(|row| (row.job_id, row.body)).collect();
+    for row in rows {
+        row.body = bodies.remove(&row.job_id.as_uuid()).unwrap_or_default();
+    }
+    Ok(())
 }
 
 /// Forgets jobs that are decided or set aside.
