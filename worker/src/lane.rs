@@ -15,6 +15,7 @@ use crate::decode::{Decoded, decode};
 use crate::ownership::Held;
 use crate::pipeline::{BLOCK_MS, Pipeline, RoundError};
 use crate::retry::Backoff;
+use crate::rota::{self, Part};
 
 /// How often a lane looks for set-aside jobs that are due.
 const RETRY_LOOK: Duration = Duration::from_millis(500);
@@ -27,7 +28,7 @@ const QUEUE_RETRY: Duration = Duration::from_millis(250);
 /// See the module.
 pub(crate) struct Lane {
     number: u16,
-    lanes: u16,
+    part: Part,
     max_batch_jobs: usize,
     shards: ShardCount,
     pub(crate) pipeline: Pipeline,
@@ -38,11 +39,18 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// Lane `number` of a worker; it serves every shard whose number leaves that rest.
-    pub(crate) fn new(number: u16, config: &Config, queue: &dyn Queue, pipeline: Pipeline, held: Held) -> Self {
+    /// A lane of a worker; it serves its part of the shards.
+    pub(crate) fn new(
+        number: u16,
+        part: Part,
+        config: &Config,
+        queue: &dyn Queue,
+        pipeline: Pipeline,
+        held: Held,
+    ) -> Self {
         Self {
             number,
-            lanes: config.lanes,
+            part,
             max_batch_jobs: config.max_batch_jobs,
             shards: queue.shards(),
             pipeline,
@@ -57,7 +65,9 @@ impl Lane {
     pub(crate) async fn run(mut self) {
         let shutdown = self.pipeline.shutdown.clone();
         while !shutdown.is_cancelled() {
-            match self.turn().await {
+            let turn = self.turn().await;
+            self.part.give_back();
+            match turn {
                 Ok(()) => {
                     self.queue_backoff.reset();
                     self.store_backoff.reset();
@@ -77,13 +87,15 @@ impl Lane {
         let shutdown = self.pipeline.shutdown.clone();
         if self.looked_for_retries.is_none_or(|at| at.elapsed() >= RETRY_LOOK) {
             let leases = self.leases();
+            let leases = self.part.take(leases);
             let found_some = !leases.is_empty() && self.retry_due(&leases).await?;
+            self.part.give_back();
             // With some there may be more.
             self.looked_for_retries = (!found_some).then(Instant::now);
         }
         let attempts = i32::try_from(self.store_backoff.failures()).unwrap_or(i32::MAX).saturating_add(1);
         match shutdown.run_until_cancelled(self.read()).await {
-            Some(Ok((held, entries))) if !entries.is_empty() => self.batch(&held, entries, attempts).await,
+            Some(Ok((held, entries))) if !entries.is_empty() => self.serve(&held, entries, attempts).await,
             Some(Ok(_)) | None => Ok(()),
             Some(Err(error)) => Err(error),
         }
@@ -122,8 +134,10 @@ impl Lane {
         let shards: Vec<Shard> = leases.iter().map(|lease| lease.shard).collect();
         if shards.is_empty() {
             let pause = if self.pipeline.stalls.is_empty() { Duration::MAX } else { IDLE_LOOK };
-            if let Ok(changed) = tokio::time::timeout(pause, self.held.changed()).await {
-                changed.map_err(|_| RoundError::Orphaned)?;
+            tokio::select! {
+                changed = self.held.changed() => changed.map_err(|_| RoundError::Orphaned)?,
+                () = self.part.changed() => {}
+                () = tokio::time::sleep(pause) => {}
             }
             return Ok((leases, Vec::new()));
         }
@@ -134,7 +148,19 @@ impl Lane {
                 changed.map_err(|_| RoundError::Orphaned)?;
                 Ok((leases, Vec::new()))
             }
+            () = self.part.changed() => Ok((leases, Vec::new())),
         }
+    }
+
+    /// Makes a batch of what is still the lane's: meanwhile another lane may have joined or left.
+    async fn serve(&mut self, held: &[Lease], mut entries: Vec<Entry>, attempts: i32) -> Result<(), RoundError> {
+        let touched = rota::touched(held, entries.iter().map(|entry| entry.shard));
+        let taken = self.part.take(touched.clone());
+        self.part.weigh(entries.len());
+        if taken.len() < touched.len() {
+            entries.retain(|entry| taken.iter().any(|lease| lease.shard == entry.shard));
+        }
+        self.batch(&taken, entries, attempts).await
     }
 
     /// How many jobs to take at once. What failed is tried again in smaller portions: a batch that is too much for a slow
@@ -146,10 +172,9 @@ impl Lane {
 
     /// The leases that this lane serves now: none while the queue is paused.
     fn leases(&mut self) -> Vec<Lease> {
-        let (number, lanes) = (self.number, self.lanes);
         let mut leases = self.held.leases();
-        leases.retain(|lease| lease.shard.get() % lanes == number && !self.pipeline.stalls.has(lease.shard));
-        leases
+        leases.retain(|lease| !self.pipeline.stalls.has(lease.shard));
+        self.part.of(leases)
     }
 
     /// One batch, from entries to their deletion.

@@ -1,6 +1,7 @@
 //! The worker: where state changes.
 //!
-//! A job's journey reads top-down: [`run`] → `ownership` (which shards) → `lane` (read) → `decode` (verify, or quarantine)
+//! A job's journey reads top-down: [`run`] → `ownership` (which shards) → `lane` (read; `rota`: which
+//! lane) → `decode` (verify, or quarantine)
 //! → `pipeline` (one batch; `isolate` where it fails) → `apply` (one transaction) → `decide` (pure). Beside the lanes,
 //! `feeder` brings delayed and forgotten jobs into the streams, and `housekeeping` forgets what is old.
 
@@ -21,6 +22,7 @@ mod pipeline;
 mod recall;
 mod retries;
 mod retry;
+mod rota;
 mod run;
 mod stalls;
 mod world;

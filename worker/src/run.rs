@@ -17,6 +17,7 @@ use crate::lane::Lane;
 use crate::ownership::Ownership;
 use crate::pipeline::Pipeline;
 use crate::retry::Backoff;
+use crate::rota;
 
 /// How often Postgres is asked for the schema before the worker gives up: about a minute.
 const MAX_START_ATTEMPTS: u32 = 10;
@@ -35,9 +36,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     // Its own end, so that shards are kept until the lanes have let go.
     let leaving = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    for number in 0..config.lanes {
+    for (number, part) in (0..).zip(rota::divide(config.lanes, config.max_batch_jobs)) {
         let pipeline = Pipeline::new(&config, Arc::clone(&queue), worker_id, ownership.active(), shutdown.clone())?;
-        tasks.spawn(Lane::new(number, &config, &*queue, pipeline, ownership.held()).run());
+        tasks.spawn(Lane::new(number, part, &config, &*queue, pipeline, ownership.held()).run());
     }
     let feeder = Feeder {
         queue,

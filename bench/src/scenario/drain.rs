@@ -79,10 +79,7 @@ pub(crate) fn measure(bench: &mut Bench, scenario: &str, contender: &mut dyn Con
     let (used, wall) = (Usage::of(&contender.processes())?.since(&before), start.elapsed());
     contender.stop_workers();
 
-    let mut note = format!("{} jobs, {} worker processes", plan.jobs, plan.workers);
-    if let Kind::Satchel = contender.kind() {
-        note.push_str(", two lanes each");
-    }
+    let note = format!("{} jobs, {} worker processes", plan.jobs, plan.workers);
     bench.report.add(Row {
         scenario: scenario.to_owned(),
         contender: name.to_owned(),
