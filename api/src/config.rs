@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use crate::auth::{Origin, TokenKeys};
 
-/// The most connections to Postgres: queries and look-ups of keys are short.
+/// The most connections to Postgres that the HTTP threads share: queries and look-ups of keys are short. Beside these
+/// each thread has one of its own, for inventories.
 const MAX_DATABASE_CONNECTIONS: u32 = 16;
 
 /// The most HTTP threads that can be asked for.
@@ -49,7 +50,7 @@ impl FromStr for JournalMode {
 pub struct Config {
     /// `SATCHEL_API_ADDR`: where `satchel-api` listens. Default 127.0.0.1:8080.
     pub address: SocketAddr,
-    /// `SATCHEL_API_THREADS`: HTTP threads. Default: the number of cores.
+    /// `SATCHEL_API_THREADS`: HTTP threads, each with a connection to Postgres of its own. Default: the number of cores.
     pub threads: usize,
     /// `DATABASE_URL` (required) and `SATCHEL_DATABASE_ROLE`.
     pub database: PoolConfig,

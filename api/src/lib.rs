@@ -11,6 +11,7 @@ mod config;
 mod cursor;
 mod deadline;
 mod etag;
+mod gather;
 mod health;
 mod history;
 mod intake;

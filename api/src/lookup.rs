@@ -1,5 +1,4 @@
-//! Looks up jobs that Postgres knows, for many requests at once: while one look runs, the next one's
-//! questions gather, so that a flood of idempotency keys costs few queries.
+//! Looks up jobs that Postgres knows, for many requests at once, so that a flood of idempotency keys costs few queries.
 
 use std::collections::HashMap;
 
@@ -8,14 +7,9 @@ use satchel_shared::jobs::PayloadHash;
 use satchel_shared::store::jobs::{self, JobRecord};
 use satchel_shared::store::waiting::{WaitingJob, WaitingStatus};
 use satchel_shared::store::{Pool, StoreError, journal, parked};
-use tokio::sync::{mpsc, oneshot};
 
 use crate::deadline;
-
-/// The most requests that wait for the next look; more wait for a place.
-const MAX_WAITING: usize = 4_096;
-/// The most requests whose questions go into one query: at most 128,000 jobs, all of them in arrays of 1,000.
-const MAX_QUESTIONS: usize = 128;
+use crate::gather::{Gather, Source};
 
 /// What Postgres knows of a job.
 #[derive(Debug, Clone)]
@@ -53,44 +47,39 @@ pub(crate) fn status_name(status: WaitingStatus) -> &'static str {
     }
 }
 
-/// Where to ask. The task behind it ends with the last clone.
-#[derive(Clone)]
-pub(crate) struct Lookup(mpsc::Sender<Question>);
+/// Where to ask.
+pub(crate) struct Lookup(Gather<Tables>);
 
-/// One request's jobs, and where it waits for what is known of them.
-struct Question {
-    job_ids: Vec<JobId>,
-    answer: oneshot::Sender<Option<HashMap<JobId, Known>>>,
-}
+/// What answers.
+struct Tables(Pool);
 
 impl Lookup {
     /// Starts answering.
     pub(crate) fn start(pool: Pool) -> Self {
-        let (sender, questions) = mpsc::channel(MAX_WAITING);
-        tokio::spawn(answer(pool, questions));
-        Self(sender)
+        Self(Gather::start(Tables(pool)))
     }
 
     /// Those of the jobs that Postgres knows; `None` if it does not tell in time.
     pub(crate) async fn known(&self, job_ids: Vec<JobId>) -> Option<HashMap<JobId, Known>> {
-        let (answer, told) = oneshot::channel();
-        self.0.send(Question { job_ids, answer }).await.ok()?;
-        told.await.ok()?
+        self.0.ask(job_ids).await?
     }
 }
 
-async fn answer(pool: Pool, mut waiting: mpsc::Receiver<Question>) {
-    let mut questions = Vec::with_capacity(MAX_QUESTIONS);
-    while waiting.recv_many(&mut questions, MAX_QUESTIONS).await > 0 {
-        let job_ids: Vec<JobId> = questions.iter().flat_map(|question| &question.job_ids).copied().collect();
-        let found = deadline::hint(find(&pool, &job_ids)).await;
-        for Question { job_ids, answer } in questions.drain(..) {
-            let own = |found: &HashMap<JobId, Known>| {
-                job_ids.iter().filter_map(|job_id| Some((*job_id, found.get(job_id)?.clone()))).collect()
-            };
-            // Who has gone meanwhile needs no answer.
-            let _ = answer.send(found.as_ref().map(own));
-        }
+impl Source for Tables {
+    const MAX_WAITING: usize = 4_096;
+    /// At most 128,000 jobs, all of them in arrays of 1,000.
+    const MAX_QUESTIONS: usize = 128;
+    type Question = Vec<JobId>;
+    type Answer = Option<HashMap<JobId, Known>>;
+
+    async fn answer(&mut self, questions: &[Vec<JobId>]) -> Vec<Self::Answer> {
+        let job_ids: Vec<JobId> = questions.iter().flatten().copied().collect();
+        let found = deadline::hint(find(&self.0, &job_ids)).await;
+        let own = |job_ids: &Vec<JobId>| {
+            let found = found.as_ref()?;
+            Some(job_ids.iter().filter_map(|job_id| Some((*job_id, found.get(job_id)?.clone()))).collect())
+        };
+        questions.iter().map(own).collect()
     }
 }
 

@@ -17,6 +17,7 @@ use crate::auth::Authenticator;
 use crate::config::{Config, JournalMode};
 use crate::health::Readiness;
 use crate::intake::{Feed, Journal};
+use crate::inventory::Reader;
 use crate::lookup::Lookup;
 use crate::metrics::{self, RequestMeters, SubmissionMeters};
 use crate::queues::gauges::Gauges;
@@ -128,6 +129,7 @@ async fn run(
         let meters = Rc::new(RequestMeters::default());
         App::new()
             .app_data(state.clone())
+            .app_data(web::Data::new(Reader::start(&state.pool)))
             .configure(routes)
             .default_service(not_found())
             .wrap_fn(move |request, next| metrics::measure(&meters, request, next))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Transaction};
 
-use super::{PoolConfig, StoreError};
+use super::{Pool, PoolConfig, StoreError};
 
 /// A connection that is made when it is needed, and made anew after [`Session::reset`].
 ///
@@ -31,6 +31,23 @@ impl Session {
             connect_deadline_ms: config.acquire_timeout_ms,
             connection: None,
         })
+    }
+
+    /// Like one of the pool's connections, but beside them: the pool does not count it.
+    #[must_use]
+    pub fn beside(pool: &Pool) -> Self {
+        let patience_ms = pool.0.options().get_acquire_timeout().as_millis();
+        Self {
+            options: pool.0.connect_options().as_ref().clone(),
+            connect_deadline_ms: u64::try_from(patience_ms).unwrap_or(u64::MAX),
+            connection: None,
+        }
+    }
+
+    /// Whether there is a connection, which may have been cut since it was last used.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.connection.is_some()
     }
 
     /// Drops the connection. A transaction on it ends with it.

@@ -5,6 +5,7 @@
 mod database;
 mod failed;
 mod housekeeping;
+mod inventory;
 mod job;
 mod journal;
 mod parked;

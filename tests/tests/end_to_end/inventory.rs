@@ -3,7 +3,11 @@
 use reqwest::Method;
 use satchel_tests::job::{reward, reward_pieces, use_item};
 use satchel_tests::{Satchel, invariants};
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+/// Players who read at the same time: more than one statement answers, on each of several HTTP threads.
+const READERS: i64 = 300;
 
 #[tokio::test]
 async fn a_user_never_seen_has_version_0_and_no_items() {
@@ -81,4 +85,31 @@ async fn a_long_inventory_is_read_page_by_page() {
         }
     }
     assert_eq!(found, ids);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_read_at_the_same_time_are_each_told_of_their_own() {
+    let satchel = Satchel::start().await;
+    let user = |number: i64| format!("reader-{number}");
+    let jobs: Vec<Value> = (1..=READERS).map(|number| reward_pieces(&user(number), "gold", number)).collect();
+    satchel.game().submit(&json!(jobs)).await.expect(202);
+    invariants::check(&satchel).await;
+
+    // While the first ones wait for Postgres, the others come.
+    let lock = satchel.database.hold("LOCK TABLE inventory");
+    let mut readers = JoinSet::new();
+    for number in 0..=READERS {
+        let player = satchel.player(&user(number));
+        let path = format!("/api/v1/users/{}/inventory", user(number));
+        readers.spawn(async move { (number, player.get(&path).await.expect(200).json()) });
+    }
+    satchel.database.someone_waits_for_a_lock().await;
+    drop(lock);
+    for (number, inventory) in readers.join_all().await {
+        assert_eq!(inventory["userId"], user(number));
+        let expected = if number == 0 { vec![] } else { vec![(json!("gold"), json!(number))] };
+        let items = inventory["items"].as_array().unwrap().iter();
+        let found: Vec<_> = items.map(|item| (item["itemId"].clone(), item["quantity"].clone())).collect();
+        assert_eq!((found, &inventory["version"]), (expected, &json!(i64::from(number > 0))), "{inventory}");
+    }
 }

@@ -90,3 +90,26 @@ async fn a_row_that_another_session_locks_delays_no_other_shard() {
     invariants::check(&satchel).await;
     assert_eq!(satchel.outcomes(), "applied 22");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inventories_are_read_as_soon_as_postgres_is_back() {
+    // One thread, so that it is the one whose connection is cut that reads next.
+    let satchel = Setup::new().own_postgres().api_env("SATCHEL_API_THREADS", "1").start().await;
+    satchel.game().submit_and_wait(&reward_pieces("u1", "arrow", 1)).await.expect(200);
+    let arrow = [("arrow".to_owned(), 1)];
+    assert_eq!(satchel.holdings("u1").await, arrow);
+
+    satchel.database.server.crash();
+    satchel.database.server.start();
+    assert_eq!(satchel.holdings("u1").await, arrow, "nobody read while it was away: nobody has to notice");
+
+    satchel.database.server.stop();
+    for _ in 0..2 {
+        let answer = satchel.operator().get("/api/v1/users/u1/inventory").await;
+        answer.problem(503);
+        assert!(!answer.header("Retry-After").is_empty(), "{answer:?}");
+    }
+    satchel.database.server.start();
+    assert_eq!(satchel.holdings("u1").await, arrow);
+    invariants::check(&satchel).await;
+}

@@ -1,19 +1,21 @@
 //! `GET /api/v1/users/{userId}/inventory`: what a user holds.
 
+mod reader;
+
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use satchel_shared::domain::{ItemId, UserId};
-use satchel_shared::store::inventory::{self, HeldItem};
+use satchel_shared::store::inventory::{HeldItem, PageOf};
 use serde::Serialize;
 use validator::Validate;
 
 use crate::auth::{Caller, permission};
 use crate::cursor::Cursor as _;
-use crate::deadline;
 use crate::etag;
 use crate::parameters::{self, Parameters};
 use crate::problem::ApiError;
-use crate::state::State;
+
+pub(crate) use reader::Reader;
 
 #[derive(Validate)]
 struct InventoryQuery {
@@ -35,12 +37,13 @@ struct Inventory<'a> {
 pub(crate) async fn list(
     caller: Caller,
     request: HttpRequest,
-    state: web::Data<State>,
+    reader: web::Data<Reader>,
 ) -> Result<HttpResponse, ApiError> {
     let user_id = permission::user_to_read(&caller, request.match_info().query("userId"))?;
     let query = read_query(&request)?;
 
-    let page = deadline::answer(inventory::page(&state.pool, &user_id, query.after.as_ref(), query.limit)).await?;
+    let wanted = PageOf { user_id: user_id.clone(), after: query.after, limit: query.limit };
+    let page = reader.page(wanted).await?;
     if etag::is_not_modified(&request, page.version) {
         return Ok(HttpResponse::NotModified().insert_header((header::ETAG, etag::of_version(page.version))).finish());
     }
