@@ -1,4 +1,4 @@
-//! What users hold: [`load`] and [`write`] are a batch's, [`pages`] are what clients read.
+//! What users hold: [`load`] and [`Written`] are a batch's, [`pages`] are what clients read.
 
 mod pages;
 mod write;
@@ -9,7 +9,8 @@ use super::{StoreError, Tx, stored};
 use crate::domain::{Holding, Holdings, ItemId, UserId};
 
 pub use pages::{HeldItem, InventoryPage, PageOf, pages};
-pub use write::{Written, write};
+pub use write::Written;
+pub(super) use write::{Columns, insert};
 
 /// Loads the holdings of these (user, item) pairs. A pair that is not held is left out.
 ///

@@ -26,7 +26,11 @@ pub struct Written<'a> {
 ///
 /// # Errors
 /// If Postgres is away, or one is there.
-pub(super) async fn insert(tx: &mut Tx<'_>, rows: &[&Written<'_>], at: DateTime<Utc>) -> Result<(), StoreError> {
+pub(in crate::store) async fn insert(
+    tx: &mut Tx<'_>,
+    rows: &[&Written<'_>],
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
     let columns = Columns::of(rows, at);
     sqlx::query!(
         "INSERT INTO inventory (user_id, item_id, quantity, granted_total, used_total, last_granted_at, last_used_at,
@@ -50,18 +54,18 @@ pub(super) async fn insert(tx: &mut Tx<'_>, rows: &[&Written<'_>], at: DateTime<
 }
 
 /// Rows by column, as Postgres takes them.
-pub(super) struct Columns<'a> {
-    pub(super) user_ids: Vec<&'a str>,
-    pub(super) item_ids: Vec<&'a str>,
-    pub(super) quantities: Vec<i64>,
-    pub(super) granted_totals: Vec<i64>,
-    pub(super) used_totals: Vec<i64>,
-    pub(super) granted_at: Vec<Option<DateTime<Utc>>>,
-    pub(super) used_at: Vec<Option<DateTime<Utc>>>,
+pub(in crate::store) struct Columns<'a> {
+    pub(in crate::store) user_ids: Vec<&'a str>,
+    pub(in crate::store) item_ids: Vec<&'a str>,
+    pub(in crate::store) quantities: Vec<i64>,
+    pub(in crate::store) granted_totals: Vec<i64>,
+    pub(in crate::store) used_totals: Vec<i64>,
+    pub(in crate::store) granted_at: Vec<Option<DateTime<Utc>>>,
+    pub(in crate::store) used_at: Vec<Option<DateTime<Utc>>>,
 }
 
 impl<'a> Columns<'a> {
-    pub(super) fn of(rows: &[&Written<'a>], at: DateTime<Utc>) -> Self {
+    pub(in crate::store) fn of(rows: &[&Written<'a>], at: DateTime<Utc>) -> Self {
         Self {
             user_ids: rows.iter().map(|row| row.user_id.as_str()).collect(),
             item_ids: rows.iter().map(|row| row.item_id.as_str()).collect(),
