@@ -32,7 +32,7 @@ pub struct Config {
     pub queue: queue::Config,
     /// `SATCHEL_ENVELOPE_KEY` and, while it is being changed, `SATCHEL_ENVELOPE_KEY_PREVIOUS`.
     pub envelope_keys: EnvelopeKeys,
-    /// `SATCHEL_WORKER_LANES`: batches under way at once, one database connection each. Default 2.
+    /// `SATCHEL_WORKER_LANES`: most batches under way at once, one database connection each. Default 2.
     pub lanes: u16,
     /// `SATCHEL_MAX_BATCH_JOBS`: most jobs in one transaction. Default 3000.
     pub max_batch_jobs: usize,

@@ -69,8 +69,20 @@ const LOGGED_MAY_DIFFER_PERCENT: i64 = 5;
 const TO_SUBMIT: &[(&str, usize)] = &[("set", 1), ("xadd", 1)];
 
 /// Commands that look for work, as often as it takes, and the test's own.
-const LOOKING: &[&str] =
-    &["auth", "config", "config|resetstat", "eval", "info", "keys", "ping", "time", "xlen", "xread", "zrangebyscore"];
+const LOOKING: &[&str] = &[
+    "auth",
+    "config",
+    "config|resetstat",
+    "eval",
+    "exists",
+    "info",
+    "keys",
+    "ping",
+    "time",
+    "xlen",
+    "xread",
+    "zrangebyscore",
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_cost_as_many_statements_round_trips_log_records_and_commands_as_before() {

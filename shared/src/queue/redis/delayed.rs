@@ -4,7 +4,7 @@ use redis::from_redis_value;
 
 use super::batch::Batch;
 use super::client::Connection;
-use super::scripts;
+use super::{keys, scripts};
 use crate::domain::Shard;
 use crate::queue::QueueError;
 
@@ -14,7 +14,8 @@ const MAX_ROUNDS: usize = 16;
 /// See [`crate::queue::Queue::promote`]. A shard that refuses does not keep the others from theirs.
 pub(super) async fn promote(connection: &Connection, shards: &[Shard], max_jobs: usize) -> Result<usize, QueueError> {
     let mut moved = 0;
-    let mut open: Vec<(Shard, usize)> = shards.iter().map(|shard| (*shard, max_jobs)).collect();
+    let mut open: Vec<(Shard, usize)> =
+        with_delayed(connection, shards).await?.into_iter().map(|shard| (shard, max_jobs)).collect();
     let mut refused = None;
     for _ in 0..MAX_ROUNDS {
         open.retain(|(_, left)| *left > 0);
@@ -40,4 +41,18 @@ pub(super) async fn promote(connection: &Connection, shards: &[Shard], max_jobs:
         }
     }
     refused.map_or(Ok(moved), Err)
+}
+
+/// Those that have delayed jobs, due or not: few have, and this is asked all the time, so the script is only sent to these.
+async fn with_delayed(connection: &Connection, shards: &[Shard]) -> Result<Vec<Shard>, QueueError> {
+    let mut batch = Batch::with_capacity(shards.len());
+    for shard in shards {
+        let mut command = redis::cmd("EXISTS");
+        command.arg(keys::delayed(*shard));
+        batch.add(*shard, command);
+    }
+    let answers = connection.run_each(batch).await?;
+    // Where there was no answer, the script's will say why.
+    let has_none = |answer: Result<redis::Value, QueueError>| matches!(answer, Ok(redis::Value::Int(0)));
+    Ok(shards.iter().zip(answers).filter_map(|(shard, answer)| (!has_none(answer)).then_some(*shard)).collect())
 }
