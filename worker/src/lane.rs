@@ -133,11 +133,10 @@ impl Lane {
         let leases = self.leases();
         let shards: Vec<Shard> = leases.iter().map(|lease| lease.shard).collect();
         if shards.is_empty() {
-            let pause = if self.pipeline.stalls.is_empty() { Duration::MAX } else { IDLE_LOOK };
             tokio::select! {
                 changed = self.held.changed() => changed.map_err(|_| RoundError::Orphaned)?,
                 () = self.part.changed() => {}
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(IDLE_LOOK) => {}
             }
             return Ok((leases, Vec::new()));
         }

@@ -6,10 +6,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use satchel_shared::domain::Shard;
 use satchel_shared::store::leases::Lease;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// A second lane joins when a batch has so many jobs; further ones when a batch is full.
 const JOIN_JOBS: usize = 32;
@@ -18,6 +20,8 @@ const JOIN_JOBS: usize = 32;
 const LEAVE_JOBS: usize = 8;
 /// So many such batches in a row.
 const CALM_BATCHES: u32 = 64;
+/// Another lane joins, too, when one has had a batch for so long: whatever keeps it, the other shards need not wait.
+const STUCK: Duration = Duration::from_secs(1);
 
 /// One lane's part in it.
 pub(crate) struct Part {
@@ -38,9 +42,15 @@ struct State {
     /// How many lanes serve: those with the lowest numbers.
     serving: u16,
     /// The shards in lanes' batches.
-    taken: HashMap<Shard, u16>,
+    taken: HashMap<Shard, Taken>,
     /// Small batches of the first lane in a row.
     calm: u32,
+}
+
+/// Who has a shard in a batch.
+struct Taken {
+    lane: u16,
+    since: Instant,
 }
 
 /// The parts of so many lanes, whose batches have at most `most` jobs.
@@ -52,13 +62,20 @@ pub(crate) fn divide(lanes: u16, most: usize) -> Vec<Part> {
 }
 
 impl Part {
-    /// What of these the lane is to read now; nothing while another lane still has some of it in a batch.
+    /// What of these the lane is to read now: its part, without what another lane still has in a batch.
     pub(crate) fn of(&mut self, mut leases: Vec<Lease>) -> Vec<Lease> {
         self.changed.mark_unchanged();
-        let state = self.rota.state();
-        leases.retain(|lease| state.is_for(lease.shard, self.number));
-        let is_free = |lease: &Lease| state.taken.get(&lease.shard).is_none_or(|lane| *lane == self.number);
-        if leases.iter().all(is_free) { leases } else { Vec::new() }
+        let mut state = self.rota.state();
+        let joins = state.serving == self.number && state.is_stuck();
+        if joins {
+            state.serving += 1;
+        }
+        leases.retain(|lease| state.may_have(lease.shard, self.number));
+        drop(state);
+        if joins {
+            self.rota.changed.send_replace(());
+        }
+        leases
     }
 
     /// Waits until that may be otherwise.
@@ -70,18 +87,16 @@ impl Part {
     /// Takes shards into a batch, those of them that are the lane's now. They are until [`Self::give_back`].
     pub(crate) fn take(&self, mut leases: Vec<Lease>) -> Vec<Lease> {
         let mut state = self.rota.state();
-        leases.retain(|lease| {
-            let is_free = state.taken.get(&lease.shard).is_none_or(|lane| *lane == self.number);
-            is_free && state.is_for(lease.shard, self.number)
-        });
-        state.taken.extend(leases.iter().map(|lease| (lease.shard, self.number)));
+        leases.retain(|lease| state.may_have(lease.shard, self.number));
+        let since = Instant::now();
+        state.taken.extend(leases.iter().map(|lease| (lease.shard, Taken { lane: self.number, since })));
         leases
     }
 
     /// The lane has nothing in a batch any more.
     pub(crate) fn give_back(&self) {
         let mut state = self.rota.state();
-        let (mine, others) = state.taken.drain().partition::<HashMap<_, _>, _>(|(_, lane)| *lane == self.number);
+        let (mine, others) = state.taken.drain().partition::<HashMap<_, _>, _>(|(_, taken)| taken.lane == self.number);
         state.taken = others;
         let is_waited_for = mine.keys().any(|shard| !state.is_for(*shard, self.number));
         drop(state);
@@ -130,6 +145,16 @@ impl State {
     /// Whose a shard is.
     fn is_for(&self, shard: Shard, number: u16) -> bool {
         shard.get() % self.serving == number
+    }
+
+    /// Whether a lane may read it, or take it into a batch.
+    fn may_have(&self, shard: Shard, number: u16) -> bool {
+        let is_free = self.taken.get(&shard).is_none_or(|taken| taken.lane == number);
+        is_free && self.is_for(shard, number)
+    }
+
+    fn is_stuck(&self) -> bool {
+        self.taken.values().any(|taken| taken.since.elapsed() >= STUCK)
     }
 }
 
@@ -196,14 +221,24 @@ mod tests {
         let batch = touched(&first.of(leases()), [Shard::new(1), Shard::new(2)].into_iter());
         assert_eq!(numbers(&first.take(batch)), [1, 2]);
         first.weigh(MOST);
-        assert!(read(&mut second).is_empty(), "it waits for all of its part");
-        assert_eq!(numbers(&second.take(leases())), [3, 5], "what was read before");
-        second.give_back();
-        read(&mut second);
+        assert_eq!(read(&mut second), [3, 5]);
+        assert_eq!(numbers(&second.take(leases())), [3, 5], "also of what was read before");
         first.give_back();
         second.changed().await;
         assert_eq!(read(&mut second), [1, 3, 5]);
-        // What was read before others joined.
-        assert_eq!(numbers(&first.take(leases())), [0, 2, 4]);
+        assert_eq!(numbers(&first.take(leases())), [0, 2, 4], "not what was read before others joined");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lane_joins_one_whose_batch_takes_long() {
+        let [mut first, mut second] = <[Part; 2]>::try_from(divide(2, MOST)).ok().unwrap();
+        first.take(leases().split_off(4));
+        tokio::time::advance(STUCK / 2).await;
+        assert!(read(&mut second).is_empty());
+        tokio::time::advance(STUCK / 2).await;
+        assert_eq!(read(&mut second), [1, 3]);
+        first.give_back();
+        second.changed().await;
+        assert_eq!((read(&mut first), read(&mut second)), (vec![0, 2, 4], vec![1, 3, 5]));
     }
 }

@@ -41,11 +41,6 @@ impl Stalls {
     pub(crate) fn clear(&mut self, shard: Shard) {
         self.0.remove(&shard);
     }
-
-    /// Whether any shard is left alone, or was until now.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 #[cfg(test)]
