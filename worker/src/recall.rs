@@ -2,7 +2,7 @@
 //!
 //! As long as the lane holds the lease of a user's shard, nobody else changes that user's holdings. What was remembered
 //! counts only under the same lease and at the same version of the user, and what a batch writes is compared with
-//! what is there ([`satchel_shared::store::inventory::write`]): it fails where somebody changed a holding by hand.
+//! what is there ([`satchel_shared::store::progress::write`]): it fails where somebody changed a holding by hand.
 
 use std::collections::HashMap;
 

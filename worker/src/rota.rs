@@ -108,12 +108,10 @@ impl Part {
     /// Lets lanes join or leave by the size of a batch.
     pub(crate) fn weigh(&self, jobs: usize) {
         let mut state = self.rota.state();
-        let (join_at, leave_below) = if state.serving == 1 {
-            (JOIN_JOBS, 0)
-        } else if state.serving == 2 {
-            (self.most, LEAVE_JOBS)
-        } else {
-            (self.most, self.most / 4)
+        let (join_at, leave_below) = match state.serving {
+            1 => (JOIN_JOBS, 0),
+            2 => (self.most, LEAVE_JOBS),
+            _ => (self.most, self.most / 4),
         };
         let before = state.serving;
         if jobs >= join_at.min(self.most) {
