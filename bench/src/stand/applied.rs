@@ -7,8 +7,8 @@ use anyhow::{Result, bail};
 
 use super::contender::Contender;
 
-/// How often the size of the table is looked at.
-const POLL: Duration = Duration::from_millis(250);
+/// How often the size of the table is looked at: each look starts a `psql`, which takes 10 ms of a core.
+const POLL: Duration = Duration::from_secs(1);
 /// How long nothing may happen.
 const PATIENCE: Duration = Duration::from_mins(2);
 
