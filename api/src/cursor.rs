@@ -4,7 +4,8 @@
 //! listing is refused by another one.
 
 use chrono::{DateTime, Utc};
-use satchel_shared::domain::{ItemId, JobId};
+use satchel_shared::domain::{ItemId, JobId, Shard};
+use satchel_shared::store::events::{After, Place};
 
 /// A position in a listing.
 pub(crate) trait Cursor: Sized {
@@ -97,6 +98,24 @@ impl Cursor for BeforeAction {
     }
 }
 
+/// Events go on with those before this one.
+impl Cursor for After {
+    const TAG: &'static str = "e";
+
+    fn key(&self) -> String {
+        let Place { shard, seq } = self.place;
+        format!("{}.{}.{seq}", self.at.timestamp_micros(), shard.get())
+    }
+
+    fn of_key(key: &str) -> Option<Self> {
+        let mut parts = key.split('.').map(number);
+        let (micros, shard, seq) = (parts.next()??, parts.next()??, parts.next()??);
+        let place = Place { shard: Shard::new(u16::try_from(shard).ok()?), seq };
+        let at = DateTime::from_timestamp_micros(micros)?;
+        parts.next().is_none().then_some(Self { at, place })
+    }
+}
+
 /// A number of digits alone.
 fn number(key: &str) -> Option<i64> {
     let plain = key.bytes().all(|byte| byte.is_ascii_digit());
@@ -114,6 +133,8 @@ mod tests {
         assert_eq!(AfterSeq::decode(&AfterSeq(42).encode()), Some(AfterSeq(42)));
         assert_eq!(BeforeAction::decode(&BeforeAction(42).encode()), Some(BeforeAction(42)));
         let parked_at = DateTime::from_timestamp_micros(1_700_000_000_000_001).unwrap();
+        let event = After { at: parked_at, place: Place { shard: Shard::new(63), seq: 7 } };
+        assert_eq!(After::decode(&event.encode()), Some(event));
         let parked = AfterParked { parked_at, job_id: JobId::random() };
         assert_eq!(AfterParked::decode(&parked.encode()), Some(parked));
     }
@@ -128,6 +149,9 @@ mod tests {
         assert_eq!(ItemId::decode(&hex::encode("iGOLD")), None);
         assert_eq!(ItemId::decode("69\u{e9}"), None);
         assert_eq!(BeforeAction::decode(&AfterSeq(42).encode()), None);
+        for garbage in ["e", "e1", "e1.1", "e1.1.1.1", "e1.70000.1", "e1.-1.1"] {
+            assert_eq!(After::decode(&hex::encode(garbage)), None, "{garbage}");
+        }
         let id = JobId::random();
         for garbage in
             ["f".to_owned(), "f1".into(), "f1.".into(), format!("f-1.{id}"), format!("f9223372036854775807.{id}")]

@@ -70,12 +70,7 @@ impl HistoryQuery {
 }
 
 fn check_period(query: &HistoryQuery) -> Result<(), ValidationError> {
-    match (query.from, query.to) {
-        (Some(from), Some(to)) if from > to => {
-            Err(ValidationError::new("from").with_message("must not be after to".into()))
-        }
-        _ => Ok(()),
-    }
+    parameters::check_period(query.from, query.to)
 }
 
 fn read_query(request: &HttpRequest) -> Result<HistoryQuery, ApiError> {
@@ -84,8 +79,8 @@ fn read_query(request: &HttpRequest) -> Result<HistoryQuery, ApiError> {
         item_id: parameters.take("itemId", ItemId::parse),
         job_type: parameters.take("type", read_job_type),
         job_id: parameters.take("jobId", JobId::parse),
-        from: parameters.take("from", read_time),
-        to: parameters.take("to", read_time),
+        from: parameters.take("from", parameters::time),
+        to: parameters.take("to", parameters::time),
         order: parameters.take("order", read_order).unwrap_or_default(),
         after: parameters.take("cursor", |text| AfterSeq::decode(text).ok_or(parameters::NOT_A_CURSOR)),
         limit: parameters.take("limit", parameters::limit).unwrap_or(parameters::DEFAULT_LIMIT),
@@ -98,12 +93,6 @@ fn read_job_type(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err(format!("must be one of {}", Work::TYPES.join(", ")))
-}
-
-fn read_time(text: &str) -> Result<DateTime<Utc>, &'static str> {
-    DateTime::parse_from_rfc3339(text)
-        .map(|time| time.to_utc())
-        .map_err(|_| "must be a time as RFC 3339 writes it, e.g. 2026-01-31T12:00:00Z (a + must be written %2B)")
 }
 
 fn read_order(text: &str) -> Result<Order, &'static str> {

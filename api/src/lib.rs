@@ -1,6 +1,6 @@
 //! The HTTP service of Satchel: authenticates, validates, signs and enqueues jobs; answers queries.
 //!
-//! A submission reads top-down: `routes` → `auth` → `submit_job` → `satchel_shared::jobs` →
+//! A submission reads top-down: `routes` → `auth` → `submit` → `satchel_shared::jobs` →
 //! `intake` → `satchel_shared::queue`. An audit query: `routes` → `auth` → `history` →
 //! `satchel_shared::store::ledger`. The service changes no inventory; only workers do.
 
@@ -8,9 +8,11 @@ mod auth;
 mod body;
 mod catalogue;
 mod config;
+mod current_catalogue;
 mod cursor;
 mod deadline;
 mod etag;
+mod events;
 mod gather;
 mod health;
 mod history;
@@ -19,6 +21,7 @@ mod inventory;
 mod job_status;
 mod lookup;
 mod metrics;
+mod operating;
 mod outage_log;
 mod parameters;
 mod prefer;
@@ -28,7 +31,7 @@ mod request_id;
 mod routes;
 mod serve;
 mod state;
-mod submit_job;
+mod submit;
 mod waiting;
 
 pub use config::{Config, InvalidJournalMode, JournalMode};

@@ -4,7 +4,8 @@ use std::fmt::Display;
 
 use actix_web::HttpRequest;
 use actix_web::web::Query;
-use validator::{Validate, ValidationErrors};
+use chrono::{DateTime, Utc};
+use validator::{Validate, ValidationError, ValidationErrors};
 
 use crate::problem::{ApiError, ParameterFault};
 
@@ -25,6 +26,23 @@ pub(crate) fn limit(text: &str) -> Result<u16, &'static str> {
 /// Reads `true` or `false`.
 pub(crate) fn flag(text: &str) -> Result<bool, &'static str> {
     text.parse().map_err(|_| "must be true or false")
+}
+
+/// Reads a time.
+pub(crate) fn time(text: &str) -> Result<DateTime<Utc>, &'static str> {
+    DateTime::parse_from_rfc3339(text)
+        .map(|time| time.to_utc())
+        .map_err(|_| "must be a time as RFC 3339 writes it, e.g. 2026-01-31T12:00:00Z (a + must be written %2B)")
+}
+
+/// A rule for queries with `from` and `to`.
+pub(crate) fn check_period(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> Result<(), ValidationError> {
+    match (from, to) {
+        (Some(from), Some(to)) if from > to => {
+            Err(ValidationError::new("from").with_message("must not be after to".into()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The query parameters of one request. Each [`Parameters::take`] takes one;

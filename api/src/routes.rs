@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, Resource, Route, guard, web};
 
 use crate::problem::ApiError;
 use crate::queues::{actions, clean, failed, failed_job, failed_jobs, pause, stats};
-use crate::{catalogue, health, history, inventory, job_status, metrics, submit_job};
+use crate::{catalogue, events, health, history, inventory, job_status, metrics, submit};
 
 const READS: &str = "GET, HEAD";
 
@@ -14,13 +14,16 @@ const READS: &str = "GET, HEAD";
 #[rustfmt::skip]
 pub(crate) fn routes(table: &mut web::ServiceConfig) {
     table
-        .service(at("/api/v1/jobs").route(web::post().to(submit_job::submit)).default_service(only("POST")))
+        .service(at("/api/v1/jobs").route(web::post().to(submit::jobs::submit)).default_service(only("POST")))
         .service(at("/api/v1/jobs/{jobId}").route(get().to(job_status::show)).default_service(only(READS)))
         .service(at("/api/v1/users/{userId}/inventory").route(get().to(inventory::list)).default_service(only(READS)))
         .service(at("/api/v1/users/{userId}/history").route(get().to(history::list)).default_service(only(READS)))
         .service(at("/api/v1/catalogue").route(get().to(catalogue::current)).route(web::put().to(catalogue::publish))
             .default_service(only("GET, HEAD, PUT")))
         .service(at("/api/v1/items/{itemId}").route(get().to(catalogue::item)).default_service(only(READS)))
+        .service(at("/api/v1/events").route(get().to(events::list::list)).route(web::post().to(submit::events::submit))
+            .default_service(only("GET, HEAD, POST")))
+        .service(at("/api/v1/events/catalogue").route(get().to(events::catalogue::show)).default_service(only(READS)))
         .service(at("/api/v1/queues/stats").route(get().to(stats::show)).default_service(only(READS)))
         .service(at("/api/v1/queues/failed").route(get().to(failed::list)).default_service(only(READS)))
         .service(at("/api/v1/queues/failed/retry").route(web::post().to(failed_jobs::retry)).default_service(only("POST")))

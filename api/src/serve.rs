@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
 use crate::config::{Config, JournalMode};
+use crate::current_catalogue::CurrentCatalogue;
 use crate::health::Readiness;
 use crate::intake::{Feed, Journal};
 use crate::inventory::Reader;
@@ -82,6 +83,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     };
     let state = web::Data::new(State {
         authenticator: Authenticator::new(config.token_keys, pool.clone()),
+        catalogue: CurrentCatalogue::new(pool.clone()),
         lookup: Lookup::start(pool.clone()),
         pool: pool.clone(),
         queue,

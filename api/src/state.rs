@@ -9,6 +9,7 @@ use satchel_shared::queue::Queue;
 use satchel_shared::store::Pool;
 
 use crate::auth::Authenticator;
+use crate::current_catalogue::CurrentCatalogue;
 use crate::health::Readiness;
 use crate::intake::Journal;
 use crate::lookup::Lookup;
@@ -20,6 +21,8 @@ use crate::waiting::WaitingRoom;
 pub(crate) struct State {
     pub(crate) authenticator: Authenticator,
     pub(crate) pool: Pool,
+    /// What events are checked against.
+    pub(crate) catalogue: CurrentCatalogue,
     /// For jobs with idempotency keys.
     pub(crate) lookup: Lookup,
     pub(crate) queue: Arc<dyn Queue>,

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use satchel_shared::domain::catalogue::Catalogue;
-use satchel_shared::domain::{ItemId, RequestId};
+use satchel_shared::domain::RequestId;
+use satchel_shared::domain::catalogue::{Catalogue, Difference};
 use satchel_shared::json::{Faults, Node};
 use satchel_shared::store::catalogue::{self, Publication, Publish, PublishError};
 use satchel_shared::store::{Pool, PoolConfig};
@@ -97,8 +97,16 @@ fn listed(faults: &Faults) -> String {
     faults.as_slice().iter().map(|fault| line(fault.pointer.as_str(), &fault.detail)).collect::<Vec<_>>().join("\n")
 }
 
-fn names(items: &[ItemId]) -> String {
-    items.iter().map(ItemId::as_str).collect::<Vec<_>>().join(", ")
+/// What a difference lists, each list with its title.
+fn lists<T: ToString>(of: &str, difference: &Difference<T>) -> Vec<String> {
+    let Difference { added, changed, removed } = difference;
+    let lists = [("added", added), ("changed", changed), ("removed", removed)];
+    let lists = lists.into_iter().filter(|(_, names)| !names.is_empty());
+    lists.map(|(what, list)| format!("{of}{what}: {}", names(list))).collect()
+}
+
+fn names<T: ToString>(names: &[T]) -> String {
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn told(publication: &Publication) -> String {
@@ -106,9 +114,7 @@ fn told(publication: &Publication) -> String {
     if changes.is_empty() {
         return format!("nothing changes: version {version} says the same");
     }
-    let lists = [("added", &changes.added), ("changed", &changes.changed), ("removed", &changes.removed)];
-    let lists = lists.into_iter().filter(|(_, items)| !items.is_empty());
-    let what: Vec<_> = lists.map(|(what, items)| format!("{what}: {}", names(items))).collect();
+    let what = [lists("", &changes.items), lists("events ", &changes.events), lists("rules ", &changes.rules)].concat();
     let verb = if publication.dry_run { "would publish" } else { "published" };
     format!("{verb} version {version} ({})", what.join("; "))
 }

@@ -1,8 +1,10 @@
 //! The heart of Satchel: the pure domain, the jobs, and the two stores that carry them.
 
 pub mod config;
+pub mod distinct;
 pub mod domain;
 pub mod envelope;
+pub mod events;
 pub mod jobs;
 pub mod json;
 pub mod queue;

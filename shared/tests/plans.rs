@@ -6,9 +6,11 @@ use chrono::Utc;
 use satchel_private::{PostgresOptions, PrivatePostgres, SecretString};
 use satchel_shared::domain::{Actor, Holding, ItemId, JobId, RequestId, Role, Scopes, Shard, UserId};
 use satchel_shared::envelope::Envelope;
+use satchel_shared::events::{EventType, ItemRewarded};
 use satchel_shared::jobs::Submission;
 use satchel_shared::json::{Node, Pointer};
 use satchel_shared::store::actions::Operator;
+use satchel_shared::store::events::NewEvent;
 use satchel_shared::store::jobs::{JobRecord, JobStatus};
 use satchel_shared::store::journal::JournalEntry;
 use satchel_shared::store::ledger::{Filter, Order};
@@ -44,6 +46,10 @@ const GROW: &str = "
         SELECT gen_random_uuid(), 'u' || n % 1000, n % 64, nextval('journal_seq'), 't',
             decode(repeat('00', 32), 'hex'), 'a', now(), 2, '{}'
         FROM generate_series(1, 20000) n;
+    INSERT INTO events (shard, seq, user_id, name, version, at, job_id)
+        SELECT n % 64, 1000 + n / 64, 'u' || n, 'item/used', 1, now() - interval '1 day', gen_random_uuid()
+        FROM generate_series(0, 19999) n;
+    UPDATE shard_counters SET events = 1312;
     INSERT INTO operator_actions (actor, request_id, action, detail)
         SELECT 'a', 'r', 'retry', '{}' FROM generate_series(1, 20000) n;
 ";
@@ -54,7 +60,7 @@ const WHOLE_TABLE_READS: &str = "
     SELECT COALESCE(string_agg(relname || ' ' || seq_scan || ' ' || idx_tup_fetch, ', ' ORDER BY relname), '')
     FROM pg_stat_user_tables
     WHERE relname IN ('users', 'inventory', 'jobs', 'ledger', 'parked_jobs', 'journal', 'operator_actions',
-                      'shard_counters', 'catalogue_versions')
+                      'shard_counters', 'catalogue_versions', 'events')
       AND (seq_scan > 0 OR idx_tup_fetch >= 20000)";
 
 fn config(url: SecretString) -> PoolConfig {
@@ -113,11 +119,12 @@ async fn what_a_worker_asks(session: &mut Session, worker_id: Uuid) {
         |item_id, found| inventory::Written { user_id: &user, item_id, holding, found, granted: true, used: false };
     let holdings = [written(&item, (!held.is_empty()).then_some(1)), written(&new, None)];
     let counts = [ShardCounts { shard: Shard::new(0), applied: 1, rejected: 0 }];
-    decisions::add(&mut tx, &[record(&reward())], &[]).await.unwrap();
+    let job = reward();
+    decisions::add(&mut tx, &[record(&job)], &[]).await.unwrap();
+    let events = [NewEvent::of_job(Shard::new(0), &user, job.job_id, 0, ItemRewarded::of_record())];
     let heads = [(&user, heads[&user])];
-    progress::write(&mut tx, Progress { holdings: &holdings, heads: &heads, counts: &counts, at: Utc::now() })
-        .await
-        .unwrap();
+    let progress = Progress { holdings: &holdings, heads: &heads, counts: &counts, events: &events, at: Utc::now() };
+    progress::write(&mut tx, progress).await.unwrap();
     tx.commit().await.unwrap();
 }
 

@@ -12,6 +12,9 @@ use crate::journal::Asked;
 /// Beyond this an answer counts as missing, in milliseconds: far above every deadline of the API.
 const REQUEST_TIMEOUT_MS: u64 = 60_000;
 
+const JOBS: &str = "/api/v1/jobs";
+const EVENTS: &str = "/api/v1/events";
+
 /// Sends requests as one actor. Clones share the connections.
 #[derive(Clone)]
 pub struct Caller {
@@ -100,14 +103,25 @@ impl Caller {
 
     /// As [`Caller::submit`], with more header fields.
     pub async fn submit_with(&self, body: &Value, headers: &[(&str, &str)]) -> Answer {
-        self.try_submit(self.journal.ask(), body, headers).await.expect("the API answers")
+        self.try_submit(self.journal.ask(), JOBS, body, headers).await.expect("the API answers")
+    }
+
+    /// POST of one event or an array of events; what is accepted goes to the journal, by its job.
+    pub async fn tell(&self, body: &Value) -> Answer {
+        self.try_submit(self.journal.ask(), EVENTS, body, &[]).await.expect("the API answers")
+    }
+
+    /// As [`Caller::tell`], waiting for what comes of it.
+    pub async fn tell_and_wait(&self, body: &Value) -> Answer {
+        let prefer = [("Prefer", "wait=30")];
+        self.try_submit(self.journal.ask(), EVENTS, body, &prefer).await.expect("the API answers")
     }
 
     /// Submits under `key` again and again until it is accepted: what FAULTS.md asks of a client.
     pub async fn submit_until_accepted(&self, key: &str, body: &Value) -> Answer {
         let asked = self.journal.ask();
         crate::wait::until("the job is accepted at last", || async {
-            let answer = self.try_submit(asked, body, &[("Idempotency-Key", key)]).await;
+            let answer = self.try_submit(asked, JOBS, body, &[("Idempotency-Key", key)]).await;
             answer.filter(|answer| {
                 let passing = matches!(answer.status, 200 | 202 | 503);
                 assert!(passing, "neither accepted nor 503: {} {}", answer.status, answer.text);
@@ -117,8 +131,8 @@ impl Caller {
         .await
     }
 
-    async fn try_submit(&self, asked: Asked, body: &Value, headers: &[(&str, &str)]) -> Option<Answer> {
-        let mut request = self.request(Method::POST, "/api/v1/jobs").json(body);
+    async fn try_submit(&self, asked: Asked, path: &str, body: &Value, headers: &[(&str, &str)]) -> Option<Answer> {
+        let mut request = self.request(Method::POST, path).json(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

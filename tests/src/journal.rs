@@ -57,7 +57,10 @@ impl Journal {
         match body.as_array() {
             None => accepted.push(entry(body, answer, None)),
             Some(jobs) => {
-                let answers = answer["jobs"].as_array().expect("an array is answered by an array");
+                let answers = answer["jobs"]
+                    .as_array()
+                    .or(answer["events"].as_array())
+                    .expect("an array is answered by an array");
                 assert_eq!(jobs.len(), answers.len(), "each job of an array is answered");
                 accepted.extend(
                     jobs.iter()

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use satchel_shared::domain::catalogue::Catalogue;
-use satchel_shared::domain::{ItemId, JobId, Shard, UserId};
+use satchel_shared::domain::{ItemId, JobId, OnceKey, Shard, UserId};
 use satchel_shared::store::jobs::JobRecord;
 use satchel_shared::store::leases::{self, Lease};
 use satchel_shared::store::parked;
 use satchel_shared::store::quarantine::{self, Quarantined};
 use satchel_shared::store::users::Head;
-use satchel_shared::store::{Session, StoreError, Tx, catalogue, inventory, jobs, rules, users};
+use satchel_shared::store::{Session, StoreError, Tx, catalogue, inventory, jobs, rule_grants, rules, users};
 use uuid::Uuid;
 
 use crate::complete::{Completed, complete};
@@ -19,7 +19,7 @@ use crate::decide::{Decisions, Ending};
 use crate::decode::{Delivery, Source};
 use crate::recall::Recall;
 use crate::world::{User, World};
-use crate::write::{of, settle, write};
+use crate::write::{of, settle, tell_of_parking, write};
 
 /// Why a batch was not applied. Nothing of it was then, unless the answer to the commit was lost: in either
 /// case its jobs are delivered and decided again.
@@ -160,6 +160,14 @@ impl Applier {
                 }
             }
         }
+        let once = self.once_keys(batch);
+        if !once.is_empty() {
+            for (user_id, key) in rule_grants::find(tx, &once).await? {
+                if let Some(user) = users.get_mut(&user_id) {
+                    user.holdings.insert_once(key);
+                }
+            }
+        }
         Ok(users)
     }
 
@@ -182,13 +190,16 @@ impl Applier {
         held: &[Lease],
     ) -> Result<(), ApplyError> {
         let mut tx = rules::begin(session).await.map_err(ApplyError::Rules)?;
-        self.enter(&mut tx, std::iter::once(delivery.shard), held).await?;
+        let now = self.enter(&mut tx, std::iter::once(delivery.shard), held).await?;
         let user_id = &delivery.envelope.job.user_id;
         users::lock(&mut tx, &[user_id]).await?;
         if let Source::SetAside { position, .. } = delivery.source {
             parked::fail_again(&mut tx, user_id, position, error, retry_in_ms).await?;
         } else {
             parked::set_aside(&mut tx, &of(delivery), error, retry_in_ms).await?;
+        }
+        if retry_in_ms.is_none() {
+            tell_of_parking(&mut tx, delivery, error, now).await?;
         }
         tx.commit().await?;
         Ok(())
@@ -243,6 +254,15 @@ impl Applier {
         };
         let fitting = deliveries.iter().take_while(fits).count();
         deliveries.get(..fitting.max(1)).unwrap_or(deliveries)
+    }
+
+    /// What the batch's jobs may have rules give for only once.
+    fn once_keys<'d>(&self, batch: &[&'d Delivery]) -> Vec<(&'d UserId, OnceKey)> {
+        let keys = batch.iter().flat_map(|Delivery { envelope, .. }| {
+            let keys = envelope.job.work.once_keys(&self.catalogue).into_iter();
+            keys.map(|key| (&envelope.job.user_id, key))
+        });
+        sorted(keys.collect())
     }
 
     /// The holdings that the batch can touch, sorted: so neighbours are read and written one after the other.

@@ -7,6 +7,9 @@ use satchel_shared::envelope::EnvelopeKey;
 use satchel_shared::queue;
 use satchel_shared::store::PoolConfig;
 
+/// Connections to Postgres that functions share.
+const FUNCTION_CONNECTIONS: u32 = 4;
+
 /// The keys by which queue entries are trusted.
 #[derive(Debug, Clone)]
 pub struct EnvelopeKeys {
@@ -28,6 +31,8 @@ impl EnvelopeKeys {
 pub struct Config {
     /// `DATABASE_URL`, `SATCHEL_DATABASE_ROLE`.
     pub pool: PoolConfig,
+    /// The same, for what functions ask.
+    pub functions_pool: PoolConfig,
     /// `REDIS_URL`.
     pub queue: queue::Config,
     /// `SATCHEL_ENVELOPE_KEY` and, while it is being changed, `SATCHEL_ENVELOPE_KEY_PREVIOUS`.
@@ -44,6 +49,8 @@ pub struct Config {
     pub max_attempts: i32,
     /// `SATCHEL_JOB_RETRY_MS`: the wait after a job's first failure, in milliseconds, doubled after each. Default 2000.
     pub job_retry_ms: u32,
+    /// `SATCHEL_FUNCTION_RUNS`: most runs of functions at once, beside what each function allows. Default 32.
+    pub max_runs: usize,
     /// How long finished and parked jobs are kept: see [`Retention`].
     pub retention: Retention,
     /// `SATCHEL_WORKER_METRICS_ADDR`: where Prometheus may ask. Default: nowhere.
@@ -55,6 +62,7 @@ impl Config {
     pub fn from_env(env: &mut Env) -> Self {
         let config = Self {
             pool: PoolConfig::from_env(env, "satchel-worker", 1),
+            functions_pool: PoolConfig::from_env(env, "satchel-functions", FUNCTION_CONNECTIONS),
             queue: queue::Config::from_env(env),
             envelope_keys: EnvelopeKeys {
                 current: EnvelopeKey::from_env(env, "SATCHEL_ENVELOPE_KEY"),
@@ -66,6 +74,7 @@ impl Config {
             lease_renew_ms: env.number_or("SATCHEL_LEASE_RENEW_MS", 100..=200_000, 3_000),
             max_attempts: env.number_or("SATCHEL_JOB_ATTEMPTS", 1..=100, 3),
             job_retry_ms: env.number_or("SATCHEL_JOB_RETRY_MS", 10..=300_000, 2_000),
+            max_runs: env.number_or("SATCHEL_FUNCTION_RUNS", 1..=10_000, 32),
             retention: Retention::from_env(env),
             metrics_addr: env.optional("SATCHEL_WORKER_METRICS_ADDR"),
         };

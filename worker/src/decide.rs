@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use satchel_shared::domain::{Holdings, LedgerEntry, MAX_JOB_AGE_DAYS, Plan, Rejection, RejectionCode, Shard};
+use satchel_shared::domain::{Holdings, LedgerEntry, MAX_JOB_AGE_DAYS, OnceKey, Plan, Rejection, RejectionCode, Shard};
 use satchel_shared::envelope::Envelope;
+use satchel_shared::events::{EventType, JobRejected};
+use satchel_shared::store::events::NewEvent;
 use satchel_shared::store::jobs::{JobRecord, JobStatus};
+use satchel_shared::store::rule_grants::RuleGrant;
 use satchel_shared::store::users::Head;
 
 use crate::decode::Delivery;
@@ -33,6 +36,10 @@ pub(crate) struct Decisions {
     pub(crate) shards: Vec<Shard>,
     /// Their changes, each user's in order.
     pub(crate) entries: Vec<LedgerEntry>,
+    /// What rules have given for.
+    pub(crate) grants: Vec<RuleGrant>,
+    /// What happened, each user's in order.
+    pub(crate) events: Vec<NewEvent>,
     /// What came of each delivery, in their order: also of those that came again.
     pub(crate) endings: Vec<Ending>,
     /// Deliveries of jobs that were decided before.
@@ -60,10 +67,11 @@ impl World<'_> {
                 decisions.endings.push(Ending::Held);
                 continue;
             } else {
-                let plan = self.plan(envelope);
+                let mut plan = self.plan(envelope);
                 if let Ok(plan) = &plan {
                     self.follow(envelope, plan, &mut decisions);
                 }
+                tell(delivery, &mut plan, &mut decisions.events);
                 let record = Arc::new(self.record(delivery, plan));
                 self.decided.insert(envelope.job_id, Arc::clone(&record));
                 decisions.records.push(Arc::clone(&record));
@@ -133,6 +141,8 @@ impl World<'_> {
         if let Some(used) = &plan.used {
             user.touch(&used.item_id).used = true;
         }
+        let grant = |key: &OnceKey| RuleGrant { user_id: user_id.clone(), key: key.clone(), job_id: envelope.job_id };
+        decisions.grants.extend(plan.once.iter().map(grant));
         user.holdings.apply(plan);
     }
 
@@ -160,10 +170,23 @@ impl Decisions {
             records: Vec::with_capacity(jobs),
             shards: Vec::with_capacity(jobs),
             entries: Vec::with_capacity(jobs),
+            grants: Vec::new(),
+            events: Vec::with_capacity(jobs),
             endings: Vec::with_capacity(jobs),
             redelivered: 0,
         }
     }
+}
+
+/// Takes the events of a decision out of it.
+fn tell(delivery: &Delivery, plan: &mut Result<Plan, Rejection>, events: &mut Vec<NewEvent>) {
+    let Envelope { job_id, job, .. } = &delivery.envelope;
+    let told = match plan {
+        Ok(plan) => std::mem::take(&mut plan.events),
+        Err(_) => vec![JobRejected::of_record()],
+    };
+    let told = told.into_iter().enumerate();
+    events.extend(told.map(|(nth, told)| NewEvent::of_job(delivery.shard, &job.user_id, *job_id, nth, told)));
 }
 
 fn conflict() -> Rejection {

@@ -3,7 +3,8 @@
 //! A job's journey reads top-down: [`run`] → `ownership` (which shards) → `lane` (read; `rota`: which
 //! lane) → `decode` (verify, or quarantine)
 //! → `pipeline` (one batch; `isolate` where it fails) → `apply` (one transaction) → `decide` (pure). Beside the lanes,
-//! `feeder` brings delayed and forgotten jobs into the streams, and `housekeeping` forgets what is old.
+//! `feeder` brings delayed and forgotten jobs into the streams, `functions` do what happens after, and `housekeeping`
+//! forgets what is old.
 
 mod active;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod config;
 mod decide;
 mod decode;
 mod feeder;
+pub mod functions;
 mod housekeeping;
 mod isolate;
 mod lane;

@@ -4,6 +4,7 @@ use anyhow::Context;
 use satchel_shared::config::{Env, init_logging};
 use satchel_shared::shutdown;
 use satchel_worker::Config;
+use satchel_worker::functions::Registry;
 
 /// Batches make and drop many small texts at once.
 #[global_allocator]
@@ -21,5 +22,5 @@ async fn main() -> anyhow::Result<()> {
             .install()
             .with_context(|| format!("metrics cannot be served on {addr}"))?;
     }
-    satchel_worker::run(config, shutdown::on_signal()?).await
+    satchel_worker::run(config, Registry::default(), shutdown::on_signal()?).await
 }

@@ -49,6 +49,11 @@ impl Held {
         if serving.is_paused { Vec::new() } else { serving.leases.clone() }
     }
 
+    /// All leases, also while the queue is paused.
+    pub(crate) fn all(&mut self) -> Vec<Lease> {
+        self.serving.borrow_and_update().leases.clone()
+    }
+
     /// Waits until they change.
     pub(crate) async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
         self.serving.changed().await

@@ -9,6 +9,7 @@ use satchel_shared::queue::{Consumer, EntryRef, Finished, Outcome, Queue, QueueE
 use satchel_shared::store::leases::Lease;
 use satchel_shared::store::quarantine::Quarantined;
 use satchel_shared::store::{Session, StoreError};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -42,6 +43,8 @@ pub(crate) struct Pipeline {
     pub(crate) shutdown: CancellationToken,
     queue: Arc<dyn Queue>,
     active: Active,
+    /// Who looks for events.
+    happened: Arc<Notify>,
 }
 
 /// Why a round came to nothing.
@@ -91,7 +94,13 @@ impl Pipeline {
             shutdown,
             queue,
             active,
+            happened: Arc::default(),
         })
+    }
+
+    /// It wakes these whenever it has committed a batch.
+    pub(crate) fn telling(self, happened: Arc<Notify>) -> Self {
+        Self { happened, ..self }
     }
 
     /// Applies and finishes a batch, and takes what is finished out of it; what is left in it is for another batch.
@@ -110,6 +119,7 @@ impl Pipeline {
         // A transaction that is only dropped stays open, with its locks, until the connection is used again.
         let applied = applied.inspect_err(|_| self.session.reset())?;
         drop(in_batch);
+        self.happened.notify_one();
         measure(&applied, started);
         put_back(&*self.queue, &self.keys.current, batch, &applied).await?;
         let mut finished = Finished::default();

@@ -38,7 +38,8 @@ impl Recall {
 
     /// Remembers a user as a committed batch has left it.
     pub(crate) fn keep(&mut self, user_id: UserId, lease: Lease, user: User) {
-        let (version, holdings) = (user.head.version, user.holdings);
+        let (version, mut holdings) = (user.head.version, user.holdings);
+        holdings.forget_once();
         if self.holdings + holdings.len() > MAX_REMEMBERED_HOLDINGS {
             self.users.clear();
             self.holdings = 0;

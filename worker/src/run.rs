@@ -7,11 +7,13 @@ use anyhow::Context;
 use satchel_shared::domain::ShardCount;
 use satchel_shared::queue::{self, Queue};
 use satchel_shared::store::{Pool, Session, StoreError};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
 use crate::feeder::Feeder;
+use crate::functions::{Executor, Registry, Surroundings};
 use crate::housekeeping;
 use crate::lane::Lane;
 use crate::ownership::Ownership;
@@ -22,11 +24,12 @@ use crate::rota;
 /// How often Postgres is asked for the schema before the worker gives up: about a minute.
 const MAX_START_ATTEMPTS: u32 = 10;
 
-/// Serves shards until `shutdown` is cancelled. Batches in flight are then finished and the shards handed over.
+/// Serves shards, and runs these functions, until `shutdown` is cancelled. Batches in flight are then finished and the
+/// shards handed over.
 ///
 /// # Errors
 /// If Postgres or Redis cannot be used at all: no schema, unreadable URLs, a lane that panicked.
-pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(config: Config, functions: Registry, shutdown: CancellationToken) -> anyhow::Result<()> {
     let Some(shards) = first_shard_count(&config, &shutdown).await? else { return Ok(()) };
     let queue = queue::open(&config.queue, shards)?;
     warn_of_settings(&*queue).await;
@@ -35,11 +38,27 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     tracing::info!(worker.id = %worker_id, shards = shards.get(), lanes = config.lanes, "worker started");
     // Its own end, so that shards are kept until the lanes have let go.
     let leaving = CancellationToken::new();
+    let happened = Arc::new(Notify::new());
     let mut tasks = JoinSet::new();
     for (number, part) in (0..).zip(rota::divide(config.lanes, config.max_batch_jobs)) {
-        let pipeline = Pipeline::new(&config, Arc::clone(&queue), worker_id, ownership.active(), shutdown.clone())?;
+        let pipeline = Pipeline::new(&config, Arc::clone(&queue), worker_id, ownership.active(), shutdown.clone())?
+            .telling(Arc::clone(&happened));
         tasks.spawn(Lane::new(number, part, &config, &*queue, pipeline, ownership.held()).run());
     }
+    let executor = Executor {
+        worker_id,
+        registry: Arc::new(functions),
+        surroundings: Arc::new(Surroundings {
+            pool: Pool::new(&config.functions_pool)?,
+            queue: Arc::clone(&queue),
+            envelope_key: config.envelope_keys.current.clone(),
+        }),
+        session: Session::new(&config.functions_pool)?,
+        held: ownership.held(),
+        happened,
+        max_runs: config.max_runs,
+    };
+    tasks.spawn(executor.run(shutdown.clone()));
     let feeder = Feeder {
         queue,
         session: Session::new(&config.pool)?,

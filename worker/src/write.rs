@@ -3,17 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use satchel_shared::domain::{Shard, UserId};
+use chrono::{DateTime, Utc};
+use satchel_shared::domain::{Emission, Shard, UserId};
+use satchel_shared::events::{EventType, JobFacts, JobParked};
+use satchel_shared::store::events::NewEvent;
 use satchel_shared::store::jobs::{JobRecord, JobStatus};
 use satchel_shared::store::parked::{self, SetAside};
 use satchel_shared::store::progress::{self, Progress, ShardCounts};
-use satchel_shared::store::{StoreError, Tx, decisions, journal};
+use satchel_shared::store::{StoreError, Tx, decisions, journal, rule_grants};
 
 use crate::decide::{Decisions, Ending};
 use crate::decode::Delivery;
 use crate::world::World;
 
-/// Records, holdings, ledger, heads and counters.
+/// Records, holdings, ledger, heads, counters and events.
 pub(crate) async fn write(
     tx: &mut Tx<'_>,
     world: &World<'_>,
@@ -29,7 +32,13 @@ pub(crate) async fn write(
     let moved = users().filter(|(_, user)| user.has_moved());
     let heads: Vec<_> = moved.map(|(user_id, user)| (user_id, user.head)).collect();
     let counts = counts(&decided.records, &decided.shards);
-    progress::write(tx, Progress { holdings: &holdings, heads: &heads, counts: &counts, at: world.now }).await
+    let events = &decided.events;
+    progress::write(tx, Progress { holdings: &holdings, heads: &heads, counts: &counts, events, at: world.now })
+        .await?;
+    if !decided.grants.is_empty() {
+        rule_grants::add(tx, &decided.grants, world.now).await?;
+    }
+    Ok(())
 }
 
 /// Moves jobs out of where Postgres kept them, now that they are decided, and those that have to wait to where they
@@ -77,4 +86,26 @@ fn counts(records: &[Arc<JobRecord>], shards: &[Shard]) -> Vec<ShardCounts> {
         }
     }
     counts.into_values().collect()
+}
+
+/// Tells that a job is parked.
+pub(crate) async fn tell_of_parking(
+    tx: &mut Tx<'_>,
+    delivery: &Delivery,
+    error: &str,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let envelope = &delivery.envelope;
+    let job = JobFacts {
+        job_id: envelope.job_id,
+        job_type: envelope.job.work.type_name().to_owned(),
+        actor: envelope.actor.to_string(),
+        request_id: envelope.request_id.to_string(),
+        submitted_at: envelope.submitted_at,
+    };
+    // A job that was retried may be parked again: that is another event.
+    let id = format!("{}:parked:{}", envelope.job_id, delivery.failures().saturating_add(1));
+    let told = Emission { id: Some(id), ..JobParked { job, error: error.to_owned() }.emission() };
+    let event = NewEvent::of_job(delivery.shard, &envelope.job.user_id, envelope.job_id, 0, told);
+    progress::write(tx, Progress { events: &[event], ..Progress::none(at) }).await
 }

@@ -25,13 +25,12 @@ pub(crate) fn user_to_read(actor: &Actor, user_id: &str) -> Result<UserId, ApiEr
 /// Whether `actor` may read jobs at all; whose job it is, is asked by [`may_read_job`].
 ///
 /// # Errors
-/// 403 for a service without any scope that has to do with jobs.
+/// 403 for a service without any scope.
 pub(crate) fn may_read_jobs(actor: &Actor) -> Result<(), ApiError> {
-    let scopes = [Scope::RewardsWrite, Scope::ItemsUse, Scope::InventoryRead];
-    if actor.role != Role::Service || scopes.into_iter().any(|scope| actor.scopes.has(scope)) {
+    if actor.role != Role::Service || Scope::ALL.into_iter().any(|scope| actor.scopes.has(scope)) {
         return Ok(());
     }
-    Err(ApiError::Forbidden("one of the scopes rewards:write, items:use, inventory:read is needed".to_owned()))
+    Err(ApiError::Forbidden("a scope is needed".to_owned()))
 }
 
 /// Whether `actor` may read a job of `owner` that `submitter` (`role:subject`) submitted.
@@ -56,6 +55,18 @@ pub(crate) fn may_submit_jobs(actor: &Actor) -> Result<(), ApiError> {
     match actor.role {
         Role::Player | Role::Service => Ok(()),
         Role::Operator => Err(ApiError::Forbidden("operators do not submit jobs".to_owned())),
+    }
+}
+
+/// Whether `actor` may send events.
+///
+/// # Errors
+/// 403 for all but services with the scope.
+pub(crate) fn may_send_events(actor: &Actor) -> Result<(), ApiError> {
+    match actor.role {
+        Role::Service if actor.scopes.has(Scope::EventsWrite) => Ok(()),
+        Role::Service => Err(ApiError::Forbidden("the scope events:write is needed".to_owned())),
+        Role::Player | Role::Operator => Err(ApiError::Forbidden("only services send events".to_owned())),
     }
 }
 
@@ -118,7 +129,8 @@ mod tests {
         assert_eq!(status(&may_read_job(&writer, &owner, "service:u1")), 200);
         assert_eq!(status(&may_read_job(&writer, &owner, "service:s")), 404);
         assert_eq!(status(&may_read_job(&reader, &owner, "service:u1")), 200);
-        assert_eq!(status(&may_read_jobs(&actor(Role::Service, "s", &[Scope::EventsWrite]))), 403);
+        assert_eq!(status(&may_read_jobs(&actor(Role::Service, "s", &[Scope::EventsWrite]))), 200);
+        assert_eq!(status(&may_read_jobs(&actor(Role::Service, "s", &[]))), 403);
         assert_eq!(status(&may_publish(&reader)), 403);
         assert_eq!(status(&may_operate(&actor(Role::Service, "s", &Scope::ALL))), 403);
     }

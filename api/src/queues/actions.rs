@@ -5,9 +5,9 @@ use satchel_shared::store::actions::{self, Action};
 use serde::Serialize;
 use validator::Validate;
 
-use super::operating::Operating;
 use crate::cursor::{BeforeAction, Cursor as _};
 use crate::deadline;
+use crate::operating::Operating;
 use crate::parameters::{self, Parameters};
 use crate::problem::ApiError;
 use crate::state::State;

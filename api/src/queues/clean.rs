@@ -8,7 +8,7 @@ use satchel_shared::store::housekeeping;
 use serde::Serialize;
 
 use super::document;
-use super::operating::Operating;
+use crate::operating::Operating;
 use crate::parameters::Parameters;
 use crate::problem::{ApiError, Store};
 use crate::state::State;

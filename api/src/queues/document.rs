@@ -119,7 +119,7 @@ mod tests {
             faults(filter(node(odd))),
             [
                 "/userId must be of A-Z a-z 0-9 _ . : - only",
-                "/type must be one of reward_inventory_item, use_item",
+                "/type must be one of reward_inventory_item, send_event, use_item",
                 "/jobIds/0 must be a job's id",
                 "/jobIds/1 must be a string, not a number",
                 "/parkedBefore must be a time as in RFC 3339, e.g. 2026-01-31T12:00:00Z",

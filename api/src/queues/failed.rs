@@ -5,9 +5,9 @@ use satchel_shared::store::failed::{self, FailedJob};
 use serde::Serialize;
 use validator::Validate;
 
-use super::operating::Operating;
 use crate::cursor::{AfterParked, Cursor as _};
 use crate::deadline;
+use crate::operating::Operating;
 use crate::parameters::{self, Parameters};
 use crate::problem::ApiError;
 use crate::state::State;

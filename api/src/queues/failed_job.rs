@@ -7,9 +7,9 @@ use satchel_shared::store::failed::{self, Filter};
 use serde::Serialize;
 
 use super::document;
-use super::operating::Operating;
 use crate::deadline;
 use crate::job_status;
+use crate::operating::Operating;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
 use crate::state::State;

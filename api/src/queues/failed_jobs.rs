@@ -7,8 +7,8 @@ use satchel_shared::store::failed::{self, Filter};
 use serde::Serialize;
 
 use super::document::{self, MAX_JOBS};
-use super::operating::Operating;
 use crate::deadline;
+use crate::operating::Operating;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
 use crate::state::State;

@@ -8,7 +8,6 @@ pub(crate) mod failed;
 pub(crate) mod failed_job;
 pub(crate) mod failed_jobs;
 pub(crate) mod gauges;
-mod operating;
 pub(crate) mod pause;
 mod snapshot;
 pub(crate) mod stats;

@@ -7,9 +7,9 @@ use satchel_shared::json::Node;
 use satchel_shared::store::queue_state::{self, QueueState};
 use serde::Serialize;
 
-use super::operating::Operating;
 use super::{NAME, document};
 use crate::deadline;
+use crate::operating::Operating;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
 use crate::state::State;

@@ -2,8 +2,8 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::operating::Operating;
 use super::snapshot::Snapshot;
+use crate::operating::Operating;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
 use crate::state::State;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use satchel_shared::queue;
+use satchel_worker::functions::Registry;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -77,7 +78,11 @@ impl Service {
         api_config.metrics = satchel_api::install_metrics();
         let mut service = Self { api: Part::new("the API"), workers: Part::new("a worker") };
         for _ in 0..workers {
-            service.workers.tasks.spawn(satchel_worker::run(worker_config.clone(), service.workers.stop.clone()));
+            service.workers.tasks.spawn(satchel_worker::run(
+                worker_config.clone(),
+                Registry::default(),
+                service.workers.stop.clone(),
+            ));
         }
         let stop = service.api.stop.clone();
         // As in satchel-api, the HTTP server's future stays on one thread; its own threads answer requests.

@@ -5,10 +5,11 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::catalogue::{Catalogue, GrantPolicy, Overflow};
-use super::{Change, Holding, Holdings, ItemId, ItemQuantity, MAX_BALANCE, Rejection, RejectionCode};
+use super::{Change, Holding, Holdings, ItemId, ItemQuantity, MAX_BALANCE, OnceKey, Rejection, RejectionCode};
 
 /// See the module.
 pub struct Draft<'a> {
@@ -17,6 +18,8 @@ pub struct Draft<'a> {
     changes: Vec<Change>,
     /// The holdings that the changes have touched, as they leave them.
     touched: HashMap<ItemId, Holding>,
+    /// What rules have given for, and give for no more.
+    once: Vec<OnceKey>,
 }
 
 /// What came of a grant. Where the item's policy holds back a part, both fields are there.
@@ -29,29 +32,34 @@ pub struct GrantOutcome {
 }
 
 /// Pieces that a user got, and has after it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Granted {
-    item_id: ItemId,
-    quantity: i64,
-    balance: i64,
+    /// The item.
+    pub item_id: ItemId,
+    /// How many pieces.
+    pub quantity: i64,
+    /// How many it has then.
+    pub balance: i64,
 }
 
 /// Pieces that a user did not get.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Skipped {
-    item_id: ItemId,
+    /// The item.
+    pub item_id: ItemId,
     /// How many, where only a part was skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
-    quantity: Option<i64>,
-    reason: SkipReason,
+    pub quantity: Option<i64>,
+    /// Why.
+    pub reason: SkipReason,
 }
 
 /// Why a grant was skipped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum SkipReason {
+pub enum SkipReason {
     /// The user has it (`unique`) or once had it (`once`).
     AlreadyGranted,
     /// The stack is full (`overflow: clamp`).
@@ -62,7 +70,7 @@ impl<'a> Draft<'a> {
     /// An empty draft on these holdings.
     #[must_use]
     pub fn new(holdings: &'a Holdings, catalogue: &'a Catalogue) -> Self {
-        Self { holdings, catalogue, changes: Vec::new(), touched: HashMap::new() }
+        Self { holdings, catalogue, changes: Vec::new(), touched: HashMap::new(), once: Vec::new() }
     }
 
     /// The holding of an item as it would be after the draft's changes so far.
@@ -125,10 +133,34 @@ impl<'a> Draft<'a> {
         })
     }
 
-    /// The changes, in order.
+    /// What it is drafted by.
+    pub(super) fn catalogue(&self) -> &'a Catalogue {
+        self.catalogue
+    }
+
+    /// Whether a rule has given for this before.
+    pub(super) fn has_once(&self, key: &OnceKey) -> bool {
+        self.once.contains(key) || self.holdings.has_once(key)
+    }
+
+    /// Notes that a rule has given.
+    pub(super) fn note_once(&mut self, key: Option<OnceKey>) {
+        self.once.extend(key);
+    }
+
+    /// Drafts something that may fail by itself: then the draft is as before.
+    pub(super) fn attempt<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Rejection>) -> Result<T, Rejection> {
+        let (changes, touched) = (self.changes.len(), self.touched.clone());
+        work(self).inspect_err(|_| {
+            self.changes.truncate(changes);
+            self.touched = touched;
+        })
+    }
+
+    /// The changes, in order, and what rules have given for.
     #[must_use]
-    pub fn into_changes(self) -> Vec<Change> {
-        self.changes
+    pub fn into_parts(self) -> (Vec<Change>, Vec<OnceKey>) {
+        (self.changes, self.once)
     }
 
     fn change(&mut self, item_id: &ItemId, delta: i64, balance: i64, cause: Option<&str>) {

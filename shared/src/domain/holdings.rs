@@ -1,8 +1,8 @@
 //! What one user has.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::{Change, ItemId, Plan};
+use super::{Change, ItemId, OnceKey, Plan};
 
 /// The most of one item that a user can have, in pieces: 2^53 − 1, so that JSON readers that hold
 /// numbers as doubles (RFC 8259 section 6) see it exactly.
@@ -31,57 +31,79 @@ impl Holding {
 
 /// One user's holdings, as far as they were loaded. An item that is not in it is not held.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Holdings(HashMap<ItemId, Holding>);
+pub struct Holdings {
+    items: HashMap<ItemId, Holding>,
+    /// What rules have given for, as far as it was loaded.
+    once: HashSet<OnceKey>,
+}
 
 impl Holdings {
     /// The holding of `item_id`; all zero if there is none.
     #[must_use]
     pub fn get(&self, item_id: &ItemId) -> Holding {
-        self.0.get(item_id).copied().unwrap_or_default()
+        self.items.get(item_id).copied().unwrap_or_default()
     }
 
     /// How many holdings there are, with those of no pieces.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.items.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.items.is_empty()
     }
 
     /// Whether there is a holding of `item_id`, were it of no pieces.
     #[must_use]
     pub fn has(&self, item_id: &ItemId) -> bool {
-        self.0.contains_key(item_id)
+        self.items.contains_key(item_id)
     }
 
     /// Puts what was loaded for an item.
     pub fn insert(&mut self, item_id: ItemId, holding: Holding) {
-        self.0.insert(item_id, holding);
+        self.items.insert(item_id, holding);
+    }
+
+    /// Whether a rule has given for this before.
+    #[must_use]
+    pub fn has_once(&self, key: &OnceKey) -> bool {
+        self.once.contains(key)
+    }
+
+    /// Puts what was loaded of what rules have given for.
+    pub fn insert_once(&mut self, key: OnceKey) {
+        self.once.insert(key);
+    }
+
+    /// Forgets what rules have given for, which is loaded for every batch.
+    pub fn forget_once(&mut self) {
+        self.once = HashSet::new();
     }
 
     /// Adds others.
     pub fn extend(&mut self, others: Self) {
-        self.0.extend(others.0);
+        self.items.extend(others.items);
+        self.once.extend(others.once);
     }
 
     /// Takes over what a plan decided.
     pub fn apply(&mut self, plan: &Plan) {
         for Change { item_id, delta, balance, .. } in &plan.changes {
-            let holding = self.0.entry(item_id.clone()).or_default();
+            let holding = self.items.entry(item_id.clone()).or_default();
             *holding = holding.changed(*delta, *balance);
         }
+        self.once.extend(plan.once.iter().cloned());
         if let Some(used) = &plan.used {
-            let holding = self.0.entry(used.item_id.clone()).or_default();
+            let holding = self.items.entry(used.item_id.clone()).or_default();
             holding.used_total = holding.used_total.saturating_add(used.times);
         }
     }
 
     /// Each item and its holding, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&ItemId, &Holding)> {
-        self.0.iter()
+        self.items.iter()
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -46,7 +47,7 @@ fn check(
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $least:literal..=$most:literal, $allowed:literal, $is_allowed:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
         #[serde(transparent)]
         pub struct $name(Arc<str>);
 
@@ -95,6 +96,18 @@ text_id!(
 );
 
 text_id!(
+    /// A reward rule: 1–64 of `[a-z0-9_.-]`.
+    RuleId, 1..=64, "a-z 0-9 _ . -",
+    |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '.' | '-')
+);
+
+text_id!(
+    /// The sender's name for an event: 1–128 printable ASCII characters.
+    EventId, 1..=128, "printable ASCII characters",
+    |c| c.is_ascii_graphic() || c == ' '
+);
+
+text_id!(
     /// Why a job was submitted, in the submitter's words: at most 200 characters, none of them a control character.
     Reason, 0..=200, "characters that are no control characters",
     |c| !c.is_control()
@@ -121,7 +134,7 @@ impl RequestId {
 }
 
 /// One job: a UUID (RFC 9562).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct JobId(Uuid);
 
@@ -136,19 +149,29 @@ impl JobId {
     /// submission under its key thereby repeats its job id, whatever was lost in between.
     #[must_use]
     pub fn of_key(caller: &str, key: &IdempotencyKey) -> Self {
+        Self::named(b"satchel/job-id/1\0", caller, key.as_str())
+    }
+
+    /// The one of the job by which `caller` tells of an event: as [`JobId::of_key`], so that it is told of once.
+    #[must_use]
+    pub fn of_event(caller: &str, id: &EventId) -> Self {
+        Self::named(b"satchel/event-job-id/1\0", caller, id.as_str())
+    }
+
+    fn named(domain: &[u8], caller: &str, name: &str) -> Self {
         let mut hash = Sha256::new();
-        hash.update(b"satchel/job-id/1\0");
+        hash.update(domain);
         // The length keeps ("ab", "c") and ("a", "bc") apart.
         hash.update((caller.len() as u64).to_be_bytes());
         hash.update(caller);
-        hash.update(key.as_str());
+        hash.update(name);
         let digest: [u8; 32] = hash.finalize().into();
         let mut bytes = [0; 16];
         bytes.copy_from_slice(digest.first_chunk::<16>().unwrap_or(&[0; 16]));
         Self(Uuid::new_v8(bytes))
     }
 
-    /// Whether an idempotency key names it: [`JobId::of_key`].
+    /// Whether an idempotency key or an event's id names it.
     #[must_use]
     pub fn is_of_key(&self) -> bool {
         self.0.get_version_num() == 8

@@ -3,27 +3,37 @@
 mod actor;
 pub mod catalogue;
 mod draft;
+mod emission;
+mod event_name;
+mod function;
 mod holdings;
 mod ids;
 mod item_quantity;
 mod ledger;
+mod once;
 mod permission;
 mod plan;
 mod priority;
 mod quantity;
+mod rewards;
 mod shard;
 
 pub use actor::{Actor, Role, Scope, Scopes};
-pub use draft::{Draft, GrantOutcome, Granted, Skipped, insufficient};
+pub use draft::{Draft, GrantOutcome, Granted, SkipReason, Skipped, insufficient};
+pub use emission::Emission;
+pub use event_name::{EventName, InvalidEventName};
+pub use function::{FunctionId, InvalidFunctionId, RunId};
 pub use holdings::{Holding, Holdings, MAX_BALANCE};
-pub use ids::{IdempotencyKey, InvalidId, ItemId, JobId, Reason, RequestId, UserId};
+pub use ids::{EventId, IdempotencyKey, InvalidId, ItemId, JobId, Reason, RequestId, RuleId, UserId};
 pub use item_quantity::ItemQuantity;
 pub use ledger::{ChainFault, ChainHash, ChainVerifier, LedgerEntry};
+pub use once::OnceKey;
 pub use permission::{Denied, SubmitRule};
 pub use plan::raw;
 pub use plan::{Change, Condition, Pieces, Plan, Rejection, RejectionCode, Used};
 pub use priority::{InvalidPriority, Priority};
 pub use quantity::{InvalidQuantity, Quantity};
+pub use rewards::RuleOutcome;
 pub use shard::{Shard, ShardCount};
 
 /// How long a job may wait, in days, from when it is due until it is decided; an older one is rejected as `expired`.

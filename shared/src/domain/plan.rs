@@ -1,9 +1,10 @@
 //! What a job type decides: a plan or a rejection, both plain data.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::ItemId;
+use super::{Emission, ItemId, OnceKey};
 
 /// What applying a job changes and what it answers.
 #[derive(Debug, Clone)]
@@ -12,6 +13,10 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// The item that was used, also where using it consumes nothing.
     pub used: Option<Used>,
+    /// What rules have given for, and give for no more.
+    pub once: Vec<OnceKey>,
+    /// What happens by it, in order: at least one event.
+    pub events: Vec<Emission>,
     /// The job's result for the client, as HTTP.md "Outcomes" shows it.
     pub result: Box<RawValue>,
 }
@@ -39,7 +44,7 @@ pub struct Used {
 }
 
 /// Why a job cannot be applied. A result like any other, never a failure.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rejection {
     /// For programs.
@@ -58,7 +63,7 @@ pub struct Rejection {
 }
 
 /// The codes of HTTP.md "Outcomes".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RejectionCode {
     /// The catalogue has no such item, or has retired it.
@@ -79,10 +84,14 @@ pub enum RejectionCode {
     Expired,
     /// It failed again and again, and an operator removed it.
     Removed,
+    /// The catalogue declares no such event.
+    UnknownEvent,
+    /// The event's data is not as the catalogue says.
+    InvalidEvent,
 }
 
 /// A condition of a use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Condition {
     /// So many pieces of another item must be held.
@@ -90,7 +99,7 @@ pub enum Condition {
 }
 
 /// Pieces of an item.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Pieces {
     /// The item.
@@ -119,6 +128,12 @@ impl Rejection {
             item_id: Some(item_id.clone()),
             ..Self::new(RejectionCode::UnknownItem, format!("the catalogue has no item {item_id}"))
         }
+    }
+
+    /// An event's data is not as it must be.
+    #[must_use]
+    pub fn invalid_event(message: impl Into<String>) -> Self {
+        Self::new(RejectionCode::InvalidEvent, message)
     }
 
     /// The rejection as a job's result.

@@ -7,6 +7,7 @@
 mod model_tests;
 mod registry;
 mod reward_inventory_item;
+mod send_event;
 mod submission;
 mod use_item;
 
@@ -15,15 +16,19 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::domain::catalogue::Catalogue;
-use crate::domain::{Actor, Denied, Holdings, ItemId, Plan, Priority, Reason, Rejection, Role, SubmitRule, UserId};
+use crate::domain::{
+    Actor, Denied, Holdings, ItemId, OnceKey, Plan, Priority, Reason, Rejection, Role, SubmitRule, UserId,
+};
 use crate::json::Fields;
 
-pub use reward_inventory_item::RewardInventoryItem;
+pub use reward_inventory_item::{RewardInventoryItem, RewardResult};
+pub use send_event::{EventResult, SendEvent, Sent};
 pub use submission::Submission;
-pub use use_item::UseItem;
+pub use use_item::{Consumed, EffectResult, Emitted, UseItem, UseResult};
 
 registry::job_types! {
     RewardInventoryItem,
+    SendEvent,
     UseItem,
 }
 
@@ -39,6 +44,12 @@ pub trait JobType: Sized + Serialize {
 
     /// Names every item whose holding [`JobType::plan`] may look at; they are loaded before it.
     fn touched<'a>(&'a self, catalogue: &'a Catalogue, touch: &mut dyn FnMut(&'a ItemId));
+
+    /// What rules that may have to give for the job would give for only once; whether they have is loaded before
+    /// [`JobType::plan`].
+    fn once_keys(&self, _: &Catalogue) -> Vec<OnceKey> {
+        Vec::new()
+    }
 
     /// Decides, from the holdings and the catalogue alone: no clock, no randomness, no I/O.
     ///

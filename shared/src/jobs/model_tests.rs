@@ -4,13 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
+use serde_json::{Map, json};
 
 use crate::domain::catalogue::{Catalogue, Effect, GrantPolicy, Item, Overflow, Use};
-use crate::domain::{Holdings, ItemId, ItemQuantity, Quantity, Rejection, RejectionCode};
-use crate::jobs::{RewardInventoryItem, UseItem, Work};
+use crate::domain::{EventId, EventName, Holdings, ItemId, ItemQuantity, Quantity, Rejection, RejectionCode};
+use crate::jobs::{RewardInventoryItem, SendEvent, UseItem, Work};
 use crate::json::Node;
 
-/// A catalogue with every grant policy, and uses that consume nothing, one, and more than one.
+/// A catalogue with every grant policy, uses that consume nothing, one, and more than one, and rules for events that are
+/// sent and for one that a use emits.
 const CATALOGUE: &str = r#"{"items":{
     "chest":  {"name":"Chest","grant":"once","use":{"effects":[{"grant":[{"itemId":"gold","quantity":40},"key"]}]}},
     "key":    {"name":"Key","grant":"unique"},
@@ -20,8 +22,12 @@ const CATALOGUE: &str = r#"{"items":{
                "effects":[{"grant":["potion"]}]}},
     "vault":  {"name":"Vault","grant":"unique","use":{"consume":0,
                "requires":[{"itemId":"key","quantity":1,"consume":true}],
-               "effects":[{"grant":[{"itemId":"gold","quantity":30}]}]}}
-}}"#;
+               "effects":[{"emit":"vault/opened"},{"grant":[{"itemId":"gold","quantity":30}]}]}}
+},"rules":[
+    {"id":"each","on":"quest/done","grant":[{"itemId":"gold","quantity":7},{"itemId":"potion","quantity":3}]},
+    {"id":"star","on":"quest/done","oncePer":"/star","grant":["dust"]},
+    {"id":"open","on":"vault/opened","oncePer":"/quantity","grant":[{"itemId":"potion","quantity":2}]}
+]}"#;
 
 const ITEMS: [&str; 7] = ["chest", "key", "gold", "potion", "dust", "vault", "unheard_of"];
 
@@ -30,6 +36,8 @@ const ITEMS: [&str; 7] = ["chest", "key", "gold", "potion", "dust", "vault", "un
 struct Model {
     held: BTreeMap<String, i64>,
     ever: BTreeSet<String>,
+    /// Rules and the values for which they gave.
+    once: BTreeSet<(String, String)>,
 }
 
 impl Model {
@@ -70,9 +78,32 @@ impl Model {
                     after.grant(catalogue, item)?;
                 }
             }
+            Work::SendEvent(job) => {
+                let star = job.fields.data.get("star").map(ToString::to_string);
+                after.follow(catalogue, "each", None, &[("gold", 7), ("potion", 3)]);
+                after.follow(catalogue, "star", star, &[("dust", 1)]);
+            }
             Work::UseItem(job) => after.use_item(catalogue, &job.fields)?,
         }
         Ok(after)
+    }
+
+    /// Gives what a rule gives: all of it or nothing, and once if there is a value for which.
+    fn follow(&mut self, catalogue: &Catalogue, rule: &str, value: Option<String>, items: &[(&str, i64)]) {
+        let key = value.map(|value| (rule.to_owned(), value));
+        if key.as_ref().is_some_and(|key| self.once.contains(key)) {
+            return;
+        }
+        let mut after = self.clone();
+        let quantity = |pieces: i64| Quantity::parse(pieces).unwrap();
+        let given = items.iter().try_for_each(|(id, pieces)| {
+            let item_id = ItemId::parse(id).unwrap();
+            after.grant(catalogue, &ItemQuantity { item_id, quantity: quantity(*pieces) })
+        });
+        if given.is_ok() {
+            after.once.extend(key);
+            *self = after;
+        }
     }
 
     fn use_item(&mut self, catalogue: &Catalogue, job: &UseItem) -> Result<(), RejectionCode> {
@@ -93,7 +124,14 @@ impl Model {
                 *self.held.entry(other.into()).or_default() -= needed;
             }
         }
-        for Effect::Grant(items) in &definition.effects {
+        for effect in &definition.effects {
+            let items = match effect {
+                Effect::Grant(items) => items,
+                Effect::Emit(_) => {
+                    self.follow(catalogue, "open", Some(times.to_string()), &[("potion", 2)]);
+                    continue;
+                }
+            };
             for item in items {
                 let quantity = Quantity::parse(item.quantity.get() * times).map_err(|_| RejectionCode::StackLimit)?;
                 self.grant(catalogue, &ItemQuantity { item_id: item.item_id.clone(), quantity })?;
@@ -117,7 +155,12 @@ fn work() -> impl Strategy<Value = Work> {
         Work::from(RewardInventoryItem { items })
     });
     let used = (item_id(), quantity()).prop_map(|(item_id, quantity)| Work::from(UseItem { item_id, quantity }));
-    prop_oneof![rewarded, used]
+    let sent = (0..4_u8).prop_map(|star| {
+        let data = Map::from_iter([("star".to_owned(), json!(star))]);
+        let name = EventName::parse("quest/done").unwrap();
+        Work::from(SendEvent { event_id: EventId::parse("e").unwrap(), name, data, at: None })
+    });
+    prop_oneof![rewarded, used, sent]
 }
 
 proptest! {
@@ -168,10 +211,13 @@ proptest! {
         }
         let mut loaded = Holdings::default();
         job.touched(&catalogue, &mut |item_id| loaded.insert(item_id.clone(), all.get(item_id)));
+        let once = job.once_keys(&catalogue).into_iter().filter(|key| all.has_once(key));
+        once.for_each(|key| loaded.insert_once(key));
         let (with_all, with_loaded) = (job.plan(&all, &catalogue), job.plan(&loaded, &catalogue));
         prop_assert_eq!(with_all.is_ok(), with_loaded.is_ok());
         if let (Ok(a), Ok(b)) = (with_all, with_loaded) {
             prop_assert_eq!(a.changes, b.changes);
+            prop_assert_eq!(a.once, b.once);
         }
     }
 }

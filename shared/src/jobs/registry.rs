@@ -61,6 +61,12 @@ macro_rules! job_types {
                 match self { $(Self::$Type(job) => job.fields.touched(catalogue, touch),)+ }
             }
 
+            /// See [`JobType::once_keys`].
+            #[must_use]
+            pub fn once_keys(&self, catalogue: &Catalogue) -> Vec<OnceKey> {
+                match self { $(Self::$Type(job) => job.fields.once_keys(catalogue),)+ }
+            }
+
             /// See [`JobType::plan`].
             ///
             /// # Errors
@@ -70,53 +76,8 @@ macro_rules! job_types {
             }
         }
 
-        const _: () = $crate::jobs::registry::assert_distinct(Work::TYPES);
+        const _: () = $crate::distinct::assert_distinct(Work::TYPES);
     };
 }
 
 pub(super) use job_types;
-
-/// Fails the build if a name comes twice.
-#[expect(clippy::indexing_slicing, reason = "iterators and get() are not const; it runs while compiling")]
-pub(super) const fn assert_distinct(names: &[&str]) {
-    let mut i = 0;
-    while i < names.len() {
-        let mut j = i + 1;
-        while j < names.len() {
-            assert!(!same(names[i].as_bytes(), names[j].as_bytes()), "two job types have the same name");
-            j += 1;
-        }
-        i += 1;
-    }
-}
-
-#[expect(clippy::indexing_slicing, reason = "iterators and get() are not const; it runs while compiling")]
-const fn same(a: &[u8], b: &[u8]) -> bool {
-    if a.len() != b.len() {
-        return false;
-    }
-    let mut i = 0;
-    while i < a.len() {
-        if a[i] != b[i] {
-            return false;
-        }
-        i += 1;
-    }
-    true
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn distinct_names_pass() {
-        assert_distinct(&["a", "b", "ab"]);
-    }
-
-    #[test]
-    #[should_panic(expected = "two job types have the same name")]
-    fn a_name_taken_twice_is_refused() {
-        assert_distinct(&["a", "b", "a"]);
-    }
-}

@@ -1,10 +1,12 @@
 //! A game server gives a player items.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::JobType;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::{Draft, Granted, Holdings, ItemId, ItemQuantity, Plan, Rejection, Scope, Skipped, SubmitRule, raw};
+use crate::events::{EventType, ItemRewarded};
 use crate::json::Fields;
 
 /// Most entries in `items`.
@@ -17,10 +19,13 @@ pub struct RewardInventoryItem {
     pub items: Vec<ItemQuantity>,
 }
 
-#[derive(Serialize)]
-struct RewardResult {
-    granted: Vec<Granted>,
-    skipped: Vec<Skipped>,
+/// What came of a reward.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RewardResult {
+    /// What the user got.
+    pub granted: Vec<Granted>,
+    /// What it did not get, and why.
+    pub skipped: Vec<Skipped>,
 }
 
 impl JobType for RewardInventoryItem {
@@ -43,6 +48,7 @@ impl JobType for RewardInventoryItem {
             result.granted.extend(outcome.granted);
             result.skipped.extend(outcome.skipped);
         }
-        Ok(Plan { changes: draft.into_changes(), used: None, result: raw(&result) })
+        let (changes, once) = draft.into_parts();
+        Ok(Plan { changes, used: None, once, events: vec![ItemRewarded::of_record()], result: raw(&result) })
     }
 }

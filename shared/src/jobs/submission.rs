@@ -65,10 +65,10 @@ impl Submission {
 /// A text that is no time.
 #[derive(Debug, thiserror::Error)]
 #[error("must be a time as in RFC 3339, e.g. 2026-01-31T12:00:00Z")]
-struct InvalidTime;
+pub(super) struct InvalidTime;
 
 /// Reads a time of RFC 3339, to the microsecond, as Postgres keeps it.
-fn read_time(text: &str) -> Result<DateTime<Utc>, InvalidTime> {
+pub(super) fn read_time(text: &str) -> Result<DateTime<Utc>, InvalidTime> {
     let time = DateTime::parse_from_rfc3339(text).map_err(|_| InvalidTime)?.to_utc().trunc_subsecs(6);
     // An offset can lead out of the years that RFC 3339 can write, and so the worker could not read it again.
     if (0..=9999).contains(&time.year()) { Ok(time) } else { Err(InvalidTime) }
@@ -118,7 +118,7 @@ mod tests {
     fn an_unknown_type_is_told_which_there_are() {
         assert_eq!(
             parse(r#"{"type":"fly","userId":"u1"}"#).unwrap_err(),
-            ["/type must be one of reward_inventory_item, use_item"]
+            ["/type must be one of reward_inventory_item, send_event, use_item"]
         );
     }
 

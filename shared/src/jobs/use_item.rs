@@ -1,13 +1,17 @@
 //! A player uses an item it holds.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use super::JobType;
+use super::send_event::refusals;
 use crate::domain::catalogue::{Catalogue, Effect, Use};
 use crate::domain::{
-    Condition, Draft, Granted, Holdings, ItemId, ItemQuantity, Pieces, Plan, Quantity, Rejection, RejectionCode, Scope,
-    Skipped, SubmitRule, Used, insufficient, raw,
+    Condition, Draft, Emission, EventName, GrantOutcome, Granted, Holdings, ItemId, ItemQuantity, OnceKey, Pieces,
+    Plan, Quantity, Rejection, RejectionCode, RuleOutcome, Scope, Skipped, SubmitRule, Used, insufficient, raw,
 };
+use crate::events::{EventType, ItemUsed};
 use crate::json::{Fields, Node};
 
 /// Uses an item `quantity` times: everything that takes and gives is one atomic outcome.
@@ -20,25 +24,46 @@ pub struct UseItem {
     pub quantity: Quantity,
 }
 
-#[derive(Serialize)]
-struct UseResult {
-    consumed: Consumed,
-    effects: Vec<EffectResult>,
+/// What came of a use.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UseResult {
+    /// What it took of the used item.
+    pub consumed: Consumed,
+    /// What it gave, in order.
+    pub effects: Vec<EffectResult>,
 }
 
-#[derive(Serialize)]
+/// Pieces that a use took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Consumed {
-    item_id: ItemId,
-    quantity: i64,
-    balance: i64,
+pub struct Consumed {
+    /// The used item.
+    pub item_id: ItemId,
+    /// How many pieces; 0 if a use keeps the item.
+    pub quantity: i64,
+    /// How many the user has then.
+    pub balance: i64,
 }
 
-#[derive(Serialize)]
+/// What one effect did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-enum EffectResult {
+pub enum EffectResult {
+    /// The user got pieces.
     Granted(Granted),
+    /// It did not get pieces.
     Skipped(Skipped),
+    /// An event was told of.
+    Emitted(Emitted),
+}
+
+/// An event that a use told of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Emitted {
+    /// What happened.
+    pub name: String,
+    /// What rules gave for it.
+    pub rewards: Vec<RuleOutcome>,
 }
 
 impl JobType for UseItem {
@@ -55,12 +80,25 @@ impl JobType for UseItem {
         touch(&self.item_id);
         if let Some(definition) = catalogue.get(&self.item_id).and_then(|item| item.use_.as_ref()) {
             definition.requires.iter().for_each(|requirement| touch(&requirement.item_id));
-            for Effect::Grant(items) in &definition.effects {
-                for item in items {
-                    touch(&item.item_id);
+            for effect in &definition.effects {
+                match effect {
+                    Effect::Grant(items) => items.iter().for_each(|item| touch(&item.item_id)),
+                    Effect::Emit(name) => {
+                        catalogue.rules_on(name).flat_map(|rule| &rule.grant).for_each(|item| touch(&item.item_id));
+                    }
                 }
             }
         }
+    }
+
+    fn once_keys(&self, catalogue: &Catalogue) -> Vec<OnceKey> {
+        let definition = catalogue.get(&self.item_id).and_then(|item| item.use_.as_ref());
+        let effects = definition.map(|definition| &definition.effects[..]).unwrap_or_default();
+        let emitted = effects.iter().filter_map(|effect| match effect {
+            Effect::Emit(name) => Some(name),
+            Effect::Grant(_) => None,
+        });
+        emitted.flat_map(|name| catalogue.once_keys(name, &self.event_data())).collect()
     }
 
     fn plan(&self, holdings: &Holdings, catalogue: &Catalogue) -> Result<Plan, Rejection> {
@@ -73,10 +111,14 @@ impl JobType for UseItem {
         })?;
         let consumed = self.consume(definition, &mut draft)?;
         self.meet_requirements(definition, &mut draft)?;
-        let effects = self.give(definition, &mut draft)?;
+        let mut events = vec![ItemUsed::of_record()];
+        let effects = self.give(definition, &mut draft, &mut events)?;
+        let (changes, once) = draft.into_parts();
         Ok(Plan {
-            changes: draft.into_changes(),
+            changes,
+            once,
             used: Some(Used { item_id: item_id.clone(), times: self.quantity.get() }),
+            events,
             result: raw(&UseResult { consumed, effects }),
         })
     }
@@ -116,24 +158,58 @@ impl UseItem {
         Ok(())
     }
 
-    /// Grants the effects in order, `quantity` times each.
-    fn give(&self, definition: &Use, draft: &mut Draft<'_>) -> Result<Vec<EffectResult>, Rejection> {
+    /// Does what the effects say, in order; grants `quantity` times each.
+    fn give(
+        &self,
+        definition: &Use,
+        draft: &mut Draft<'_>,
+        events: &mut Vec<Emission>,
+    ) -> Result<Vec<EffectResult>, Rejection> {
         let mut results = Vec::new();
-        for Effect::Grant(items) in &definition.effects {
-            for item in items {
-                let wanted = item.quantity.get() * self.quantity.get();
-                let quantity = Quantity::parse(wanted).map_err(|_| {
-                    let held = draft.holding(&item.item_id).quantity;
-                    let message = format!("one job grants at most {} pieces, not {wanted}", Quantity::MAX);
-                    Rejection::of_item(RejectionCode::StackLimit, &item.item_id, held, message)
-                })?;
-                let outcome =
-                    draft.grant(&ItemQuantity { item_id: item.item_id.clone(), quantity }, Some(&self.cause()))?;
-                results.extend(outcome.granted.map(EffectResult::Granted));
-                results.extend(outcome.skipped.map(EffectResult::Skipped));
+        for effect in &definition.effects {
+            match effect {
+                Effect::Grant(items) => {
+                    for item in items {
+                        let outcome = self.grant(item, draft)?;
+                        results.extend(outcome.granted.map(EffectResult::Granted));
+                        results.extend(outcome.skipped.map(EffectResult::Skipped));
+                    }
+                }
+                Effect::Emit(name) => results.push(EffectResult::Emitted(self.emit(name, draft, events))),
             }
         }
         Ok(results)
+    }
+
+    fn grant(&self, item: &ItemQuantity, draft: &mut Draft<'_>) -> Result<GrantOutcome, Rejection> {
+        let wanted = item.quantity.get() * self.quantity.get();
+        let quantity = Quantity::parse(wanted).map_err(|_| {
+            let held = draft.holding(&item.item_id).quantity;
+            let message = format!("one job grants at most {} pieces, not {wanted}", Quantity::MAX);
+            Rejection::of_item(RejectionCode::StackLimit, &item.item_id, held, message)
+        })?;
+        draft.grant(&ItemQuantity { item_id: item.item_id.clone(), quantity }, Some(&self.cause()))
+    }
+
+    /// Tells of an event, once however many pieces are used, and gives what rules give for it.
+    fn emit(&self, name: &EventName, draft: &mut Draft<'_>, events: &mut Vec<Emission>) -> Emitted {
+        let data = self.event_data();
+        let rewards = draft.follow_rules(name, &data);
+        events.push(Emission {
+            name: name.to_string().into(),
+            version: 1,
+            id: None,
+            occurred_at: None,
+            data: Some(raw(&data)),
+        });
+        events.extend(refusals(name, &rewards));
+        Emitted { name: name.to_string(), rewards }
+    }
+
+    /// What an emitted event tells.
+    fn event_data(&self) -> Map<String, Value> {
+        let members = [("itemId", json!(self.item_id)), ("quantity", json!(self.quantity.get()))];
+        members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// What the ledger names as the cause of everything but the use itself.

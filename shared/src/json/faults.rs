@@ -39,6 +39,12 @@ impl Pointer {
         Self(format!("{}/{index}", self.0))
     }
 
+    /// The place to which a pointer, which is one already, leads from this one.
+    #[must_use]
+    pub fn below(&self, pointer: &str) -> Self {
+        Self(format!("{}{pointer}", self.0))
+    }
+
     /// The pointer as text, e.g. `/items/0/quantity`.
     #[must_use]
     pub fn as_str(&self) -> &str {

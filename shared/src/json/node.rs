@@ -3,7 +3,9 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::Number;
+use serde_json::{Map, Number, Value};
+
+use super::{Faults, Pointer};
 
 /// A JSON value that still knows its duplicate keys.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +36,51 @@ impl Node {
     /// [`SyntaxError`] with line and column.
     pub fn parse(text: &[u8]) -> Result<Self, SyntaxError> {
         Ok(serde_json::from_slice(text)?)
+    }
+
+    /// The value, which has no duplicate keys; `None`, with a fault for each, if it has some.
+    pub fn into_value(self, at: &Pointer, faults: &mut Faults) -> Option<Value> {
+        Some(match self {
+            Self::Null => Value::Null,
+            Self::Bool(value) => Value::Bool(value),
+            Self::Number(number) => Value::Number(number),
+            Self::String(text) => Value::String(text),
+            Self::Array(nodes) => {
+                let values =
+                    nodes.into_iter().enumerate().map(|(index, node)| node.into_value(&at.index(index), faults));
+                Value::Array(values.collect::<Vec<_>>().into_iter().collect::<Option<_>>()?)
+            }
+            Self::Object(members) => Value::Object(Self::into_map(members, at, faults)?),
+        })
+    }
+
+    fn into_map(members: Vec<(String, Self)>, at: &Pointer, faults: &mut Faults) -> Option<Map<String, Value>> {
+        let mut map = Map::new();
+        let mut is_whole = true;
+        for (name, node) in members {
+            let at = at.field(&name);
+            if map.contains_key(&name) {
+                faults.add(at, "is given twice");
+                is_whole = false;
+                continue;
+            }
+            match node.into_value(&at, faults) {
+                Some(value) => drop(map.insert(name, value)),
+                None => is_whole = false,
+            }
+        }
+        is_whole.then_some(map)
+    }
+
+    /// An object of any members, without duplicate keys.
+    pub fn read_object(node: Self, at: Pointer, faults: &mut Faults) -> Option<Map<String, Value>> {
+        match node {
+            Self::Object(members) => Self::into_map(members, &at, faults),
+            other => {
+                faults.add(at, format!("must be an object, not {}", other.kind()));
+                None
+            }
+        }
     }
 
     /// What this value is, for messages: `a string`, `an object`…

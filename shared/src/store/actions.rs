@@ -57,6 +57,12 @@ impl Action {
     pub const EXPIRE: &'static str = "expire";
     /// What is past its retention was looked for.
     pub const CLEAN: &'static str = "clean";
+    /// A function's run that had ended goes on.
+    pub const RETRY_RUN: &'static str = "retry-run";
+    /// A function's run was ended.
+    pub const CANCEL_RUN: &'static str = "cancel-run";
+    /// Events are given to a function again.
+    pub const REPLAY: &'static str = "replay";
 }
 
 /// Adds an action to the record.

@@ -110,6 +110,15 @@ pub async fn current(pool: &Pool) -> Result<Option<Published>, StoreError> {
     select_current(&pool.0).await
 }
 
+/// The version in force, unless it is the one that is `known`.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn newer(pool: &Pool, known: Option<i64>) -> Result<Option<Published>, StoreError> {
+    let version = sqlx::query_scalar!("SELECT max(version) FROM catalogue_versions").fetch_one(&pool.0).await?;
+    if version == known { Ok(None) } else { select_current(&pool.0).await }
+}
+
 /// An item of the version in force, and that version; `None` if there is no such item.
 ///
 /// # Errors
@@ -150,7 +159,7 @@ pub async fn publish(pool: &Pool, publish: &Publish<'_>) -> Result<Publication, 
     }
     let old = current.as_ref().map(Published::catalogue).transpose()?.unwrap_or_default();
     let changes = Catalogue::compare(&old, publish.catalogue);
-    let held = held_among(&mut tx, &changes.removed).await?;
+    let held = held_among(&mut tx, &changes.items.removed).await?;
     if !held.is_empty() {
         return Err(PublishError::Held(held));
     }

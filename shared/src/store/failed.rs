@@ -15,6 +15,7 @@ use super::parked::let_next_go;
 use super::waiting::WaitingStatus;
 use super::{Pool, StoreError, stored};
 use crate::domain::{JobId, Rejection, RejectionCode, UserId};
+use crate::events::{EventType, JobRejected};
 
 /// A parked job.
 #[derive(Debug, Clone, Serialize)]
@@ -274,22 +275,35 @@ async fn archive(
              JOIN decided USING (job_id)
              GROUP BY shard
          ), counters AS (
-             SELECT shard_counters.shard, counts.rejected
+             SELECT shard_counters.shard, counts.rejected, shard_counters.events
              FROM counts
              JOIN shard_counters USING (shard)
              ORDER BY shard
              FOR NO KEY UPDATE OF shard_counters
          ), counted AS (
              UPDATE shard_counters
-             SET rejected = shard_counters.rejected + counters.rejected
+             SET rejected = shard_counters.rejected + counters.rejected,
+                 events = shard_counters.events + counters.rejected,
+                 last_event_at = GREATEST(shard_counters.last_event_at, clock_timestamp())
              FROM counters
              WHERE shard_counters.shard = counters.shard
+             RETURNING shard_counters.shard, last_event_at
+         ), told AS (
+             INSERT INTO events (shard, seq, user_id, name, version, at, job_id)
+             SELECT shard, counters.events + row_number() OVER (PARTITION BY shard ORDER BY position), user_id, $5, $6,
+                    counted.last_event_at, job_id
+             FROM gone
+             JOIN decided USING (job_id)
+             JOIN counters USING (shard)
+             JOIN counted USING (shard)
          )
          SELECT user_id, job_id FROM gone",
         job_ids,
         by.actor,
         reason,
         result.get(),
+        JobRejected::NAME,
+        JobRejected::VERSION,
     )
     .fetch_all(&mut *connection)
     .await?;

@@ -54,7 +54,7 @@ async fn decide(session: &mut Session, job: &Envelope) {
     let mut tx = session.begin().await.unwrap();
     decisions::add(&mut tx, &[record], &[]).await.unwrap();
     let counts = [counts(shard(&job.job.user_id), 1, 0)];
-    progress::write(&mut tx, Progress { holdings: &[], heads: &[], counts: &counts, at: Utc::now() }).await.unwrap();
+    progress::write(&mut tx, Progress { counts: &counts, ..Progress::none(Utc::now()) }).await.unwrap();
     journal::remove(&mut tx, &[job.job_id]).await.unwrap();
     tx.commit().await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! B, C and E: what the tables say must fit together.
+//! B, C and E: what the tables say must fit together. (D is in `events`.)
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -11,6 +11,9 @@ use crate::Psql;
 pub(super) struct Facts {
     pub(super) jobs: Vec<Value>,
     pub(super) ledger: BTreeMap<UserId, Vec<LedgerEntry>>,
+    pub(super) events: Vec<Value>,
+    /// How many events each shard counts.
+    pub(super) event_counts: BTreeMap<i64, i64>,
     holdings: HashMap<(String, String), i64>,
     versions: HashMap<String, (i64, String)>,
 }
@@ -28,6 +31,10 @@ impl Facts {
                  (SELECT json_agg(row) FROM (
                      SELECT user_id, job_id, status, result, (extract(epoch FROM applied_at) * 1000000)::bigint AS micros
                      FROM jobs) AS row) AS jobs,
+                 (SELECT json_agg(row) FROM (
+                     SELECT shard, seq, user_id, name, job_id, id, (extract(epoch FROM at) * 1000000)::bigint AS micros
+                     FROM events ORDER BY shard, seq) AS row) AS events,
+                 (SELECT json_agg(row) FROM (SELECT shard, events FROM shard_counters) AS row) AS shard_counters,
                  (SELECT json_agg(row) FROM (SELECT user_id, item_id, quantity FROM inventory) AS row) AS inventory,
                  (SELECT json_agg(row) FROM (
                      SELECT user_id, version, encode(head, 'hex') AS head FROM users) AS row) AS users",
@@ -39,6 +46,8 @@ impl Facts {
         }
         Self {
             jobs: table("jobs").cloned().collect(),
+            events: table("events").cloned().collect(),
+            event_counts: table("shard_counters").map(|row| (number(row, "shard"), number(row, "events"))).collect(),
             ledger,
             holdings: table("inventory")
                 .map(|row| ((text(row, "user_id"), text(row, "item_id")), number(row, "quantity")))
@@ -134,8 +143,11 @@ fn effects_of(result: &Value) -> Vec<(String, i64, i64)> {
     if result["consumed"].is_object() {
         tell(&result["consumed"], -1);
     }
-    let uses = result["effects"].as_array().into_iter().flatten().map(|effect| &effect["granted"]);
-    uses.filter(|granted| granted.is_object()).for_each(|granted| tell(granted, 1));
+    let uses = result["effects"].as_array().into_iter().flatten();
+    uses.clone().map(|effect| &effect["granted"]).filter(|it| it.is_object()).for_each(|granted| tell(granted, 1));
+    let rewards = uses.map(|effect| &effect["emitted"]["rewards"]).chain([&result["rewards"]]);
+    let rewards = rewards.filter_map(Value::as_array).flatten();
+    rewards.filter_map(|reward| reward["granted"].as_array()).flatten().for_each(|granted| tell(granted, 1));
     effects
 }
 

@@ -162,7 +162,13 @@ async fn only_the_player_itself_the_submitter_readers_and_operators_see_a_job() 
         good: 200,
         // The API key speaks for the submitter.
         allowed: &[OwnPlayer, InventoryRead, AllScopes, Operator, ApiKey],
-        refused: &[(OtherPlayer, 404), (PlayerWithScopes, 404), (RewardsWrite, 404), (ItemsUse, 404)],
+        refused: &[
+            (OtherPlayer, 404),
+            (PlayerWithScopes, 404),
+            (RewardsWrite, 404),
+            (ItemsUse, 404),
+            (EventsWrite, 404),
+        ],
     };
     callers.check_get(&format!("/api/v1/jobs/{job}"), &cells).await;
     // While it is queued as much as when it is applied.

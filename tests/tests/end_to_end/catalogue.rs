@@ -110,11 +110,12 @@ async fn every_fault_of_a_catalogue_is_listed_with_its_place() {
             "/items/x/use/effects/0/roll",
         ),
         (
-            with_item("x", json!({"name": "X", "grant": "once", "use": {"effects": [{"emit": "x/y"}]}})),
+            with_item("x", json!({"name": "X", "grant": "once", "use": {"effects": [{"emit": "item/used"}]}})),
             "/items/x/use/effects/0/emit",
         ),
         (json!({"items": {}, "lootTables": {}}), "/lootTables"),
-        (json!({"items": {}, "rules": []}), "/rules"),
+        (json!({"items": {}, "rules": [{}]}), "/rules/0/id"),
+        (json!({"items": {}, "events": {"a/b": {"schema": {"type": 1}}}}), "/events/a~1b/schema"),
         (json!([]), ""),
     ];
     for (document, place) in cases {

@@ -18,6 +18,7 @@ mod cost;
 mod credentials;
 mod delayed;
 mod dev;
+mod events;
 mod health;
 mod history;
 mod inventory;

@@ -5,7 +5,7 @@ use std::ops::Not;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
-use crate::domain::{ItemId, ItemQuantity, MAX_BALANCE, Quantity};
+use crate::domain::{EventName, ItemId, ItemQuantity, MAX_BALANCE, Quantity};
 
 /// One item's definition. Serialises to its canonical form: defaults are left out where they go without saying.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -129,6 +129,8 @@ pub struct Requirement {
 pub enum Effect {
     /// Grants items, each id once: 1 to [`Effect::MAX_GRANTS`].
     Grant(Vec<ItemQuantity>),
+    /// Tells of an event of the game's own.
+    Emit(EventName),
 }
 
 impl Effect {

@@ -3,15 +3,16 @@
 
 use std::collections::HashMap;
 
-use super::references::{Kind, Reference, References};
+use super::read_events::{read_event_name, read_events, read_rules};
+use super::references::{Kind, Reference, References, Thing};
 use super::{Catalogue, Effect, GrantPolicy, Item, Overflow, Requirement, Use};
 use crate::domain::{ItemId, ItemQuantity, Quantity};
 use crate::json::{Faults, Fields, Node, Pointer};
 
 /// Parts of CATALOGUE.md that a later version brings, by the object that will have them.
-const LATER_IN_DOCUMENT: &[&str] = &["lootTables", "rules"];
+const LATER_IN_DOCUMENT: &[&str] = &["lootTables"];
 const LATER_IN_USE: &[&str] = &["cooldownSeconds", "availableFrom", "availableUntil", "maxUses", "maxUsesPerDay"];
-const LATER_IN_EFFECT: &[&str] = &["roll", "emit"];
+const LATER_IN_EFFECT: &[&str] = &["roll"];
 
 /// Why those are refused rather than ignored: a designer who wrote one counts on it.
 const NOT_YET: &str = "is not supported by this version of Satchel yet";
@@ -20,14 +21,18 @@ const NOT_YET: &str = "is not supported by this version of Satchel yet";
 pub(super) fn document(node: Node) -> Result<Catalogue, Faults> {
     let mut faults = Faults::default();
     let mut references = References::default();
-    let mut items = None;
+    let (mut items, mut events, mut rules) = (None, None, None);
     if let Some(mut fields) = Fields::open(node, Pointer::root(), &mut faults) {
         items = fields.required("items", |node, at, faults| read_items(node, &at, faults, &mut references));
+        events = fields.optional("events", |node, at, faults| read_events(node, &at, faults));
+        rules = fields.optional("rules", |node, at, faults| read_rules(node, at, faults, &mut references));
         fields.finish_with(not_taken(LATER_IN_DOCUMENT));
     }
     references.check(&mut faults);
     match items {
-        Some(items) if faults.is_empty() => Ok(Catalogue { items }),
+        Some(items) if faults.is_empty() => {
+            Ok(Catalogue::new(items, events.unwrap_or_default(), rules.unwrap_or_default()))
+        }
         _ => Err(faults),
     }
 }
@@ -144,12 +149,29 @@ impl ItemReader<'_> {
             }
         }
         let mut seen = Vec::new();
+        let emit = fields.take("emit");
         let grants =
             Node::read_array(1..=Effect::MAX_GRANTS, |node, at, faults| self.read_grant(node, at, faults, &mut seen));
         // One fault is enough for an effect of a later version: it needs no `grant` as well.
-        let grant = if is_later { fields.optional("grant", grants) } else { fields.required("grant", grants) };
+        let may_lack_grant = is_later || emit.is_some();
+        let grant = if may_lack_grant { fields.optional("grant", grants) } else { fields.required("grant", grants) };
+        let at = fields.at().field("emit");
+        let effect = match (emit, grant) {
+            (Some(_), Some(_)) => {
+                fields.faults().add(at, "stands beside `grant`: each effect does one thing");
+                None
+            }
+            (Some(emit), None) => self.read_emit(emit, at, fields.faults()),
+            (None, grant) => grant.map(Effect::Grant),
+        };
         fields.finish();
-        grant.map(Effect::Grant)
+        effect
+    }
+
+    fn read_emit(&mut self, node: Node, at: Pointer, faults: &mut Faults) -> Option<Effect> {
+        let name = read_event_name(node, at.clone(), faults)?;
+        self.note(Kind::Gives, Thing::Event(name.clone()), at);
+        Some(Effect::Emit(name))
     }
 
     /// One entry of a `grant` list.
@@ -162,7 +184,7 @@ impl ItemReader<'_> {
     ) -> Option<ItemQuantity> {
         let id_at = if let Node::Object(_) = node { at.field("itemId") } else { at.clone() };
         let granted = ItemQuantity::read(node, at, faults)?;
-        self.refer(Kind::Grants, &granted.item_id, id_at, seen, faults);
+        self.refer(Kind::Gives, &granted.item_id, id_at, seen, faults);
         Some(granted)
     }
 
@@ -173,7 +195,12 @@ impl ItemReader<'_> {
             return;
         }
         seen.push(to.clone());
-        self.references.note(Reference { from: self.id.cloned(), to: to.clone(), kind, at });
+        self.note(kind, Thing::Item(to.clone()), at);
+    }
+
+    fn note(&mut self, kind: Kind, to: Thing, at: Pointer) {
+        let from = self.id.cloned().map(Thing::Item);
+        self.references.note(Reference { from, to, kind, at });
     }
 }
 

@@ -1,27 +1,46 @@
-//! What items say of each other: checked once all of them are known.
+//! What items, events and rules say of each other: checked once all of them are known.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use super::cycles;
-use crate::domain::ItemId;
+use crate::domain::{EventName, ItemId};
 use crate::json::{Faults, Pointer};
 
-/// How one item refers to another.
+/// What can lead to something and be led to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Thing {
+    /// An item, by its use.
+    Item(ItemId),
+    /// An event, by the rules for it.
+    Event(EventName),
+}
+
+impl fmt::Display for Thing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Item(id) => id.fmt(f),
+            Self::Event(name) => name.fmt(f),
+        }
+    }
+}
+
+/// How one thing refers to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Its use needs the other.
     Requires,
-    /// Its use grants the other.
-    Grants,
+    /// Its use, or a rule for it, grants or emits the other.
+    Gives,
 }
 
-/// One item's mention of another.
+/// One thing's mention of another.
 #[derive(Debug)]
 pub(super) struct Reference {
-    /// Who mentions; `None` if that item's id has a fault.
-    pub(super) from: Option<ItemId>,
+    /// Who mentions; `None` if its id has a fault.
+    pub(super) from: Option<Thing>,
     /// Who is mentioned.
-    pub(super) to: ItemId,
+    pub(super) to: Thing,
     pub(super) kind: Kind,
     /// Where.
     pub(super) at: Pointer,
@@ -60,9 +79,11 @@ impl References {
     /// Notes mentions of items that there are not, grants of retired items, and cycles of grants.
     pub(super) fn check(&self, faults: &mut Faults) {
         for Reference { to, kind, at, .. } in &self.noted {
+            // Events need no declaration: whoever names one makes it known.
+            let Thing::Item(to) = to else { continue };
             if !self.declared.contains(to) {
                 faults.add(at.clone(), format!("the catalogue has no item {to}"));
-            } else if *kind == Kind::Grants && self.retired.contains(to) {
+            } else if *kind == Kind::Gives && self.retired.contains(to) {
                 faults.add(at.clone(), format!("{to} is retired and can no longer be granted"));
             }
         }

@@ -1,5 +1,6 @@
 mod cycles;
 mod document;
+mod events;
 mod properties;
 mod uses;
 

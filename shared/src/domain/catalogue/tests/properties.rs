@@ -13,7 +13,8 @@ fn any_json() -> impl Strategy<Value = Node> {
     let text = prop_oneof![
         3 => proptest::sample::select(vec![
             "items", "name", "grant", "once", "unique", "stack", "maxStack", "overflow", "clamp", "use", "consume",
-            "requires", "itemId", "quantity", "effects", "roll", "retired", "rules", "maxUses", "a", "b",
+            "requires", "itemId", "quantity", "effects", "roll", "emit", "retired", "events", "schema", "rules", "id", "on", "oncePer",
+            "maxUses", "a", "b", "a/b",
         ])
         .prop_map(str::to_owned),
         1 => any::<String>(),
@@ -104,7 +105,7 @@ fn catalogue() -> impl Strategy<Value = Catalogue> {
             });
             (ids[at].clone(), Item { name, grant, use_, retired: retired_ })
         });
-        Catalogue { items: items.collect() }
+        Catalogue::new(items.collect(), BTreeMap::new(), Vec::new())
     })
 }
 

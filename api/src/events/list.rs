@@ -1,0 +1,79 @@
+//! `GET /api/v1/events`: what happened, newest first.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
+use satchel_shared::domain::{EventName, UserId};
+use satchel_shared::store::events::{self, After, Event, Filter};
+use serde::Serialize;
+use validator::{Validate, ValidationError};
+
+use crate::cursor::Cursor as _;
+use crate::deadline;
+use crate::operating::Operating;
+use crate::parameters::{self, Parameters};
+use crate::problem::ApiError;
+use crate::state::State;
+
+#[derive(Validate)]
+#[validate(schema(function = "check_period"))]
+struct EventsQuery {
+    name: Option<EventName>,
+    user_id: Option<UserId>,
+    from: Option<DateTime<Utc>>,
+    to: Option<DateTime<Utc>>,
+    after: Option<After>,
+    #[validate(range(min = 1, max = 500, message = "must be from 1 to 500"))]
+    limit: u16,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Events<'a> {
+    events: &'a [Event],
+    next_cursor: Option<String>,
+}
+
+/// Answers a page of events.
+pub(crate) async fn list(
+    _operating: Operating,
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let query = read_query(&request)?;
+    let limit = usize::from(query.limit);
+    let shards = state.queue.shards();
+    let filter = Filter {
+        name: query.name,
+        user: query.user_id.map(|user_id| {
+            let shard = shards.of_user(&user_id);
+            (user_id, shard)
+        }),
+        from: query.from,
+        to: query.to,
+    };
+    // One more than asked for tells whether there are more.
+    let page = events::page(&state.pool, &filter, query.after, i64::from(query.limit) + 1);
+    let mut events = deadline::answer(page).await?;
+    let more = events.len() > limit;
+    events.truncate(limit);
+    let last = events.last().filter(|_| more);
+    let next_cursor = last.map(|event| After { at: event.at, place: event.place }.encode());
+    Ok(HttpResponse::Ok().json(Events { events: &events, next_cursor }))
+}
+
+fn check_period(query: &EventsQuery) -> Result<(), ValidationError> {
+    parameters::check_period(query.from, query.to)
+}
+
+fn read_query(request: &HttpRequest) -> Result<EventsQuery, ApiError> {
+    let mut parameters = Parameters::of(request)?;
+    let query = EventsQuery {
+        name: parameters.take("name", EventName::parse),
+        user_id: parameters.take("userId", UserId::parse),
+        from: parameters.take("from", parameters::time),
+        to: parameters.take("to", parameters::time),
+        after: parameters.take("cursor", |text| After::decode(text).ok_or(parameters::NOT_A_CURSOR)),
+        limit: parameters.take("limit", parameters::limit).unwrap_or(parameters::DEFAULT_LIMIT),
+    };
+    parameters.finish_valid(query)
+}

@@ -1,0 +1,4 @@
+//! What happened: sent by game servers, read by operators.
+
+pub(crate) mod catalogue;
+pub(crate) mod list;

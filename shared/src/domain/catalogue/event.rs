@@ -1,0 +1,85 @@
+//! An event of the game's own, as the catalogue declares it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jsonschema::{Draft, PatternOptions, Validator};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::json::{Faults, Pointer};
+
+/// What the catalogue says of an event. Serialises to its canonical form.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct EventDefinition {
+    /// When it happens, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// What its data must look like; anything if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<DataSchema>,
+}
+
+impl EventDefinition {
+    /// The longest description, in characters.
+    pub const MAX_DESCRIPTION_CHARS: usize = 500;
+}
+
+/// A JSON Schema (draft 2020-12) of an event's data.
+#[derive(Clone)]
+pub struct DataSchema {
+    document: Value,
+    validator: Arc<Validator>,
+}
+
+impl DataSchema {
+    /// The longest, in bytes of its JSON.
+    pub const MAX_BYTES: usize = 16 * 1024;
+    /// The largest compiled pattern, in bytes.
+    const MAX_PATTERN_BYTES: usize = 256 * 1024;
+    /// Of one event's faults so many are told.
+    const MAX_FAULTS: usize = 20;
+
+    /// Compiles a schema. References lead within it only, and patterns are such that matching takes linear time.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn compile(document: Value) -> Result<Self, String> {
+        let bytes = document.to_string().len();
+        if bytes > Self::MAX_BYTES {
+            return Err(format!("must have at most {} bytes, not {bytes}", Self::MAX_BYTES));
+        }
+        let patterns = PatternOptions::regex().size_limit(Self::MAX_PATTERN_BYTES);
+        let options = jsonschema::options().with_draft(Draft::Draft202012).offline().with_pattern_options(patterns);
+        match options.build(&document) {
+            Ok(validator) => Ok(Self { document, validator: Arc::new(validator) }),
+            Err(error) => Err(format!("is no JSON Schema: {error}")),
+        }
+    }
+
+    /// Notes what is wrong with an event's data, which stands `at` some place.
+    pub(super) fn check(&self, data: &Map<String, Value>, at: &Pointer, faults: &mut Faults) {
+        let data = Value::Object(data.clone());
+        for error in self.validator.iter_errors(&data).take(Self::MAX_FAULTS) {
+            faults.add(at.below(error.instance_path().as_str()), error.to_string());
+        }
+    }
+}
+
+impl PartialEq for DataSchema {
+    fn eq(&self, other: &Self) -> bool {
+        self.document == other.document
+    }
+}
+
+impl fmt::Debug for DataSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.document.fmt(f)
+    }
+}
+
+impl Serialize for DataSchema {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.document.serialize(serializer)
+    }
+}

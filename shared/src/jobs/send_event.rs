@@ -1,0 +1,140 @@
+//! A game server tells what happened; the catalogue's rules reward it in the same transaction.
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::submission::read_time;
+use super::{Job, JobType};
+use crate::domain::catalogue::Catalogue;
+use crate::domain::{
+    Draft, Emission, EventId, EventName, Holdings, ItemId, OnceKey, Plan, Priority, Rejection, RejectionCode,
+    RuleOutcome, Scope, SubmitRule, UserId, raw,
+};
+use crate::events::{EventType, RuleRefused};
+use crate::json::{Faults, Fields, Node, Pointer};
+
+/// Tells of one of the game's own events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SendEvent {
+    /// The sender's name for it: the same one twice is one event.
+    pub event_id: EventId,
+    /// What happened.
+    pub name: EventName,
+    /// What there is to tell of it.
+    pub data: Map<String, Value>,
+    /// When it happened, as the sender says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<DateTime<Utc>>,
+}
+
+/// What came of an event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EventResult {
+    /// The event.
+    pub event: Sent,
+    /// What rules gave for it.
+    pub rewards: Vec<RuleOutcome>,
+}
+
+/// An event that was told of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Sent {
+    /// Its sender's name for it.
+    pub id: String,
+    /// What happened.
+    pub name: String,
+}
+
+impl SendEvent {
+    /// The version of the game's own events: the catalogue's version says more.
+    const VERSION: i16 = 1;
+
+    /// Reads an event as HTTP.md "Events" writes it: `{"id", "name", "userId", "data", "at"}`.
+    ///
+    /// # Errors
+    /// Every fault with its pointer.
+    pub fn parse_event(node: Node, at: Pointer) -> Result<Job, Faults> {
+        let mut faults = Faults::default();
+        let read = Fields::open(node, at, &mut faults).and_then(|mut fields| {
+            let user_id = fields.required("userId", Node::read_string(UserId::parse));
+            let event = Self::read_named(&mut fields, "id");
+            fields.finish();
+            Some((user_id?, event?))
+        });
+        match read {
+            Some((user_id, event)) if faults.is_empty() => {
+                Ok(Job { user_id, reason: None, priority: Priority::default(), not_before: None, work: event.into() })
+            }
+            _ => Err(faults),
+        }
+    }
+
+    fn read_named(fields: &mut Fields<'_>, id: &str) -> Option<Self> {
+        let event_id = fields.required(id, Node::read_string(EventId::parse));
+        let name = fields.required("name", Node::read_string(EventName::parse));
+        let data = fields.optional("data", Node::read_object).unwrap_or_default();
+        let at = fields.optional("at", Node::read_string(read_time));
+        Some(Self { event_id: event_id?, name: name?, data, at })
+    }
+
+    /// Whether the catalogue has such an event.
+    ///
+    /// # Errors
+    /// Every fault, in an event that stands `at` some place.
+    pub fn check(&self, catalogue: &Catalogue, at: &Pointer) -> Result<(), Faults> {
+        if !catalogue.knows_event(&self.name) {
+            return Err(Faults::one(at.field("name"), format!("the catalogue has no event {}", self.name)));
+        }
+        catalogue.check_event(&self.name, &self.data, &at.field("data"))
+    }
+}
+
+impl JobType for SendEvent {
+    const TYPE: &'static str = "send_event";
+    const SUBMIT: SubmitRule = SubmitRule { scope: Scope::EventsWrite, players: false };
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        Self::read_named(fields, "eventId")
+    }
+
+    fn touched<'a>(&'a self, catalogue: &'a Catalogue, touch: &mut dyn FnMut(&'a ItemId)) {
+        catalogue.rules_on(&self.name).flat_map(|rule| &rule.grant).for_each(|item| touch(&item.item_id));
+    }
+
+    fn once_keys(&self, catalogue: &Catalogue) -> Vec<OnceKey> {
+        catalogue.once_keys(&self.name, &self.data)
+    }
+
+    fn plan(&self, holdings: &Holdings, catalogue: &Catalogue) -> Result<Plan, Rejection> {
+        if !catalogue.knows_event(&self.name) {
+            let message = format!("the catalogue has no event {}", self.name);
+            return Err(Rejection::new(RejectionCode::UnknownEvent, message));
+        }
+        self.check(catalogue, &Pointer::root()).map_err(|faults| Rejection::invalid_event(faults.to_string()))?;
+        let mut draft = Draft::new(holdings, catalogue);
+        let rewards = draft.follow_rules(&self.name, &self.data);
+        let mut events = vec![Emission {
+            name: self.name.to_string().into(),
+            version: Self::VERSION,
+            id: Some(self.event_id.to_string()),
+            occurred_at: self.at,
+            data: Some(raw(&self.data)),
+        }];
+        events.extend(refusals(&self.name, &rewards));
+        let sent = Sent { id: self.event_id.to_string(), name: self.name.to_string() };
+        let (changes, once) = draft.into_parts();
+        Ok(Plan { changes, used: None, once, events, result: raw(&EventResult { event: sent, rewards }) })
+    }
+}
+
+/// What is told of rules that could not give.
+pub(super) fn refusals(event: &EventName, rewards: &[RuleOutcome]) -> Vec<Emission> {
+    let refused = |outcome: &RuleOutcome| {
+        let refusal = outcome.refused.clone()?;
+        Some(RuleRefused { rule: outcome.rule.clone(), event: event.to_string(), refusal }.emission())
+    };
+    rewards.iter().filter_map(refused).collect()
+}

@@ -1,0 +1,276 @@
+//! Events become runs: in each shard in order, none left out, none twice.
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::domain::{FunctionId, RunId, Shard, UserId};
+use crate::store::events::Place;
+use crate::store::leases::Lease;
+use crate::store::stored;
+use crate::store::{Session, StoreError, Tx};
+
+/// Says that a worker runs these functions, each with its description.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn announce(session: &mut Session, functions: &[(&FunctionId, Value)]) -> Result<(), StoreError> {
+    let function_ids: Vec<&str> = functions.iter().map(|(function_id, _)| function_id.as_str()).collect();
+    let descriptions: Vec<String> = functions.iter().map(|(_, description)| description.to_string()).collect();
+    sqlx::query!(
+        r#"INSERT INTO functions (function_id, description, seen_at)
+           SELECT function_id, description::json, clock_timestamp()
+           FROM UNNEST($1::text[], $2::text[]) AS announced (function_id, description)
+           ORDER BY function_id COLLATE "C"
+           ON CONFLICT (function_id) DO UPDATE SET description = EXCLUDED.description, seen_at = EXCLUDED.seen_at"#,
+        &function_ids as &[&str],
+        &descriptions,
+    )
+    .execute(session.connection().await?)
+    .await?;
+    Ok(())
+}
+
+/// Events of a shard that were not given to functions yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Undispatched {
+    /// The shard.
+    pub shard: Shard,
+    /// The last one that was given.
+    pub after: i64,
+    /// The last one there is.
+    pub last: i64,
+}
+
+/// An event, as far as it says who runs for it.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    /// Where it stands.
+    pub place: Place,
+    /// Whom it is about.
+    pub user_id: UserId,
+    /// What happened.
+    pub name: String,
+}
+
+/// A run to be made.
+#[derive(Debug, Clone)]
+pub struct NewRun<'a> {
+    /// Of which function.
+    pub function_id: &'a FunctionId,
+    /// For whom; empty if there is nobody to choose from.
+    pub target: &'a str,
+    /// For which event.
+    pub event: &'a Heard,
+    /// By which replay.
+    pub replay_id: Option<Uuid>,
+}
+
+/// Of these shards, those that have events to be given.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn undispatched(session: &mut Session, shards: &[Shard]) -> Result<Vec<Undispatched>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT shard, dispatched, events
+         FROM event_cursors
+         JOIN shard_counters USING (shard)
+         WHERE shard = ANY($1) AND events > dispatched",
+        &stored::shard_numbers(shards),
+    )
+    .fetch_all(session.connection().await?)
+    .await?;
+    rows.into_iter()
+        .map(|row| Ok(Undispatched { shard: stored::shard(row.shard)?, after: row.dispatched, last: row.events }))
+        .collect()
+}
+
+/// The next events of these shards with one of the names (`None`: with any), at most `limit` of each shard, in order.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn next(
+    tx: &mut Tx<'_>,
+    shards: &[Undispatched],
+    names: Option<&[&str]>,
+    limit: i64,
+) -> Result<Vec<Heard>, StoreError> {
+    let numbers: Vec<i32> = shards.iter().map(|shard| shard.shard.get().into()).collect();
+    let after: Vec<i64> = shards.iter().map(|shard| shard.after).collect();
+    let last: Vec<i64> = shards.iter().map(|shard| shard.last).collect();
+    let rows = sqlx::query!(
+        r#"SELECT events.shard AS "shard!", events.seq AS "seq!", events.user_id AS "user_id!", events.name AS "name!"
+           FROM UNNEST($1::integer[], $2::bigint[], $3::bigint[]) AS wanted (shard, after, last)
+           CROSS JOIN LATERAL (
+               SELECT shard, seq, user_id, name
+               FROM events
+               WHERE shard = wanted.shard AND seq > wanted.after AND seq <= wanted.last
+                 AND ($4::text[] IS NULL OR name = ANY($4))
+               ORDER BY seq
+               LIMIT $5
+           ) AS events"#,
+        &numbers,
+        &after,
+        &last,
+        names as Option<&[&str]>,
+        limit,
+    )
+    .fetch_all(&mut *tx.0)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let place = Place { shard: stored::shard(row.shard)?, seq: row.seq };
+            Ok(Heard { place, user_id: stored::user_id(&row.user_id)?, name: row.name })
+        })
+        .collect()
+}
+
+/// Makes runs; one that is there already stays as it is.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn add_runs(tx: &mut Tx<'_>, runs: &[NewRun<'_>]) -> Result<(), StoreError> {
+    let id = |run: &NewRun<'_>| {
+        let Place { shard, seq } = run.event.place;
+        RunId::of(run.function_id, run.target, shard, seq, run.replay_id).as_uuid()
+    };
+    let run_ids: Vec<Uuid> = runs.iter().map(id).collect();
+    let function_ids: Vec<&str> = runs.iter().map(|run| run.function_id.as_str()).collect();
+    let targets: Vec<&str> = runs.iter().map(|run| run.target).collect();
+    let shards: Vec<i32> = runs.iter().map(|run| run.event.place.shard.get().into()).collect();
+    let seqs: Vec<i64> = runs.iter().map(|run| run.event.place.seq).collect();
+    let user_ids: Vec<&str> = runs.iter().map(|run| run.event.user_id.as_str()).collect();
+    let names: Vec<&str> = runs.iter().map(|run| run.event.name.as_str()).collect();
+    let replay_ids: Vec<Option<Uuid>> = runs.iter().map(|run| run.replay_id).collect();
+    sqlx::query!(
+        "INSERT INTO function_runs (run_id, function_id, target, shard, event_seq, user_id, event_name, replay_id)
+         SELECT *
+         FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::bigint[], $6::text[], $7::text[],
+                     $8::uuid[])
+         ON CONFLICT (run_id) DO NOTHING",
+        &run_ids,
+        &function_ids as &[&str],
+        &targets as &[&str],
+        &shards,
+        &seqs,
+        &user_ids as &[&str],
+        &names as &[&str],
+        &replay_ids as &[Option<Uuid>],
+    )
+    .execute(&mut *tx.0)
+    .await?;
+    Ok(())
+}
+
+/// Notes how far events were given: of each shard from where it was, up to this event. `false` if one of them is not where
+/// it was, so that another worker gives its events.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn advance(tx: &mut Tx<'_>, steps: &[(Undispatched, i64)]) -> Result<bool, StoreError> {
+    let shards: Vec<i32> = steps.iter().map(|(from, _)| from.shard.get().into()).collect();
+    let from: Vec<i64> = steps.iter().map(|(from, _)| from.after).collect();
+    let seqs: Vec<i64> = steps.iter().map(|(_, reached)| *reached).collect();
+    let advanced = sqlx::query!(
+        "UPDATE event_cursors
+         SET dispatched = reached.seq
+         FROM UNNEST($1::integer[], $2::bigint[], $3::bigint[]) AS reached (shard, after, seq)
+         WHERE event_cursors.shard = reached.shard AND dispatched = reached.after",
+        &shards,
+        &from,
+        &seqs,
+    )
+    .execute(&mut *tx.0)
+    .await?
+    .rows_affected();
+    Ok(advanced == steps.len() as u64)
+}
+
+/// Runs that nobody is at wait for their turn again: those that were begun under earlier leases of these shards, whose
+/// worker is gone, and those under these leases that are not among the `active` ones, which the caller knows of.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn requeue_orphans(session: &mut Session, leases: &[Lease], active: &[Uuid]) -> Result<u64, StoreError> {
+    let shards: Vec<i32> = leases.iter().map(|lease| lease.shard.get().into()).collect();
+    let epochs: Vec<i64> = leases.iter().map(|lease| lease.epoch).collect();
+    let requeued = sqlx::query!(
+        "UPDATE function_runs
+         SET status = 'queued', due_at = clock_timestamp()
+         FROM UNNEST($1::integer[], $2::bigint[]) AS held (shard, epoch)
+         WHERE function_runs.shard = held.shard AND status = 'running'
+           AND (function_runs.epoch < held.epoch OR function_runs.epoch = held.epoch AND run_id <> ALL($3))",
+        &shards,
+        &epochs,
+        active,
+    )
+    .execute(session.connection().await?)
+    .await?;
+    Ok(requeued.rows_affected())
+}
+
+/// A part of a replay that is left.
+#[derive(Debug, Clone)]
+pub struct Replaying {
+    /// The replay.
+    pub replay_id: Uuid,
+    /// To which function.
+    pub function_id: String,
+    /// Only events of this name.
+    pub event_name: Option<String>,
+    /// Only events about this user.
+    pub user_id: Option<String>,
+    /// What is left of the shard.
+    pub left: Undispatched,
+}
+
+/// The replays that are left to these shards, at most `limit`.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn replays(tx: &mut Tx<'_>, shards: &[Shard], limit: i64) -> Result<Vec<Replaying>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT shard, replay_id, next_seq, end_seq, function_id, event_name, user_id
+         FROM function_replay_shards
+         JOIN function_replays USING (replay_id)
+         WHERE shard = ANY($1)
+         LIMIT $2",
+        &stored::shard_numbers(shards),
+        limit,
+    )
+    .fetch_all(&mut *tx.0)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Replaying {
+                replay_id: row.replay_id,
+                function_id: row.function_id,
+                event_name: row.event_name,
+                user_id: row.user_id,
+                left: Undispatched { shard: stored::shard(row.shard)?, after: row.next_seq - 1, last: row.end_seq - 1 },
+            })
+        })
+        .collect()
+}
+
+/// Notes how far a replay has come in a shard: up to this event, or to its end.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn advance_replay(tx: &mut Tx<'_>, replay_id: Uuid, reached: Place, last: i64) -> Result<(), StoreError> {
+    let shard = i32::from(reached.shard.get());
+    if reached.seq >= last {
+        sqlx::query!("DELETE FROM function_replay_shards WHERE shard = $1 AND replay_id = $2", shard, replay_id)
+            .execute(&mut *tx.0)
+            .await?;
+        return Ok(());
+    }
+    sqlx::query!(
+        "UPDATE function_replay_shards SET next_seq = $3 WHERE shard = $1 AND replay_id = $2",
+        shard,
+        replay_id,
+        reached.seq + 1,
+    )
+    .execute(&mut *tx.0)
+    .await?;
+    Ok(())
+}

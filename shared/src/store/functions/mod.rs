@@ -1,0 +1,14 @@
+//! Functions' runs and their steps.
+//!
+//! A run is its shard's owner's, as its user's jobs are: the owner makes it, begins it under its lease's epoch, and
+//! writes what comes of it only while the run is still begun under that epoch.
+
+pub mod claims;
+pub mod dispatch;
+pub mod operate;
+mod pace;
+mod run;
+pub mod steps;
+
+pub use pace::Rate;
+pub use run::{Run, RunStatus};

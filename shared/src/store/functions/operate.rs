@@ -1,0 +1,276 @@
+//! Functions and runs as operators see them, and what they do about them, which is recorded in the same transaction.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::json;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::{Run, RunStatus};
+use crate::domain::{EventName, FunctionId, JobId, RunId, UserId};
+use crate::store::actions::{self, Action, Operator};
+use crate::store::failed::Failure;
+use crate::store::stored::Unreadable;
+use crate::store::{Pool, StoreError, stored};
+
+/// A function.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FunctionInfo {
+    /// Its id.
+    pub function_id: String,
+    /// When a worker last said that it runs it.
+    pub seen_at: DateTime<Utc>,
+    /// What it listens to, and its limits.
+    #[serde(flatten)]
+    pub description: serde_json::Map<String, serde_json::Value>,
+    /// Runs that wait or go on.
+    pub unfinished: i64,
+}
+
+/// All functions that workers have ever run.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn functions(pool: &Pool) -> Result<Vec<FunctionInfo>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT function_id, seen_at,
+                  description AS "description: Json<serde_json::Map<String, serde_json::Value>>",
+                  (
+                      SELECT count(*)
+                      FROM function_runs
+                      WHERE function_runs.function_id = functions.function_id AND finished_at IS NULL
+                  ) AS "unfinished!"
+           FROM functions
+           ORDER BY function_id"#
+    )
+    .fetch_all(&pool.0)
+    .await?;
+    let function = rows.into_iter().map(|row| FunctionInfo {
+        function_id: row.function_id,
+        seen_at: row.seen_at,
+        description: row.description.0,
+        unfinished: row.unfinished,
+    });
+    Ok(function.collect())
+}
+
+/// Whether a worker has ever run the function.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn is_known(pool: &Pool, function_id: &FunctionId) -> Result<bool, StoreError> {
+    let known = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM functions WHERE function_id = $1) AS "known!""#,
+        function_id.as_str(),
+    );
+    Ok(known.fetch_one(&pool.0).await?)
+}
+
+struct Row {
+    run_id: Uuid,
+    function_id: String,
+    target: String,
+    event_id: Option<String>,
+    event_job_id: Option<Uuid>,
+    event_name: String,
+    user_id: String,
+    status: String,
+    replay_id: Option<Uuid>,
+    attempts: i32,
+    failures: Json<Vec<Failure>>,
+    created_at: DateTime<Utc>,
+    due_at: DateTime<Utc>,
+    finished_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<Row> for Run {
+    type Error = Unreadable;
+
+    fn try_from(row: Row) -> Result<Self, Unreadable> {
+        let status = RunStatus::parse(&row.status).ok_or_else(|| Unreadable::new("status", &row.status))?;
+        let waits = matches!(status, RunStatus::Queued | RunStatus::Retrying | RunStatus::Sleeping);
+        Ok(Self {
+            run_id: row.run_id.into(),
+            function_id: FunctionId::parse(&row.function_id).map_err(|error| Unreadable::new("function_id", error))?,
+            target: row.target,
+            event_id: row.event_id.or_else(|| row.event_job_id.map(|id| JobId::from(id).to_string())),
+            event_name: row.event_name,
+            user_id: stored::user_id(&row.user_id)?,
+            status,
+            is_replay: row.replay_id.is_some(),
+            attempts: row.attempts,
+            failures: row.failures.0,
+            created_at: row.created_at,
+            due_at: Some(row.due_at).filter(|_| waits),
+            finished_at: row.finished_at,
+        })
+    }
+}
+
+/// A page of a function's runs, newest first; `before` is where the page before ended.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn runs(
+    pool: &Pool,
+    function_id: &FunctionId,
+    status: Option<RunStatus>,
+    target: Option<&str>,
+    before: Option<(DateTime<Utc>, RunId)>,
+    limit: i64,
+) -> Result<Vec<Run>, StoreError> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT run_id, function_id, target, events.id AS "event_id?", events.job_id AS "event_job_id?", event_name,
+                  function_runs.user_id, status, replay_id, attempts, failures AS "failures: Json<Vec<Failure>>",
+                  created_at, due_at, finished_at
+           FROM function_runs
+           LEFT JOIN events ON events.shard = function_runs.shard AND events.seq = event_seq
+           WHERE function_id = $1
+             AND ($2::text IS NULL OR status = $2)
+             AND ($3::text IS NULL OR target = $3)
+             AND (created_at, run_id) < (COALESCE($4::timestamptz, 'infinity'), $5)
+           ORDER BY created_at DESC, run_id DESC
+           LIMIT $6"#,
+        function_id.as_str(),
+        status.map(RunStatus::as_str),
+        target,
+        before.map(|(at, _)| at),
+        before.map_or(Uuid::max(), |(_, run_id)| run_id.as_uuid()),
+        limit,
+    )
+    .fetch_all(&pool.0)
+    .await?;
+    Ok(rows.into_iter().map(Run::try_from).collect::<Result<_, _>>()?)
+}
+
+/// One run.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn run(pool: &Pool, run_id: RunId) -> Result<Option<Run>, StoreError> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"SELECT run_id, function_id, target, events.id AS "event_id?", events.job_id AS "event_job_id?", event_name,
+                  function_runs.user_id, status, replay_id, attempts, failures AS "failures: Json<Vec<Failure>>",
+                  created_at, due_at, finished_at
+           FROM function_runs
+           LEFT JOIN events ON events.shard = function_runs.shard AND events.seq = event_seq
+           WHERE run_id = $1"#,
+        run_id.as_uuid(),
+    )
+    .fetch_optional(&pool.0)
+    .await?;
+    Ok(row.map(Run::try_from).transpose()?)
+}
+
+/// Has a run that failed or was cancelled go on: what it has done stays done. `false` if it is in another state.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn retry(pool: &Pool, run_id: RunId, by: &Operator<'_>) -> Result<bool, StoreError> {
+    let mut tx = pool.0.begin().await?;
+    let done = sqlx::query!(
+        "UPDATE function_runs
+         SET status = 'queued', tries = 0, is_cancelled = false, due_at = clock_timestamp(), finished_at = NULL
+         WHERE run_id = $1 AND status IN ('failed', 'cancelled')",
+        run_id.as_uuid(),
+    );
+    let is_done = done.execute(&mut *tx).await?.rows_affected() > 0;
+    if is_done {
+        actions::record(&mut tx, by, Action::RETRY_RUN, None, &json!({ "runId": run_id })).await?;
+        tx.commit().await?;
+    }
+    Ok(is_done)
+}
+
+/// Ends a run: at once if it waits, before its next step if it goes on. `false` if it has ended.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn cancel(pool: &Pool, run_id: RunId, by: &Operator<'_>) -> Result<bool, StoreError> {
+    let mut tx = pool.0.begin().await?;
+    let done = sqlx::query!(
+        "UPDATE function_runs
+         SET is_cancelled = true,
+             status = CASE WHEN status = 'running' THEN status ELSE 'cancelled' END,
+             finished_at = CASE WHEN status = 'running' THEN NULL ELSE clock_timestamp() END
+         WHERE run_id = $1 AND finished_at IS NULL",
+        run_id.as_uuid(),
+    );
+    let is_done = done.execute(&mut *tx).await?.rows_affected() > 0;
+    if is_done {
+        actions::record(&mut tx, by, Action::CANCEL_RUN, None, &json!({ "runId": run_id })).await?;
+        tx.commit().await?;
+    }
+    Ok(is_done)
+}
+
+/// What is to be given to a function again.
+#[derive(Debug, Clone)]
+pub struct Replay {
+    /// Only events of this name.
+    pub event_name: Option<EventName>,
+    /// Only events about this user.
+    pub user_id: Option<UserId>,
+    /// From this moment on.
+    pub from: DateTime<Utc>,
+    /// Before this moment.
+    pub to: DateTime<Utc>,
+}
+
+/// Has events given to a function again, in runs of their own, by the workers that have their shards. The replay's id, and
+/// how many events it looks at.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn replay(
+    pool: &Pool,
+    function_id: &FunctionId,
+    replay: &Replay,
+    by: &Operator<'_>,
+) -> Result<(Uuid, i64), StoreError> {
+    let replay_id = Uuid::now_v7();
+    let mut tx = pool.0.begin().await?;
+    sqlx::query!(
+        "INSERT INTO function_replays (replay_id, function_id, event_name, user_id, from_time, to_time, asked_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        replay_id,
+        function_id.as_str(),
+        replay.event_name.as_ref().map(EventName::as_str),
+        replay.user_id.as_ref().map(UserId::as_str),
+        replay.from,
+        replay.to,
+        by.actor,
+    )
+    .execute(&mut *tx)
+    .await?;
+    // No further than what was given to functions in the first place: the rest will be.
+    let events = sqlx::query_scalar!(
+        r#"WITH parts AS (
+               SELECT shard, first_event_since(shard, $2) AS first,
+                      LEAST(first_event_since(shard, $3), dispatched + 1) AS past
+               FROM event_cursors
+           ), added AS (
+               INSERT INTO function_replay_shards (shard, replay_id, next_seq, end_seq)
+               SELECT shard, $1, first, past
+               FROM parts
+               WHERE first < past
+               RETURNING end_seq - next_seq AS events
+           )
+           SELECT COALESCE(sum(events), 0)::bigint AS "events!" FROM added"#,
+        replay_id,
+        replay.from,
+        replay.to,
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let detail = json!({
+        "replayId": replay_id, "functionId": function_id, "name": replay.event_name, "userId": replay.user_id,
+        "from": replay.from, "to": replay.to, "events": events,
+    });
+    actions::record(&mut tx, by, Action::REPLAY, None, &detail).await?;
+    tx.commit().await?;
+    Ok((replay_id, events))
+}

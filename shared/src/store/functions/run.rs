@@ -1,0 +1,86 @@
+//! A run as it is stored.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::domain::{FunctionId, RunId, UserId};
+use crate::store::failed::Failure;
+
+/// How a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunStatus {
+    /// It waits for its turn.
+    Queued,
+    /// A worker is at it.
+    Running,
+    /// An attempt failed; there will be another one.
+    Retrying,
+    /// It waits for a moment, or for a job.
+    Sleeping,
+    /// It is done.
+    Succeeded,
+    /// It failed for good.
+    Failed,
+    /// An operator has ended it.
+    Cancelled,
+}
+
+impl RunStatus {
+    /// All there are.
+    pub const ALL: [Self; 7] =
+        [Self::Queued, Self::Running, Self::Retrying, Self::Sleeping, Self::Succeeded, Self::Failed, Self::Cancelled];
+
+    /// The name, e.g. `queued`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Retrying => "retrying",
+            Self::Sleeping => "sleeping",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Parses the name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+/// A run, as operators see it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    /// The run.
+    pub run_id: RunId,
+    /// Of which function.
+    pub function_id: FunctionId,
+    /// For whom, where the function has several receivers.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub target: String,
+    /// The event's id, if the event is still kept.
+    pub event_id: Option<String>,
+    /// The event's name.
+    pub event_name: String,
+    /// Whom the event is about.
+    pub user_id: UserId,
+    /// How it stands.
+    pub status: RunStatus,
+    /// Whether it was made by a replay.
+    pub is_replay: bool,
+    /// Attempts begun.
+    pub attempts: i32,
+    /// The last failures, oldest first.
+    pub failures: Vec<Failure>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it is next due, while it waits.
+    pub due_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+}

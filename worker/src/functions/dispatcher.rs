@@ -1,0 +1,95 @@
+//! Gives events to functions: makes a run of each function that hears of an event, in each shard in order.
+//!
+//! It needs no lease to be right: a run can be made only once, and how far a shard has come moves only from where it was
+//! seen. That only the shard's owner does it spares work.
+
+use satchel_shared::domain::Shard;
+use satchel_shared::store::events::Place;
+use satchel_shared::store::functions::dispatch::{self, Heard, NewRun, Replaying, Undispatched};
+use satchel_shared::store::{Session, StoreError};
+use uuid::Uuid;
+
+use super::{Registered, Registry};
+
+/// Most events of one shard that are given in one transaction.
+const MAX_EVENTS_PER_SHARD: i64 = 100;
+/// Most shards whose events are given in one transaction.
+const MAX_SHARDS: usize = 16;
+/// Most parts of replays that are gone on with in one round.
+const MAX_REPLAYS: i64 = 4;
+
+/// Gives some of the events of these shards that were not given yet; whether there may be more.
+pub(super) async fn round(session: &mut Session, registry: &Registry, shards: &[Shard]) -> Result<bool, StoreError> {
+    let mut undispatched = dispatch::undispatched(session, shards).await?;
+    let has_more_shards = undispatched.len() > MAX_SHARDS && !registry.is_empty();
+    if !registry.is_empty() {
+        undispatched.truncate(MAX_SHARDS);
+    }
+    let has_more = if undispatched.is_empty() { false } else { give(session, registry, &undispatched).await? };
+    Ok(replay(session, registry, shards).await? || has_more || has_more_shards)
+}
+
+async fn give(session: &mut Session, registry: &Registry, shards: &[Undispatched]) -> Result<bool, StoreError> {
+    let names = registry.names();
+    let mut tx = session.begin().await?;
+    let events = match &names {
+        // Nobody hears of anything.
+        Some(names) if names.is_empty() => Vec::new(),
+        names => dispatch::next(&mut tx, shards, names.as_deref(), MAX_EVENTS_PER_SHARD).await?,
+    };
+    let runs: Vec<NewRun<'_>> = registry.iter().flat_map(|registered| runs(registered, &events, None)).collect();
+    if !runs.is_empty() {
+        dispatch::add_runs(&mut tx, &runs).await?;
+    }
+    let reached: Vec<(Undispatched, i64)> = shards.iter().map(|shard| (*shard, reached(*shard, &events))).collect();
+    if dispatch::advance(&mut tx, &reached).await? {
+        tx.commit().await?;
+    }
+    Ok(reached.iter().any(|(shard, reached)| *reached < shard.last))
+}
+
+/// Up to where a shard's events were looked at: where fewer came than were asked for, there are no others.
+fn reached(shard: Undispatched, events: &[Heard]) -> i64 {
+    let of_shard = || events.iter().filter(|event| event.place.shard == shard.shard);
+    let is_full = i64::try_from(of_shard().count()).unwrap_or(i64::MAX) >= MAX_EVENTS_PER_SHARD;
+    let last = of_shard().map(|event| event.place.seq).max();
+    last.filter(|_| is_full).unwrap_or(shard.last)
+}
+
+fn runs<'r>(
+    registered: &'r Registered,
+    events: &'r [Heard],
+    replay_id: Option<Uuid>,
+) -> impl Iterator<Item = NewRun<'r>> {
+    let heard = events.iter().filter(|event| registered.function.hears().of(&event.name));
+    heard.map(move |event| NewRun { function_id: &registered.id, target: "", event, replay_id })
+}
+
+/// Goes on with replays; whether there may be more.
+async fn replay(session: &mut Session, registry: &Registry, shards: &[Shard]) -> Result<bool, StoreError> {
+    let mut tx = session.begin().await?;
+    let parts = dispatch::replays(&mut tx, shards, MAX_REPLAYS).await?;
+    if parts.is_empty() {
+        return Ok(false);
+    }
+    for part in &parts {
+        let Replaying { replay_id, function_id, event_name, user_id, left } = part;
+        let mut events = dispatch::next(&mut tx, &[*left], None, MAX_EVENTS_PER_SHARD).await?;
+        let reached = Place { shard: left.shard, seq: reached(*left, &events) };
+        events.retain(|event| {
+            event_name.as_ref().is_none_or(|name| *name == event.name)
+                && user_id.as_ref().is_none_or(|user_id| user_id == event.user_id.as_str())
+        });
+        let Some(registered) = registry.get(function_id) else {
+            // Another worker, that runs the function, goes on with it.
+            continue;
+        };
+        let runs: Vec<NewRun<'_>> = runs(registered, &events, Some(*replay_id)).collect();
+        if !runs.is_empty() {
+            dispatch::add_runs(&mut tx, &runs).await?;
+        }
+        dispatch::advance_replay(&mut tx, *replay_id, reached, left.last).await?;
+    }
+    tx.commit().await?;
+    Ok(parts.iter().any(|part| registry.get(&part.function_id).is_some()))
+}

@@ -1,0 +1,75 @@
+//! What happens after: functions, one file each, and one line for each in the [`Registry`]. A function hears of events and
+//! does what has to be done about them, step by step. What a step has done is done once, whatever dies meanwhile.
+
+mod attempt;
+mod dispatcher;
+mod executor;
+mod failure;
+mod policy;
+mod registry;
+mod steps;
+
+use async_trait::async_trait;
+use satchel_shared::domain::{FunctionId, InvalidFunctionId};
+use satchel_shared::store::events::Event;
+
+pub(crate) use executor::Executor;
+pub use failure::Failure;
+pub use policy::Policy;
+pub use registry::{Registry, RegistryError};
+pub use satchel_shared::store::functions::Rate;
+pub use satchel_shared::store::functions::claims::{KeyOf, Limits};
+pub(crate) use steps::Surroundings;
+pub use steps::{JobOutcome, Step, Steps};
+
+/// See the module.
+#[async_trait]
+pub trait Function: Send + Sync + 'static {
+    /// `domain-action-purpose`, unique: e.g. `item-used-discord-notifier`. It is the function's name for ever: another id
+    /// is another function.
+    fn id(&self) -> &'static str;
+
+    /// Which events it hears of.
+    fn hears(&self) -> Hears;
+
+    /// How often it is tried, how many of its runs go on at once, how long an attempt may take.
+    fn policy(&self) -> Policy {
+        Policy::default()
+    }
+
+    /// What it does about an event. Whatever it does outside of steps is done in each attempt again.
+    async fn handle(&self, event: &Event, steps: &mut Steps<'_>) -> Result<(), Failure>;
+}
+
+/// Which events a function hears of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hears {
+    /// All.
+    All,
+    /// Those of these names.
+    Named(&'static [&'static str]),
+}
+
+impl Hears {
+    /// Whether it hears of events of this name.
+    #[must_use]
+    pub fn of(self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(names) => names.contains(&name),
+        }
+    }
+}
+
+/// A function with its id, once it is known to be one.
+pub(crate) struct Registered {
+    pub(crate) id: FunctionId,
+    pub(crate) function: Box<dyn Function>,
+    pub(crate) policy: Policy,
+}
+
+impl Registered {
+    fn new(function: Box<dyn Function>) -> Result<Self, InvalidFunctionId> {
+        Ok(Self { id: FunctionId::parse(function.id())?, policy: function.policy(), function })
+    }
+}

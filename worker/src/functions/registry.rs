@@ -1,0 +1,131 @@
+//! Which functions a worker runs.
+
+use std::collections::BTreeMap;
+
+use satchel_shared::domain::FunctionId;
+use serde_json::{Value, json};
+
+use super::{Function, Hears, Registered};
+
+/// See the module. Ids are unique in it.
+#[derive(Default)]
+pub struct Registry {
+    functions: BTreeMap<FunctionId, Registered>,
+}
+
+/// Why a function was not taken into the registry.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegistryError {
+    /// Its id has another form.
+    #[error("the function id {id:?} {reason}")]
+    Id {
+        /// The id.
+        id: &'static str,
+        /// What it must be.
+        reason: String,
+    },
+    /// Another one has its id.
+    #[error("two functions have the id {0}")]
+    Duplicate(&'static str),
+}
+
+impl Registry {
+    /// Adds a function.
+    ///
+    /// # Errors
+    /// [`RegistryError`] if its id is none, or another one's.
+    pub fn add(&mut self, function: Box<dyn Function>) -> Result<(), RegistryError> {
+        let id = function.id();
+        let registered =
+            Registered::new(function).map_err(|error| RegistryError::Id { id, reason: error.to_string() })?;
+        if self.functions.contains_key(&registered.id) {
+            return Err(RegistryError::Duplicate(id));
+        }
+        self.functions.insert(registered.id.clone(), registered);
+        Ok(())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.functions.is_empty()
+    }
+
+    pub(crate) fn get(&self, id: &str) -> Option<&Registered> {
+        self.functions.values().find(|registered| registered.id.as_str() == id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Registered> {
+        self.functions.values()
+    }
+
+    /// The names of all events that some function hears of; `None` if one hears of all.
+    pub(super) fn names(&self) -> Option<Vec<&'static str>> {
+        let mut all = Vec::new();
+        for registered in self.iter() {
+            match registered.function.hears() {
+                Hears::All => return None,
+                Hears::Named(names) => all.extend_from_slice(names),
+            }
+        }
+        all.sort_unstable();
+        all.dedup();
+        Some(all)
+    }
+
+    /// Each function and what operators are told of it.
+    pub(super) fn describe(&self) -> Vec<(&FunctionId, Value)> {
+        let description = |registered: &Registered| {
+            let events = match registered.function.hears() {
+                Hears::All => json!("all"),
+                Hears::Named(names) => json!(names),
+            };
+            json!({"events": events, "policy": registered.policy.describe()})
+        };
+        self.iter().map(|registered| (&registered.id, description(registered))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use satchel_shared::store::events::Event;
+
+    use super::*;
+    use crate::functions::{Failure, Steps};
+
+    struct Named(&'static str, Hears);
+
+    #[async_trait]
+    impl Function for Named {
+        fn id(&self) -> &'static str {
+            self.0
+        }
+
+        fn hears(&self) -> Hears {
+            self.1
+        }
+
+        async fn handle(&self, _: &Event, _: &mut Steps<'_>) -> Result<(), Failure> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_id_is_taken_once_and_must_be_one() {
+        let mut registry = Registry::default();
+        registry.add(Box::new(Named("item-used-notifier", Hears::Named(&["item/used"])))).unwrap();
+        let again = registry.add(Box::new(Named("item-used-notifier", Hears::All)));
+        assert_eq!(again, Err(RegistryError::Duplicate("item-used-notifier")));
+        assert!(matches!(registry.add(Box::new(Named("x", Hears::All))), Err(RegistryError::Id { id: "x", .. })));
+        assert_eq!(registry.iter().count(), 1);
+    }
+
+    #[test]
+    fn who_hears_of_all_events_makes_all_heard() {
+        let mut registry = Registry::default();
+        registry.add(Box::new(Named("a-b-c", Hears::Named(&["b/c", "a/b"])))).unwrap();
+        registry.add(Box::new(Named("a-b-d", Hears::Named(&["a/b"])))).unwrap();
+        assert_eq!(registry.names(), Some(vec!["a/b", "b/c"]));
+        registry.add(Box::new(Named("a-b-e", Hears::All))).unwrap();
+        assert_eq!(registry.names(), None);
+    }
+}
