@@ -35,8 +35,8 @@ fn event(id: &str, name: &str, user_id: &str, data: Value) -> Value {
     event
 }
 
-fn planet(id: &str, planet_id: Value) -> Value {
-    event(id, "planet/completed", "u1", json!({"planetId": planet_id}))
+fn planet(id: &str, planet_id: impl Into<Value>) -> Value {
+    event(id, "planet/completed", "u1", json!({"planetId": planet_id.into()}))
 }
 
 /// What came of an event.
