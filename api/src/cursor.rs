@@ -4,7 +4,7 @@
 //! listing is refused by another one.
 
 use chrono::{DateTime, Utc};
-use satchel_shared::domain::{ItemId, JobId, Shard};
+use satchel_shared::domain::{ItemId, JobId, RunId, Shard};
 use satchel_shared::store::events::{After, Place};
 
 /// A position in a listing.
@@ -113,6 +113,27 @@ impl Cursor for After {
         let place = Place { shard: Shard::new(u16::try_from(shard).ok()?), seq };
         let at = DateTime::from_timestamp_micros(micros)?;
         parts.next().is_none().then_some(Self { at, place })
+    }
+}
+
+/// Runs go on with those that were made before this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BeforeRun {
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) run_id: RunId,
+}
+
+impl Cursor for BeforeRun {
+    const TAG: &'static str = "r";
+
+    fn key(&self) -> String {
+        format!("{}.{}", self.created_at.timestamp_micros(), self.run_id)
+    }
+
+    fn of_key(key: &str) -> Option<Self> {
+        let (micros, run_id) = key.split_once('.')?;
+        let created_at = DateTime::from_timestamp_micros(number(micros)?)?;
+        Some(Self { created_at, run_id: RunId::parse(run_id).ok()? })
     }
 }
 

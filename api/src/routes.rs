@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, Resource, Route, guard, web};
 
 use crate::problem::ApiError;
 use crate::queues::{actions, clean, failed, failed_job, failed_jobs, pause, stats};
-use crate::{catalogue, events, health, history, inventory, job_status, metrics, submit};
+use crate::{catalogue, events, functions, health, history, inventory, job_status, metrics, submit};
 
 const READS: &str = "GET, HEAD";
 
@@ -24,6 +24,12 @@ pub(crate) fn routes(table: &mut web::ServiceConfig) {
         .service(at("/api/v1/events").route(get().to(events::list::list)).route(web::post().to(submit::events::submit))
             .default_service(only("GET, HEAD, POST")))
         .service(at("/api/v1/events/catalogue").route(get().to(events::catalogue::show)).default_service(only(READS)))
+        .service(at("/api/v1/functions").route(get().to(functions::list::list)).default_service(only(READS)))
+        .service(at("/api/v1/functions/{functionId}/runs").route(get().to(functions::runs::list)).default_service(only(READS)))
+        .service(at("/api/v1/functions/{functionId}/replay").route(web::post().to(functions::replay::replay)).default_service(only("POST")))
+        .service(at("/api/v1/runs/{runId}").route(get().to(functions::run::show)).default_service(only(READS)))
+        .service(at("/api/v1/runs/{runId}/retry").route(web::post().to(functions::run::retry)).default_service(only("POST")))
+        .service(at("/api/v1/runs/{runId}/cancel").route(web::post().to(functions::run::cancel)).default_service(only("POST")))
         .service(at("/api/v1/queues/stats").route(get().to(stats::show)).default_service(only(READS)))
         .service(at("/api/v1/queues/failed").route(get().to(failed::list)).default_service(only(READS)))
         .service(at("/api/v1/queues/failed/retry").route(web::post().to(failed_jobs::retry)).default_service(only("POST")))

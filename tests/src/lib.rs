@@ -14,6 +14,7 @@
 mod caller;
 mod certificates;
 pub mod clock;
+mod inbox;
 pub mod invariants;
 mod janitor;
 pub mod job;
@@ -38,6 +39,7 @@ pub mod wire;
 mod workers;
 
 pub use caller::{Answer, Caller};
+pub use inbox::{Call, Inbox};
 pub use janitor::scratch_dir;
 pub use journal::{Accepted, Journal};
 pub use postgres::{Database, Server};

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::{RedisKind, Satchel, Server, statements};
+use crate::{Inbox, RedisKind, Satchel, Server, statements};
 
 /// Collects wishes; [`Setup::start`] grants them.
 pub struct Setup {
     pub(crate) workers: usize,
+    pub(crate) worker_program: &'static str,
     pub(crate) api_env: Vec<(String, String)>,
     pub(crate) worker_env: Vec<(String, String)>,
     pub(crate) redis: RedisKind,
@@ -25,6 +26,7 @@ impl Setup {
     pub fn new() -> Self {
         Self {
             workers: 1,
+            worker_program: "satchel-worker",
             api_env: Vec::new(),
             worker_env: Vec::new(),
             redis: RedisKind::default(),
@@ -60,6 +62,11 @@ impl Setup {
     /// Accepted jobs are journaled in Postgres.
     pub fn journaled(self) -> Self {
         self.api_env("SATCHEL_JOURNAL", "postgres")
+    }
+
+    /// Workers with test functions (`tests/src/bin/satchel-test-worker.rs`), which call this inbox.
+    pub fn functions(self, inbox: &Inbox) -> Self {
+        Self { worker_program: "satchel-test-worker", ..self.worker_env("TEST_INBOX", inbox.address()) }
     }
 
     /// Another kind of Redis.

@@ -15,8 +15,9 @@ impl Satchel {
 
     /// Starts one more worker, with these variables beside the usual ones.
     pub fn start_worker_with(&self, env: &[(&str, &str)]) {
-        let mut command = command("satchel-worker", &self.setup.worker_env, &self.database, &self.redis);
-        let worker = Process::spawn("satchel-worker", command.envs(env.iter().copied()));
+        let program = self.setup.worker_program;
+        let mut command = command(program, &self.setup.worker_env, &self.database, &self.redis);
+        let worker = Process::spawn(program, command.envs(env.iter().copied()));
         self.workers.lock().unwrap().push(worker);
     }
 

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use satchel_shared::store::housekeeping;
 use serde::Serialize;
 
-use super::document;
+use crate::document;
 use crate::operating::Operating;
 use crate::parameters::Parameters;
 use crate::problem::{ApiError, Store};

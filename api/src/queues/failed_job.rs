@@ -6,8 +6,8 @@ use satchel_shared::domain::JobId;
 use satchel_shared::store::failed::{self, Filter};
 use serde::Serialize;
 
-use super::document;
 use crate::deadline;
+use crate::document;
 use crate::job_status;
 use crate::operating::Operating;
 use crate::parameters::Parameters;

@@ -6,8 +6,9 @@ use satchel_shared::json::Pointer;
 use satchel_shared::store::failed::{self, Filter};
 use serde::Serialize;
 
-use super::document::{self, MAX_JOBS};
+use super::filter::{self, MAX_JOBS};
 use crate::deadline;
+use crate::document;
 use crate::operating::Operating;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
@@ -61,7 +62,7 @@ pub(crate) async fn remove(
 async fn read(request: &HttpRequest, payload: web::Payload) -> Result<Filter, ApiError> {
     let document = document::document(request, payload).await?;
     Parameters::of(request)?.finish()?;
-    document::filter(document)
+    filter::filter(document)
 }
 
 /// Whether another call may find more: as many were found as one call takes.

@@ -3,10 +3,10 @@
 
 pub(crate) mod actions;
 pub(crate) mod clean;
-mod document;
 pub(crate) mod failed;
 pub(crate) mod failed_job;
 pub(crate) mod failed_jobs;
+mod filter;
 pub(crate) mod gauges;
 pub(crate) mod pause;
 mod snapshot;

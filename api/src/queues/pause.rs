@@ -7,8 +7,9 @@ use satchel_shared::json::Node;
 use satchel_shared::store::queue_state::{self, QueueState};
 use serde::Serialize;
 
-use super::{NAME, document};
+use super::NAME;
 use crate::deadline;
+use crate::document;
 use crate::operating::Operating;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;

@@ -19,6 +19,7 @@ mod credentials;
 mod delayed;
 mod dev;
 mod events;
+mod functions;
 mod health;
 mod history;
 mod inventory;

@@ -1,50 +1,15 @@
-//! What an operator's request says in its body, which may be left out.
+//! Which failed jobs an operator means.
 
-use actix_web::{HttpRequest, web};
-use chrono::{DateTime, Utc};
 use satchel_shared::domain::{JobId, UserId};
 use satchel_shared::jobs::Work;
-use satchel_shared::json::{Faults, Fields, Node, Pointer};
+use satchel_shared::json::{Faults, Node, Pointer};
 use satchel_shared::store::failed::Filter;
 
-use crate::body::{self, Limits};
+use crate::document::{fields, read_time};
 use crate::problem::ApiError;
 
 /// The most jobs that one request may name, retry or remove.
 pub(super) const MAX_JOBS: u16 = 1_000;
-
-/// Reads the body; one that is left out is an empty object.
-///
-/// # Errors
-/// 400, 408, 413 and 415 as for every body.
-pub(super) async fn document(request: &HttpRequest, payload: web::Payload) -> Result<Node, ApiError> {
-    match body::read_optional_json(request, payload, Limits::OPERATION).await? {
-        Some(body) => Ok(Node::parse(&body)?),
-        None => Ok(Node::Object(Vec::new())),
-    }
-}
-
-/// Takes the fields of a document.
-///
-/// # Errors
-/// 422 with every fault, fields that nobody took included.
-pub(super) fn fields<T>(document: Node, take: impl FnOnce(&mut Fields<'_>) -> T) -> Result<T, ApiError> {
-    let mut faults = Faults::default();
-    let taken = Fields::open(document, Pointer::root(), &mut faults).map(|mut fields| {
-        let taken = take(&mut fields);
-        fields.finish();
-        taken
-    });
-    taken.filter(|_| faults.is_empty()).ok_or(ApiError::Invalid(faults))
-}
-
-/// Takes a document without fields.
-///
-/// # Errors
-/// 422 if it has any.
-pub(super) fn nothing(document: Node) -> Result<(), ApiError> {
-    fields(document, |_| ())
-}
 
 /// Takes which failed jobs are meant; `{}` means all.
 ///
@@ -69,12 +34,6 @@ fn read_type(text: &str) -> Result<String, String> {
 
 fn read_job_id(node: Node, at: Pointer, faults: &mut Faults) -> Option<JobId> {
     Node::read_string(|text| JobId::parse(text).map_err(|_| "must be a job's id"))(node, at, faults)
-}
-
-fn read_time(text: &str) -> Result<DateTime<Utc>, &'static str> {
-    DateTime::parse_from_rfc3339(text)
-        .map(|time| time.to_utc())
-        .map_err(|_| "must be a time as in RFC 3339, e.g. 2026-01-31T12:00:00Z")
 }
 
 #[cfg(test)]
@@ -127,12 +86,5 @@ mod tests {
             ]
         );
         assert_eq!(faults(filter(node(r#"{"jobIds":[]}"#))), ["/jobIds must have 1 to 1000 entries, not 0"]);
-    }
-
-    #[test]
-    fn a_document_that_should_be_empty_is_an_empty_object() {
-        assert!(nothing(node("{}")).is_ok());
-        assert_eq!(faults(nothing(node(r#"{"a":1}"#))), ["/a is not a known field"]);
-        assert_eq!(faults(nothing(node("[]"))), [" must be an object, not an array"]);
     }
 }

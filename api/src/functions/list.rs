@@ -1,0 +1,27 @@
+//! `GET /api/v1/functions`: which functions there are.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use satchel_shared::store::functions::operate::{self, FunctionInfo};
+use serde::Serialize;
+
+use crate::deadline;
+use crate::operating::Operating;
+use crate::parameters::Parameters;
+use crate::problem::ApiError;
+use crate::state::State;
+
+#[derive(Serialize)]
+struct Functions {
+    functions: Vec<FunctionInfo>,
+}
+
+/// Answers all functions that workers have ever run, with what they listen to and how much is left of them.
+pub(crate) async fn list(
+    _operating: Operating,
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    Parameters::of(&request)?.finish()?;
+    let functions = deadline::answer(operate::functions(&state.pool)).await?;
+    Ok(HttpResponse::Ok().json(Functions { functions }))
+}

@@ -1,0 +1,47 @@
+//! `POST /api/v1/functions/{functionId}/replay`: events of a time given to a function again, in runs of their own.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use satchel_shared::domain::{EventName, UserId};
+use satchel_shared::json::Node;
+use satchel_shared::store::functions::operate::{self, Replay};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::function;
+use crate::deadline;
+use crate::document::{self, read_time};
+use crate::operating::Operating;
+use crate::parameters::Parameters;
+use crate::problem::ApiError;
+use crate::state::State;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Replaying {
+    replay_id: Uuid,
+    /// How many events are looked at; those that the function hears of, and the filter fits, make a run each.
+    events: i64,
+}
+
+/// Begins a replay; workers go on with it.
+pub(crate) async fn replay(
+    operating: Operating,
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let document = document::document(&request, payload).await?;
+    Parameters::of(&request)?.finish()?;
+    let replay = document::fields(document, |fields| {
+        let from = fields.required("from", Node::read_string(read_time));
+        let to = fields.required("to", Node::read_string(read_time));
+        let event_name = fields.optional("name", Node::read_string(EventName::parse));
+        let user_id = fields.optional("userId", Node::read_string(UserId::parse));
+        Some(Replay { event_name, user_id, from: from?, to: to? })
+    })?;
+    let replay = replay.ok_or(ApiError::Internal)?;
+    let function_id = function(&state, &request).await?;
+    let (replay_id, events) =
+        deadline::answer(operate::replay(&state.pool, &function_id, &replay, &operating.by())).await?;
+    Ok(HttpResponse::Accepted().json(Replaying { replay_id, events }))
+}
