@@ -12,6 +12,9 @@ use crate::journal::Asked;
 /// Beyond this an answer counts as missing, in milliseconds: far above every deadline of the API.
 const REQUEST_TIMEOUT_MS: u64 = 60_000;
 
+/// An idle connection is not used again after so long: the API closes those that are idle for a minute.
+const IDLE: Duration = Duration::from_secs(20);
+
 const JOBS: &str = "/api/v1/jobs";
 const EVENTS: &str = "/api/v1/events";
 
@@ -39,7 +42,8 @@ impl Caller {
     /// A caller of the API at `base` without credential.
     pub(crate) fn new(base: String, journal: Journal) -> Self {
         let timeout = Duration::from_millis(REQUEST_TIMEOUT_MS);
-        let client = Client::builder().timeout(timeout).no_proxy().build().expect("an HTTP client");
+        let client = Client::builder().timeout(timeout).pool_idle_timeout(IDLE).no_proxy().build();
+        let client = client.expect("an HTTP client");
         Self { client, base, credential: None, journal }
     }
 

@@ -2,6 +2,7 @@
 
 mod events;
 mod facts;
+mod functions;
 mod order;
 
 use std::collections::HashSet;
@@ -33,9 +34,11 @@ pub async fn check_with_parked(satchel: &Satchel, set_aside: &[&[&str]]) {
     nothing_else_is_set_aside(satchel, set_aside).await;
     nothing_is_left_in_the_journal(satchel).await;
     nothing_is_left_in_redis(satchel).await;
+    functions::every_event_is_given(satchel).await;
     the_api_tells_of_jobs_what_is_stored(satchel, &accepted, set_aside).await;
     let mut violations = violations(satchel);
     the_counters_count_what_is_decided(satchel, &mut violations);
+    functions::each_event_has_a_run(satchel, &mut violations);
     assert!(
         violations.is_empty(),
         "{} violations of the invariants:\n{}",

@@ -224,7 +224,9 @@ async fn workers_killed_fifty_times_do_each_step_under_one_id_and_each_run_compl
     const USERS: usize = 5;
     const EVENTS: usize = 40;
     let inbox = Inbox::open().await;
-    let satchel = start(Setup::new().brisk(), &inbox).await;
+    // What a killed worker held is free soon.
+    let setup = Setup::new().worker_env("SATCHEL_LEASE_TTL_MS", "600").worker_env("SATCHEL_LEASE_RENEW_MS", "150");
+    let satchel = start(setup, &inbox).await;
     inbox.delay(Duration::from_millis(5));
     for n in 0..EVENTS {
         let events: Vec<Value> =

@@ -78,7 +78,7 @@ impl Registry {
                 Hears::All => json!("all"),
                 Hears::Named(names) => json!(names),
             };
-            json!({"events": events, "policy": registered.policy.describe()})
+            json!({"events": events, "fanout": "one", "policy": registered.policy.describe()})
         };
         self.iter().map(|registered| (&registered.id, description(registered))).collect()
     }

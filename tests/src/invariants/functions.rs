@@ -1,0 +1,40 @@
+//! D, the second half: each event reaches each function that hears of it, or its run is shown.
+
+use crate::{Satchel, wait};
+
+/// Waits until every event was given to functions, if any worker lives that would.
+pub(super) async fn every_event_is_given(satchel: &Satchel) {
+    let owner = &satchel.database.owner;
+    if owner.number("SELECT count(*) FROM functions") == 0 || satchel.workers.lock().unwrap().is_empty() {
+        return;
+    }
+    let left = "SELECT count(*) FROM event_cursors JOIN shard_counters USING (shard) WHERE events > dispatched";
+    wait::until_true("every event is given to functions", || owner.number(left) == 0).await;
+}
+
+/// For each event that was given and each function that heard of it, there is one run, apart from replays and from
+/// functions with targets; none is there for anything else.
+pub(super) fn each_event_has_a_run(satchel: &Satchel, violations: &mut Vec<String>) {
+    let wrong = satchel.database.owner.rows(
+        "WITH expected AS (
+             SELECT function_id, events.shard, events.seq
+             FROM functions
+             JOIN events ON description ->> 'events' = 'all'
+                 OR events.name IN (SELECT json_array_elements_text(
+                        CASE WHEN json_typeof(description -> 'events') = 'array' THEN description -> 'events' ELSE '[]' END))
+             JOIN event_cursors ON event_cursors.shard = events.shard AND events.seq <= dispatched
+             WHERE description ->> 'fanout' = 'one'
+         ), found AS (
+             SELECT function_id, shard, event_seq AS seq, count(*) AS runs
+             FROM function_runs
+             JOIN functions USING (function_id)
+             WHERE replay_id IS NULL AND description ->> 'fanout' = 'one'
+             GROUP BY function_id, shard, event_seq
+         )
+         SELECT function_id, shard, seq, runs
+         FROM expected
+         FULL JOIN found USING (function_id, shard, seq)
+         WHERE runs IS DISTINCT FROM 1 OR expected.seq IS NULL",
+    );
+    violations.extend(wrong.iter().map(|run| format!("D: an event has not one run of a function: {run}")));
+}
