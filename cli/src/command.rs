@@ -10,7 +10,7 @@ use satchel_shared::config::init_logging;
 use tokio::runtime::Builder;
 
 use crate::environment::Environment;
-use crate::{audit, catalogue, dev, http, key, migrate, token};
+use crate::{audit, catalogue, dev, functions, http, key, migrate, token};
 
 /// What `satchel dev` logs: what the service says, not how its libraries come up.
 const DEV_LOG_FILTER: &str = "info,actix_server=warn,actix_http=off,sqlx=warn";
@@ -47,6 +47,9 @@ enum Command {
     Catalogue(catalogue::CatalogueCommand),
     /// Check every hash chain, and that every balance is the sum of its history (`DATABASE_URL`).
     Audit(audit::AuditArgs),
+    /// See functions and their runs, and retry, cancel and replay them (`DATABASE_URL`).
+    #[command(subcommand)]
+    Functions(functions::FunctionsCommand),
     /// Succeed if a GET of this `http://` URL answers 200; for container health checks.
     Healthcheck {
         /// For example <http://127.0.0.1:8080/readyz>
@@ -84,6 +87,7 @@ pub fn run() -> ExitCode {
         Command::Key(command) => block_on("warn", key::run(command)),
         Command::Catalogue(command) => block_on("warn", catalogue::run(command)),
         Command::Audit(args) => block_on("warn", audit::run(args)),
+        Command::Functions(command) => block_on("warn", functions::run(command)),
         Command::Healthcheck { url } => http::check(&url),
     };
     match result {

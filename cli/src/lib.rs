@@ -5,6 +5,7 @@ mod catalogue;
 mod command;
 mod dev;
 mod environment;
+mod functions;
 mod http;
 mod key;
 mod migrate;

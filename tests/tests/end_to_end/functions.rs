@@ -343,3 +343,36 @@ async fn functions_and_their_runs_are_listed_for_operators_alone() {
     }
     invariants::check(&satchel).await;
 }
+
+#[tokio::test]
+async fn the_tool_shows_and_does_what_the_api_does() {
+    let inbox = Inbox::open().await;
+    let satchel = start(Setup::new(), &inbox).await;
+    inbox.answer("attempt", &[400]);
+    tell(&satchel, "e1", "test/flaked").await;
+    let failed = run(&satchel, "test-flaked-caller", &["failed"]).await;
+    run(&satchel, "function-failed-reporter", &["succeeded"]).await;
+    let run_id = failed["runId"].as_str().expect("an id");
+    let tool = |arguments: &[&str]| satchel.tool(&[&["functions"], arguments].concat());
+    assert!(tool(&["list"]).contains("test-flaked-caller  unfinished 0"));
+    let runs = tool(&["runs", "test-flaked-caller", "--status", "failed"]);
+    assert!(runs.contains(run_id) && runs.contains("attempt: refused"), "{runs}");
+    let shown: Value = serde_json::from_str(&tool(&["show", run_id])).expect("JSON");
+    assert_eq!((&shown["run"]["status"], &shown["steps"][0]["id"]), (&json!("failed"), &json!("once")));
+    assert!(tool(&["retry", run_id]).contains("queued again"));
+    run(&satchel, "test-flaked-caller", &["succeeded"]).await;
+    let told =
+        tool(&["replay", "test-flaked-caller", "--from", "2020-01-01T00:00:00Z", "--to", "2100-01-01T00:00:00Z"]);
+    assert!(told.contains("events are looked at"), "{told}");
+    all_ended(&satchel, 3).await;
+    tell(&satchel, "e2", "test/slept").await;
+    let sleeping = run(&satchel, "test-slept-sleeper", &["sleeping"]).await;
+    tool(&["cancel", sleeping["runId"].as_str().expect("an id")]);
+    run(&satchel, "test-slept-sleeper", &["cancelled"]).await;
+    let actions = satchel.operator().get("/api/v1/queues/actions").await.expect(200).json();
+    let names: Vec<&str> =
+        actions["actions"].as_array().expect("actions").iter().filter_map(|action| action["action"].as_str()).collect();
+    assert_eq!(names, ["cancel-run", "replay", "retry-run"]);
+    assert_eq!(actions["actions"][0]["actor"], "operator:cli");
+    invariants::check(&satchel).await;
+}
