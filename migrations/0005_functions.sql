@@ -99,3 +99,45 @@ GRANT SELECT, INSERT, DELETE ON function_steps TO satchel_app;
 GRANT SELECT, INSERT, DELETE, UPDATE (spent_until) ON function_paces TO satchel_app;
 GRANT SELECT, INSERT, DELETE ON function_replays TO satchel_app;
 GRANT SELECT, INSERT, DELETE, UPDATE (next_seq) ON function_replay_shards TO satchel_app;
+
+-- Forgets events that happened more than `retention_days` days ago, at most `max_events` of each shard, the oldest first:
+-- but none that was not given to functions, nor any after one that an unfinished run is for. The service itself cannot
+-- delete events, and through this none younger than a day.
+-- `has_more`: some shard may have more.
+CREATE FUNCTION forget_events(retention_days integer, max_events integer, OUT removed bigint, OUT has_more boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    place record;
+    lowest bigint;
+    kept bigint;
+    gone bigint;
+BEGIN
+    IF retention_days IS NULL OR retention_days < 1 THEN
+        RAISE EXCEPTION 'events are kept for at least a day' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    removed := 0;
+    has_more := false;
+    FOR place IN SELECT shard, dispatched FROM event_cursors ORDER BY shard LOOP
+        SELECT min(seq) INTO lowest FROM events WHERE shard = place.shard;
+        CONTINUE WHEN lowest IS NULL;
+        kept := LEAST(
+            first_event_since(place.shard, now() - make_interval(days => retention_days)),
+            place.dispatched + 1,
+            (SELECT min(event_seq) FROM function_runs WHERE shard = place.shard AND finished_at IS NULL)
+        );
+        DELETE FROM events WHERE shard = place.shard AND seq < LEAST(kept, lowest + max_events);
+        GET DIAGNOSTICS gone = ROW_COUNT;
+        removed := removed + gone;
+        has_more := has_more OR gone >= max_events;
+    END LOOP;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION forget_events FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION forget_events TO satchel_app;
+
+CREATE TRIGGER refuse_change BEFORE UPDATE OR TRUNCATE ON events
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+ALTER TABLE events ENABLE ALWAYS TRIGGER refuse_change;
+CREATE TRIGGER refuse_change BEFORE UPDATE OR TRUNCATE ON function_steps
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+ALTER TABLE function_steps ENABLE ALWAYS TRIGGER refuse_change;

@@ -1,4 +1,5 @@
-//! Keeps the house: forgets decided jobs when their time is over, and archives jobs that were parked too long.
+//! Keeps the house: forgets decided jobs, events and ended runs when their time is over, and archives jobs that were
+//! parked too long.
 
 use std::time::Duration;
 
@@ -29,19 +30,21 @@ pub(crate) async fn run(config: Config, mut session: Session, shutdown: Cancella
 }
 
 async fn round(config: &Config, session: &mut Session) -> Result<(), StoreError> {
-    let (mut archived, mut forgotten) = (0, 0);
+    let (mut archived, mut forgotten, mut events, mut runs) = (0, 0, 0, 0);
     for _ in 0..MAX_STEPS {
         let late = StoreError::Deadline { deadline_ms: STEP_DEADLINE_MS };
         let step = housekeeping::step(session, &config.retention);
         let cleaned = tokio::time::timeout(Duration::from_millis(STEP_DEADLINE_MS), step).await.unwrap_or(Err(late))?;
         archived += cleaned.archived;
         forgotten += cleaned.removed;
+        events += cleaned.events;
+        runs += cleaned.runs;
         if !cleaned.has_more {
             break;
         }
     }
-    if archived + forgotten > 0 {
-        tracing::info!(jobs.archived = archived, jobs.forgotten = forgotten, "kept house");
+    if archived + forgotten + events + runs > 0 {
+        tracing::info!(jobs.archived = archived, jobs.forgotten = forgotten, events, runs, "kept house");
     }
     Ok(())
 }

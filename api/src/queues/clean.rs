@@ -21,6 +21,8 @@ const CLEAN_DEADLINE_MS: u64 = 60_000;
 struct Cleaned {
     removed: u64,
     archived: u64,
+    events: u64,
+    runs: u64,
     has_more: bool,
 }
 
@@ -38,6 +40,6 @@ pub(crate) async fn clean(
     let cleaning = housekeeping::clean(&state.pool, &state.retention, &by);
     let cleaned = tokio::time::timeout(Duration::from_millis(CLEAN_DEADLINE_MS), cleaning).await;
     let cleaned = cleaned.map_err(|_| ApiError::Unavailable(Store::Database))??;
-    let housekeeping::Cleaned { removed, archived, has_more } = cleaned;
-    Ok(HttpResponse::Ok().json(Cleaned { removed, archived, has_more }))
+    let housekeeping::Cleaned { removed, archived, events, runs, has_more } = cleaned;
+    Ok(HttpResponse::Ok().json(Cleaned { removed, archived, events, runs, has_more }))
 }

@@ -6,6 +6,8 @@ use crate::domain::MIN_JOB_RETENTION_DAYS;
 /// The longest that decided and parked jobs can be kept, in days: a hundred and ten years.
 const MAX_JOB_DAYS: u32 = 36_500;
 const MAX_PARKED_DAYS: u32 = 3_650;
+/// How long events are kept unless told otherwise, in days.
+const DEFAULT_EVENT_DAYS: u32 = 30;
 
 /// How long jobs are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,14 +16,19 @@ pub struct Retention {
     pub job_days: u32,
     /// `SATCHEL_PARKED_RETENTION_DAYS`: parked jobs, in days, before they are archived. Default 7.
     pub parked_days: u32,
+    /// `SATCHEL_EVENT_RETENTION_DAYS`: events, and the ended runs of functions, in days. Default 30; at most as long as
+    /// decided jobs, which events tell of.
+    pub event_days: u32,
 }
 
 impl Retention {
     /// Reads the environment; faults are noted in `env`.
     pub fn from_env(env: &mut Env) -> Self {
         let job_days = MIN_JOB_RETENTION_DAYS..=MAX_JOB_DAYS;
+        let job_days = env.number_or("SATCHEL_JOB_RETENTION_DAYS", job_days, MIN_JOB_RETENTION_DAYS);
         Self {
-            job_days: env.number_or("SATCHEL_JOB_RETENTION_DAYS", job_days, MIN_JOB_RETENTION_DAYS),
+            job_days,
+            event_days: env.number_or("SATCHEL_EVENT_RETENTION_DAYS", 1..=job_days, DEFAULT_EVENT_DAYS),
             parked_days: env.number_or("SATCHEL_PARKED_RETENTION_DAYS", 1..=MAX_PARKED_DAYS, 7),
         }
     }

@@ -1,4 +1,4 @@
-//! What is past its retention: decided jobs are forgotten, parked ones archived. In bounded steps.
+//! What is past its retention: decided jobs, events and ended runs are forgotten, parked jobs archived. In bounded steps.
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -12,6 +12,9 @@ use crate::config::Retention;
 const MAX_PAGES_PER_STEP: i32 = 2_048;
 /// Most parked jobs that one step archives.
 const MAX_ARCHIVED_PER_STEP: i64 = 500;
+/// Most events of each shard, and most runs, that one step forgets.
+const MAX_EVENTS_PER_STEP: i32 = 1_000;
+const MAX_RUNS_PER_STEP: i64 = 10_000;
 /// Most steps that an operator's request takes.
 const MAX_STEPS_PER_REQUEST: u32 = 64;
 
@@ -22,6 +25,10 @@ pub struct Cleaned {
     pub removed: u64,
     /// Parked jobs archived.
     pub archived: u64,
+    /// Events forgotten.
+    pub events: u64,
+    /// Ended runs of functions forgotten.
+    pub runs: u64,
     /// Whether there may be more, for another call.
     pub has_more: bool,
 }
@@ -43,7 +50,11 @@ pub async fn step(session: &mut Session, retention: &Retention) -> Result<Cleane
 /// # Errors
 /// If Postgres is away, or the retention is shorter than decided jobs must be kept; steps that were done stay done.
 pub async fn clean(pool: &Pool, retention: &Retention, by: &Operator<'_>) -> Result<Cleaned, StoreError> {
-    let detail = json!({ "jobsOlderThanDays": retention.job_days, "parkedLongerThanDays": retention.parked_days });
+    let detail = json!({
+        "jobsOlderThanDays": retention.job_days,
+        "parkedLongerThanDays": retention.parked_days,
+        "eventsOlderThanDays": retention.event_days,
+    });
     let mut sum = Cleaned { has_more: true, ..Cleaned::default() };
     // The first time that the end of the table is reached, its beginning may not have been looked at.
     let mut rounds = 0;
@@ -57,6 +68,8 @@ pub async fn clean(pool: &Pool, retention: &Retention, by: &Operator<'_>) -> Res
         tx.commit().await?;
         sum.removed += cleaned.removed;
         sum.archived += cleaned.archived;
+        sum.events += cleaned.events;
+        sum.runs += cleaned.runs;
         rounds += u32::from(!cleaned.has_more);
         if rounds == 2 {
             sum.has_more = false;
@@ -81,11 +94,56 @@ async fn clean_some(
     let parked_before = forgotten.now - TimeDelta::days(retention.parked_days.into());
     let archived = failed::expire(connection, parked_before, MAX_ARCHIVED_PER_STEP, by).await?;
     let archived = i64::try_from(archived.len()).unwrap_or(i64::MAX);
+    let (events, has_more_events) = forget_events(connection, retention).await?;
+    let runs = forget_runs(connection, retention).await?;
     Ok(Cleaned {
         removed: forgotten.removed.try_into().unwrap_or_default(),
         archived: archived.try_into().unwrap_or_default(),
-        has_more: !forgotten.at_end || archived == MAX_ARCHIVED_PER_STEP,
+        events,
+        runs,
+        has_more: !forgotten.at_end
+            || archived == MAX_ARCHIVED_PER_STEP
+            || has_more_events
+            || runs >= MAX_RUNS_PER_STEP.unsigned_abs(),
     })
+}
+
+/// How many events were forgotten, and whether there may be more.
+async fn forget_events(connection: &mut PgConnection, retention: &Retention) -> Result<(u64, bool), StoreError> {
+    let forgotten = sqlx::query!(
+        r#"SELECT removed AS "removed!", has_more AS "has_more!" FROM forget_events($1, $2)"#,
+        days(retention.event_days),
+        MAX_EVENTS_PER_STEP,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok((forgotten.removed.try_into().unwrap_or_default(), forgotten.has_more))
+}
+
+/// How many ended runs were forgotten, with their steps.
+async fn forget_runs(connection: &mut PgConnection, retention: &Retention) -> Result<u64, StoreError> {
+    let forgotten = sqlx::query!(
+        "WITH gone AS (
+             DELETE FROM function_runs
+             WHERE run_id IN (
+                 SELECT run_id
+                 FROM function_runs
+                 WHERE finished_at < now() - make_interval(days => $1)
+                 ORDER BY finished_at
+                 LIMIT $2
+                 FOR UPDATE SKIP LOCKED
+             )
+             RETURNING run_id
+         ), steps AS (
+             DELETE FROM function_steps USING gone WHERE function_steps.run_id = gone.run_id
+         )
+         SELECT run_id FROM gone",
+        days(retention.event_days),
+        MAX_RUNS_PER_STEP,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(forgotten.len() as u64)
 }
 
 fn days(days: u32) -> i32 {

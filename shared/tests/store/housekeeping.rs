@@ -8,7 +8,7 @@ use satchel_shared::store::{actions, audit};
 use crate::database::Database;
 use crate::job::{OPERATOR, reward, set_aside};
 
-const RETENTION: Retention = Retention { job_days: 100, parked_days: 7 };
+const RETENTION: Retention = Retention { job_days: 100, parked_days: 7, event_days: 30 };
 
 /// So many jobs, the n-th decided n days ago.
 const DECIDED: &str = "
@@ -27,10 +27,10 @@ async fn decided_jobs_are_forgotten_after_their_retention_and_never_before_ninet
     assert!(database.refusal("SET ROLE satchel_app; DELETE FROM jobs").contains("permission denied"));
 
     let cleaned = housekeeping::clean(&pool, &RETENTION, &OPERATOR).await.unwrap();
-    assert_eq!(cleaned, Cleaned { removed: 101, archived: 0, has_more: false });
+    assert_eq!(cleaned, Cleaned { removed: 101, has_more: false, ..Cleaned::default() });
     let recorded = actions::page(&pool, None, 10).await.unwrap();
     assert_eq!(recorded.len(), 1);
-    let detail = r#"{"jobsOlderThanDays":100,"parkedLongerThanDays":7}"#;
+    let detail = r#"{"eventsOlderThanDays":30,"jobsOlderThanDays":100,"parkedLongerThanDays":7}"#;
     assert_eq!((&*recorded[0].action, recorded[0].detail.get()), ("clean", detail));
     let least = Retention { job_days: 90, ..RETENTION };
     assert_eq!(housekeeping::step(&mut session, &least).await.unwrap().removed, 10);
@@ -66,7 +66,7 @@ async fn jobs_parked_beyond_their_retention_are_archived_and_their_users_go_on()
     database
         .psql("UPDATE parked_jobs SET parked_at = now() - interval '8 days' WHERE user_id = 'u1' AND state = 'parked'");
     let cleaned = housekeeping::step(&mut session, &RETENTION).await.unwrap();
-    assert_eq!(cleaned, Cleaned { removed: 0, archived: 1, has_more: false });
+    assert_eq!(cleaned, Cleaned { archived: 1, ..Cleaned::default() });
 
     let record = jobs::find(&pool, old.job_id).await.unwrap().unwrap();
     assert_eq!(record.status, JobStatus::Rejected);
@@ -109,4 +109,53 @@ async fn what_was_done_and_archived_cannot_be_changed_even_by_the_owner() {
         let as_service = format!("SET ROLE satchel_app; {change}");
         assert!(database.refusal(&as_service).contains("permission denied"), "{change}");
     }
+}
+
+/// A hundred events of shard 3, the n-th n days old, the oldest with the lowest number; all were given to functions but the
+/// newest ten. A run for the one of 60 days ago is unfinished.
+const EVENTS: &str = "
+    INSERT INTO events (shard, seq, user_id, name, version, at, id, data)
+        SELECT 3, 101 - n, 'u1', 'a/b', 1, now() - n * interval '1 day', n::text, '{}' FROM generate_series(1, 100) n;
+    UPDATE shard_counters SET events = 100 WHERE shard = 3;
+    UPDATE event_cursors SET dispatched = 90 WHERE shard = 3;
+    INSERT INTO function_runs (run_id, function_id, target, shard, event_seq, user_id, event_name, status, finished_at)
+        SELECT gen_random_uuid(), 'a-b-c', '', 3, 101 - n, 'u1', 'a/b',
+            CASE WHEN n = 60 THEN 'sleeping' ELSE 'succeeded' END, CASE WHEN n <> 60 THEN now() - n * interval '1 day' END
+        FROM generate_series(1, 100) n;
+    INSERT INTO function_steps (run_id, step_hash, nth, step_id, result)
+        SELECT run_id, decode(repeat('00', 32), 'hex'), 0, 's', '1' FROM function_runs";
+
+#[tokio::test]
+async fn events_and_ended_runs_are_forgotten_after_their_retention_but_none_that_is_needed() {
+    let database = Database::new().await;
+    let mut session = database.session();
+    database.psql(EVENTS);
+    assert!(database.refusal("SELECT forget_events(0, 1)").contains("at least a day"));
+    assert!(database.refusal("SET ROLE satchel_app; DELETE FROM events").contains("permission denied"));
+    assert!(database.refusal("UPDATE events SET name = 'x/y'").contains("append-only"));
+
+    let cleaned = housekeeping::step(&mut session, &RETENTION).await.unwrap();
+    assert_eq!(
+        (cleaned.events, cleaned.runs),
+        (40, 70),
+        "from 100 to 61 days ago; runs from 100 to 31, but the unfinished one"
+    );
+    assert_eq!(database.psql("SELECT min(seq), count(*) FROM events"), "41|60");
+    assert_eq!(
+        database.psql("SELECT count(*), count(*) FILTER (WHERE status = 'sleeping') FROM function_runs"),
+        "30|1"
+    );
+    assert_eq!(database.psql("SELECT count(*) FROM function_steps"), "30");
+
+    database.psql("UPDATE function_runs SET status = 'succeeded', finished_at = now() WHERE status = 'sleeping'");
+    let short = Retention { event_days: 1, ..RETENTION };
+    let cleaned = housekeeping::step(&mut session, &short).await.unwrap();
+    assert_eq!(cleaned.events, 50, "up to the ten that were not given to functions");
+    assert_eq!(database.psql("SELECT removed, has_more FROM forget_events(1, 5)"), "0|f");
+    database.psql("UPDATE event_cursors SET dispatched = 100 WHERE shard = 3");
+    assert_eq!(database.psql("SELECT removed, has_more FROM forget_events(1, 5)"), "5|t");
+    assert_eq!(
+        database.psql("SELECT first_event_since(3, now() - interval '2 days 1 hour'), first_event_since(3, now())"),
+        "99|101"
+    );
 }
