@@ -9,7 +9,6 @@ use satchel_shared::queue::{Consumer, EntryRef, Finished, Outcome, Queue, QueueE
 use satchel_shared::store::leases::Lease;
 use satchel_shared::store::quarantine::Quarantined;
 use satchel_shared::store::{Session, StoreError};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -20,6 +19,7 @@ use crate::apply::{Applied, Applier, ApplyError, Portion};
 use crate::config::EnvelopeKeys;
 use crate::decide::Ending;
 use crate::decode::{Delivery, Source};
+use crate::functions::Signals;
 use crate::stalls::Stalls;
 
 /// How long Postgres has for one batch, in milliseconds: longer than it lets any statement or lock take.
@@ -43,8 +43,8 @@ pub(crate) struct Pipeline {
     pub(crate) shutdown: CancellationToken,
     queue: Arc<dyn Queue>,
     active: Active,
-    /// Who looks for events.
-    happened: Arc<Notify>,
+    /// What functions are let know.
+    signals: Arc<Signals>,
 }
 
 /// Why a round came to nothing.
@@ -81,6 +81,7 @@ impl Pipeline {
         queue: Arc<dyn Queue>,
         worker_id: Uuid,
         active: Active,
+        signals: Arc<Signals>,
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
         Ok(Self {
@@ -94,13 +95,8 @@ impl Pipeline {
             shutdown,
             queue,
             active,
-            happened: Arc::default(),
+            signals,
         })
-    }
-
-    /// It wakes these whenever it has committed a batch.
-    pub(crate) fn telling(self, happened: Arc<Notify>) -> Self {
-        Self { happened, ..self }
     }
 
     /// Applies and finishes a batch, and takes what is finished out of it; what is left in it is for another batch.
@@ -119,7 +115,7 @@ impl Pipeline {
         // A transaction that is only dropped stays open, with its locks, until the connection is used again.
         let applied = applied.inspect_err(|_| self.session.reset())?;
         drop(in_batch);
-        self.happened.notify_one();
+        self.signals.committed(applied.decided);
         measure(&applied, started);
         put_back(&*self.queue, &self.keys.current, batch, &applied).await?;
         let mut finished = Finished::default();

@@ -7,13 +7,12 @@ use anyhow::Context;
 use satchel_shared::domain::ShardCount;
 use satchel_shared::queue::{self, Queue};
 use satchel_shared::store::{Pool, Session, StoreError};
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
 use crate::feeder::Feeder;
-use crate::functions::{Executor, Registry, Surroundings};
+use crate::functions::{Executor, Registry, Signals, Surroundings};
 use crate::housekeeping;
 use crate::lane::Lane;
 use crate::ownership::Ownership;
@@ -38,11 +37,11 @@ pub async fn run(config: Config, functions: Registry, shutdown: CancellationToke
     tracing::info!(worker.id = %worker_id, shards = shards.get(), lanes = config.lanes, "worker started");
     // Its own end, so that shards are kept until the lanes have let go.
     let leaving = CancellationToken::new();
-    let happened = Arc::new(Notify::new());
+    let signals = Arc::new(Signals::new(config.max_batch_jobs));
     let mut tasks = JoinSet::new();
     for (number, part) in (0..).zip(rota::divide(config.lanes, config.max_batch_jobs)) {
-        let pipeline = Pipeline::new(&config, Arc::clone(&queue), worker_id, ownership.active(), shutdown.clone())?
-            .telling(Arc::clone(&happened));
+        let (active, signals) = (ownership.active(), Arc::clone(&signals));
+        let pipeline = Pipeline::new(&config, Arc::clone(&queue), worker_id, active, signals, shutdown.clone())?;
         tasks.spawn(Lane::new(number, part, &config, &*queue, pipeline, ownership.held()).run());
     }
     let executor = Executor {
@@ -55,7 +54,7 @@ pub async fn run(config: Config, functions: Registry, shutdown: CancellationToke
         }),
         session: Session::new(&config.functions_pool)?,
         held: ownership.held(),
-        happened,
+        signals,
         max_runs: config.max_runs,
     };
     tasks.spawn(executor.run(shutdown.clone()));

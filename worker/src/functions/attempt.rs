@@ -65,11 +65,11 @@ async fn one(
     registered: &Registered,
     run: &Claimed,
 ) -> Result<(Ending, Option<String>), Abandoned> {
-    let Loaded { event, steps: saved, now } = steps::load(&surroundings.pool, run).await.map_err(Abandoned::Store)?;
+    let Loaded { event, steps: saved } = steps::load(&surroundings.pool, run).await.map_err(Abandoned::Store)?;
     let Some(event) = event else {
         return Ok((Ending::Failed("the event is not kept any more".to_owned()), None));
     };
-    let mut steps = Steps::new(surroundings, registered, run, saved, now);
+    let mut steps = Steps::new(surroundings, registered, run, saved);
     let policy = &registered.policy;
     let handled = AssertUnwindSafe(registered.function.handle(&event, &mut steps)).catch_unwind();
     let outcome = match tokio::time::timeout(policy.timeout, handled).await {

@@ -13,17 +13,20 @@ use super::{Registered, Registry};
 
 /// Most events of one shard that are given in one transaction.
 const MAX_EVENTS_PER_SHARD: i64 = 100;
-/// Most shards whose events are given in one transaction.
-const MAX_SHARDS: usize = 16;
 /// Most parts of replays that are gone on with in one round.
 const MAX_REPLAYS: i64 = 4;
 
-/// Gives some of the events of these shards that were not given yet; whether there may be more.
-pub(super) async fn round(session: &mut Session, registry: &Registry, shards: &[Shard]) -> Result<bool, StoreError> {
+/// Gives some of the events of at most `most_shards` of these shards that were not given yet; whether there may be more.
+pub(super) async fn round(
+    session: &mut Session,
+    registry: &Registry,
+    shards: &[Shard],
+    most_shards: usize,
+) -> Result<bool, StoreError> {
     let mut undispatched = dispatch::undispatched(session, shards).await?;
-    let has_more_shards = undispatched.len() > MAX_SHARDS && !registry.is_empty();
+    let has_more_shards = undispatched.len() > most_shards && !registry.is_empty();
     if !registry.is_empty() {
-        undispatched.truncate(MAX_SHARDS);
+        undispatched.truncate(most_shards);
     }
     let has_more = if undispatched.is_empty() { false } else { give(session, registry, &undispatched).await? };
     Ok(replay(session, registry, shards).await? || has_more || has_more_shards)

@@ -10,13 +10,12 @@ use satchel_shared::store::functions::claims::{self, Claimed};
 use satchel_shared::store::functions::dispatch;
 use satchel_shared::store::leases::Lease;
 use satchel_shared::store::{Session, StoreError};
-use tokio::sync::Notify;
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::steps::Surroundings;
-use super::{Registered, Registry, attempt, dispatcher};
+use super::{Registered, Registry, Signals, attempt, dispatcher};
 use crate::ownership::Held;
 use crate::pipeline::in_time;
 use crate::retry::Backoff;
@@ -25,6 +24,12 @@ use crate::retry::Backoff;
 const LOOK: Duration = Duration::from_millis(500);
 /// The shortest time between two looks: what happens meanwhile is found by one.
 const MIN_LOOK: Duration = Duration::from_millis(20);
+/// While jobs pile up, so many runs begin with each look, and so many shards' events are looked at, and looks are
+/// [`LOOK`] apart: functions take their time then, not the jobs'.
+const BUSY_RUNS: usize = 50;
+const BUSY_SHARDS: usize = 1;
+/// Otherwise events of so many shards.
+const MAX_SHARDS: usize = 16;
 /// Runs in flight at the shutdown have so long to end; others begin anew elsewhere.
 const GRACE: Duration = Duration::from_secs(5);
 /// The wait after Postgres's first failure.
@@ -37,8 +42,7 @@ pub(crate) struct Executor {
     pub(crate) surroundings: Arc<Surroundings>,
     pub(crate) session: Session,
     pub(crate) held: Held,
-    /// Woken when a batch is committed.
-    pub(crate) happened: Arc<Notify>,
+    pub(crate) signals: Arc<Signals>,
     /// Most runs at once.
     pub(crate) max_runs: usize,
 }
@@ -67,8 +71,7 @@ impl Executor {
             match look.await {
                 Ok(has_more) => {
                     backoff.reset();
-                    let pause = if has_more { MIN_LOOK } else { LOOK };
-                    shutdown.run_until_cancelled(self.rest(&mut active, pause)).await;
+                    shutdown.run_until_cancelled(self.rest(&mut active, has_more)).await;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "functions wait for Postgres");
@@ -86,11 +89,17 @@ impl Executor {
     }
 
     /// Waits until there is something to do.
-    async fn rest(&self, active: &mut Active, longest: Duration) {
-        tokio::time::sleep(MIN_LOOK.min(longest)).await;
+    async fn rest(&self, active: &mut Active, has_more: bool) {
+        if self.signals.is_busy() {
+            return tokio::time::sleep(LOOK).await;
+        }
+        tokio::time::sleep(MIN_LOOK).await;
+        if has_more {
+            return;
+        }
         tokio::select! {
-            () = self.happened.notified() => {}
-            () = tokio::time::sleep(longest.saturating_sub(MIN_LOOK)) => {}
+            () = self.signals.happened() => {}
+            () = tokio::time::sleep(LOOK) => {}
             Some(ended) = active.tasks.join_next_with_id() => active.forget(ended),
         }
     }
@@ -105,7 +114,9 @@ impl Executor {
             return Ok(false);
         }
         let shards: Vec<Shard> = leases.iter().map(|lease| lease.shard).collect();
-        let has_more = in_time(dispatcher::round(&mut self.session, &self.registry, &shards)).await?;
+        let most_shards = if self.signals.is_busy() { BUSY_SHARDS } else { MAX_SHARDS };
+        let round = dispatcher::round(&mut self.session, &self.registry, &shards, most_shards);
+        let has_more = in_time(round).await?;
         if self.registry.is_empty() {
             return Ok(has_more);
         }
@@ -122,13 +133,15 @@ impl Executor {
         let ids: Vec<_> = registry.iter().map(|registered| &registered.id).collect();
         let due = in_time(claims::due(&mut self.session, &ids, shards)).await?;
         let mut has_begun = false;
+        let mut left = if self.signals.is_busy() { BUSY_RUNS } else { usize::MAX };
         for registered in due.iter().filter_map(|id| registry.get(id)) {
-            let free = self.max_runs.saturating_sub(active.tasks.len());
+            let free = self.max_runs.saturating_sub(active.tasks.len()).min(left);
             if free == 0 {
                 break;
             }
             for run in in_time(self.claim(registered, leases, free)).await? {
                 has_begun = true;
+                left = left.saturating_sub(1);
                 let run_id = run.run_id;
                 let (surroundings, registry) = (Arc::clone(&self.surroundings), Arc::clone(&self.registry));
                 let work = attempt::attempt(surroundings, registry, registered.id.clone(), run);

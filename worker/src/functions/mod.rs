@@ -7,6 +7,7 @@ mod executor;
 mod failure;
 mod policy;
 mod registry;
+mod signals;
 mod steps;
 
 use async_trait::async_trait;
@@ -19,6 +20,7 @@ pub use policy::Policy;
 pub use registry::{Registry, RegistryError};
 pub use satchel_shared::store::functions::Rate;
 pub use satchel_shared::store::functions::claims::{KeyOf, Limits};
+pub(crate) use signals::Signals;
 pub(crate) use steps::Surroundings;
 pub use steps::{JobOutcome, Step, Steps};
 

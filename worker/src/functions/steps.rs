@@ -56,7 +56,7 @@ pub struct Steps<'r> {
     saved: HashMap<StepKey, Box<RawValue>>,
     /// How often each id was used in this attempt.
     uses: HashMap<[u8; 32], i32>,
-    /// The database's clock when the attempt began, and when that was.
+    /// The database's clock when the attempt began, and when that was here.
     began: (DateTime<Utc>, Instant),
 }
 
@@ -87,10 +87,9 @@ impl<'r> Steps<'r> {
         registered: &'r Registered,
         run: &'r Claimed,
         saved: Vec<SavedStep>,
-        now: DateTime<Utc>,
     ) -> Self {
         let saved = saved.into_iter().map(|step| (step.key, step.result)).collect();
-        Self { surroundings, registered, run, saved, uses: HashMap::new(), began: (now, Instant::now()) }
+        Self { surroundings, registered, run, saved, uses: HashMap::new(), began: (run.begun_at, Instant::now()) }
     }
 
     /// For whom the run is, where the function has several receivers.

@@ -69,6 +69,8 @@ pub struct Claimed {
     pub tries: i32,
     /// Under which lease it has begun.
     pub epoch: i64,
+    /// When, by the database's clock.
+    pub begun_at: DateTime<Utc>,
 }
 
 /// Those of the functions that have runs whose time has come, of these shards.
@@ -285,7 +287,7 @@ async fn begin(
                  WHERE shard_leases.shard = function_runs.shard AND owner = $3 AND shard_leases.epoch = chosen.epoch
              )
            RETURNING function_runs.run_id, target, shard, event_seq, user_id, event_name, attempts, tries,
-                     chosen.epoch AS "epoch!""#,
+                     chosen.epoch AS "epoch!", clock_timestamp() AS "begun_at!""#,
         &run_ids,
         &epochs as &[Option<i64>],
         worker_id,
@@ -303,6 +305,7 @@ async fn begin(
                 attempts: row.attempts,
                 tries: row.tries,
                 epoch: row.epoch,
+                begun_at: row.begun_at,
             })
         })
         .collect()

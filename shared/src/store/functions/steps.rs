@@ -68,8 +68,6 @@ pub struct Loaded {
     pub event: Option<Event>,
     /// The steps that it has done.
     pub steps: Vec<SavedStep>,
-    /// The database's clock.
-    pub now: DateTime<Utc>,
 }
 
 /// Reads what an attempt begins with.
@@ -77,8 +75,10 @@ pub struct Loaded {
 /// # Errors
 /// If Postgres is away.
 pub async fn load(pool: &Pool, run: &Claimed) -> Result<Loaded, StoreError> {
-    let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(&pool.0).await?;
     let event = events::find(pool, run.event).await?;
+    if run.attempts == 1 {
+        return Ok(Loaded { event, steps: Vec::new() });
+    }
     let rows = sqlx::query!(
         r#"SELECT step_hash, nth, result AS "result: Json<Box<RawValue>>" FROM function_steps WHERE run_id = $1"#,
         run.run_id.as_uuid(),
@@ -89,7 +89,7 @@ pub async fn load(pool: &Pool, run: &Claimed) -> Result<Loaded, StoreError> {
         let key = StepKey { hash: row.step_hash.try_into().ok()?, nth: row.nth };
         Some(SavedStep { key, result: row.result.0 })
     });
-    Ok(Loaded { event, steps: saved.collect(), now })
+    Ok(Loaded { event, steps: saved.collect() })
 }
 
 /// Saves a step's result, unless there is one already.

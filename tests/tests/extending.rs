@@ -1,0 +1,114 @@
+//! `docs/EXTENDING.md`, done to a copy of the sources: what it says must build, and its tests must pass.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What of the sources the copy needs not.
+const LEFT_OUT: [&str; 5] = ["target", ".git", "node_modules", ".satchel", "scratch"];
+
+/// One thing that the page says.
+#[derive(Debug)]
+struct Change {
+    path: String,
+    /// The line after which it goes; `None` for a new file.
+    after: Option<String>,
+    text: String,
+}
+
+#[test]
+fn what_the_page_says_builds_and_its_tests_pass() {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    copy_tree(sources, copy.path());
+    let changes = changes(&fs::read_to_string(sources.join("docs/EXTENDING.md")).unwrap());
+    assert_eq!(changes.iter().filter(|change| change.after.is_none()).count(), 3, "a job type, an event, a function");
+    for change in &changes {
+        make(copy.path(), change);
+    }
+    // Beside this test's own artefacts, so that what the copy does not change need not be built again.
+    let test = std::env::current_exe().unwrap();
+    let target = test.ancestors().nth(3).unwrap();
+    let output = Command::new(env!("CARGO"))
+        .args(["test", "--offline", "--lib", "-p", "satchel-shared", "-p", "satchel-worker", "discarded"])
+        .env("CARGO_TARGET_DIR", target)
+        .current_dir(copy.path())
+        .output()
+        .unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}");
+    for name in [
+        "what_is_discarded_is_gone_and_nobody_discards_more_than_there_is",
+        "a_discarded_item_is_described_by_a_schema",
+        "every_ten_discarded_pieces_are_a_pinch_of_dust",
+        "the_discarded_item_recycler_can_be_registered",
+    ] {
+        assert!(said.contains(&format!("{name} ... ok")), "{name} did not run:\n{said}");
+    }
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let name = entry.file_name();
+        if LEFT_OUT.iter().any(|left_out| name == *left_out) {
+            continue;
+        }
+        let target = to.join(&name);
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else if kind.is_file() {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// The page's code blocks, each with the line before it that says where it goes.
+fn changes(page: &str) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let mut said = "";
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        if line == "```rust" {
+            let text: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+            changes.push(change(said, text.join("\n") + "\n"));
+        } else if !line.is_empty() {
+            said = line;
+        }
+    }
+    changes
+}
+
+/// `` `path`, a new file: `` or `` `path`, after `line`: ``
+fn change(said: &str, text: String) -> Change {
+    let parts: Vec<&str> = said.split('`').collect();
+    match parts[..] {
+        ["", path, ", a new file:"] => Change { path: path.to_owned(), after: None, text },
+        ["", path, ", after ", line, ":"] => Change { path: path.to_owned(), after: Some(line.to_owned()), text },
+        _ => panic!("where does this block go? {said:?}"),
+    }
+}
+
+fn make(copy: &Path, change: &Change) {
+    let path: PathBuf = copy.join(&change.path);
+    let Some(after) = &change.after else {
+        assert!(!path.exists(), "{} is not new", change.path);
+        return fs::write(&path, &change.text).unwrap();
+    };
+    let file = fs::read_to_string(&path).unwrap();
+    let mut changed = String::new();
+    let mut places = 0;
+    for line in file.lines() {
+        changed.push_str(line);
+        changed.push('\n');
+        if line.trim() == after {
+            changed.push_str(&change.text);
+            places += 1;
+        }
+    }
+    assert_eq!(places, 1, "{} has {places} lines {after:?}", change.path);
+    fs::write(&path, changed).unwrap();
+}

@@ -1,0 +1,68 @@
+//! What the lanes let functions know: that something has happened, and whether jobs pile up.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// A batch of at least one in so many of the jobs that fit into one says that jobs pile up.
+const PILED_UP: usize = 8;
+/// For how long they then count as piled up.
+const LASTING: Duration = Duration::from_secs(1);
+
+/// See the module.
+pub(crate) struct Signals {
+    happened: Notify,
+    began: Instant,
+    /// Milliseconds from `began` until which jobs count as piled up.
+    busy_until_ms: AtomicU64,
+    max_batch_jobs: usize,
+}
+
+impl Signals {
+    pub(crate) fn new(max_batch_jobs: usize) -> Self {
+        Self { happened: Notify::new(), began: Instant::now(), busy_until_ms: AtomicU64::new(0), max_batch_jobs }
+    }
+
+    /// A lane has committed so many jobs.
+    pub(crate) fn committed(&self, jobs: usize) {
+        if jobs.saturating_mul(PILED_UP) >= self.max_batch_jobs {
+            self.busy_until_ms.store(millis(self.began.elapsed() + LASTING), Ordering::Relaxed);
+        }
+        self.happened.notify_one();
+    }
+
+    /// Waits until a lane has committed something.
+    pub(crate) async fn happened(&self) {
+        self.happened.notified().await;
+    }
+
+    /// Whether jobs pile up: then functions keep out of their way.
+    pub(crate) fn is_busy(&self) -> bool {
+        millis(self.began.elapsed()) < self.busy_until_ms.load(Ordering::Relaxed)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_batch_means_a_second_of_backlog() {
+        let signals = Signals::new(800);
+        signals.committed(99);
+        assert!(!signals.is_busy());
+        signals.committed(100);
+        assert!(signals.is_busy());
+        tokio::time::advance(Duration::from_millis(999)).await;
+        assert!(signals.is_busy());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(!signals.is_busy());
+        signals.happened().await;
+    }
+}
