@@ -4,11 +4,13 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use lapin::options::{BasicGetOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::process::Process;
 use crate::satchel::free_port;
@@ -27,6 +29,8 @@ const VIRTUAL_HOST: &str = "game/one";
 const ERLANG_FLAGS: &str = "-start_epmd false -noshell -noinput -kernel inet_dist_use_interface {127,0,0,1}";
 /// How many ports are tried: another process may take one just before the node does.
 const MAX_PORTS_TRIED: usize = 10;
+/// Beyond this an answer of the node counts as missing.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One test's RabbitMQ, gone with it.
 pub struct TestRabbit {
@@ -97,25 +101,25 @@ impl TestRabbit {
         let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
         let (_connection, channel) = self.channel().await;
         let declared = channel.exchange_declare(exchange.into(), ExchangeKind::Topic, options, FieldTable::default());
-        declared.await.expect("the exchange is made");
+        answered("the exchange is made", declared).await;
     }
 
     /// Makes a durable queue and binds it to the exchange, which must be there.
     pub async fn bind(&self, queue: &str, exchange: &str, key: &str) {
         let (_connection, channel) = self.channel().await;
         let declared = channel.queue_declare(queue.into(), QueueDeclareOptions::durable(), FieldTable::default());
-        declared.await.expect("the queue is made");
+        answered("the queue is made", declared).await;
         let (options, none) = (QueueBindOptions::default(), FieldTable::default());
-        channel.queue_bind(queue.into(), exchange.into(), key.into(), options, none).await.expect("the queue is bound");
+        let bound = channel.queue_bind(queue.into(), exchange.into(), key.into(), options, none);
+        answered("the queue is bound", bound).await;
     }
 
     /// Takes all that is in a queue, in order.
     pub async fn take(&self, queue: &str) -> Vec<Message> {
         let (_connection, channel) = self.channel().await;
         let mut messages = Vec::new();
-        while let Some(got) =
-            channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await.expect("the queue is there")
-        {
+        let next = || channel.basic_get(queue.into(), BasicGetOptions { no_ack: true });
+        while let Some(got) = answered("the queue gives a message", next()).await {
             let delivery = got.delivery;
             messages.push(Message {
                 key: delivery.routing_key.to_string(),
@@ -140,11 +144,15 @@ impl TestRabbit {
     }
 
     async fn channel(&self) -> (Connection, Channel) {
-        let connection =
-            Connection::connect(&self.url(), ConnectionProperties::default()).await.expect("RabbitMQ answers");
-        let channel = connection.create_channel().await.expect("a channel");
+        let connection = wait::until("RabbitMQ takes a connection", || self.place.connect()).await;
+        let channel = answered("a channel", connection.create_channel()).await;
         (connection, channel)
     }
+}
+
+async fn answered<T>(what: &str, answer: impl Future<Output = lapin::Result<T>>) -> T {
+    let answer = timeout(PATIENCE, answer).await.unwrap_or_else(|_| panic!("RabbitMQ does not answer in time: {what}"));
+    answer.unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
 impl Place {
@@ -171,6 +179,12 @@ impl Place {
 
     fn url(&self) -> String {
         format!("amqp://{USER}:{PASSWORD}@127.0.0.1:{}/{}", self.amqp_port, VIRTUAL_HOST.replace('/', "%2F"))
+    }
+
+    /// A connection; `None` if there is none in time.
+    async fn connect(&self) -> Option<Connection> {
+        let url = self.url();
+        timeout(PATIENCE, Connection::connect(&url, ConnectionProperties::default())).await.ok()?.ok()
     }
 
     /// Starts a name server of Erlang for this node alone, and waits until it listens. (The node would start one that
@@ -210,7 +224,7 @@ impl Place {
         let node = Process::spawn("rabbitmq-server", &mut command);
         let is_ready = wait::until("RabbitMQ takes connections or has ended", || async {
             // Asked in this order, so that no other process's answer is taken for this one's.
-            let ready = Connection::connect(&self.url(), ConnectionProperties::default()).await.is_ok();
+            let ready = self.connect().await.is_some();
             if node.exited().is_some() { Some(false) } else { ready.then_some(true) }
         });
         is_ready.await.then_some(node)

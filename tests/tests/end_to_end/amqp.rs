@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
+use nix::sys::signal::Signal;
 use satchel_tests::job::{reward_pieces, test_catalogue, use_item};
 use satchel_tests::{Message, Satchel, Setup, TestRabbit, invariants, load, wait};
 use serde_json::{Value, json};
@@ -112,6 +113,7 @@ async fn events_arrive_once_as_cloud_events_in_each_users_order() {
     let attempts = satchel.database.owner.number("SELECT sum(attempts) FROM function_runs");
     assert_eq!(usize::try_from(attempts), Ok(count), "none was tried again");
     assert!(!satchel.worker_output().contains("password-of-the-tests"));
+    assert!(satchel.stop_worker(Signal::SIGTERM).success(), "a worker with a connection ends in order");
     invariants::check(&satchel).await;
 }
 
