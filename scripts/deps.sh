@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what Satchel needs to be built and run here and is not there yet: a C compiler (for linking and for
-# two libraries), Postgres, Redis and curl; after `deps.sh tests` also what only its tests need: openssl and
-# libfaketime. Says first what it will install. Starts no service.
+# two libraries), Postgres, Redis and curl; after `deps.sh tests` also what only its tests need: openssl,
+# libfaketime and RabbitMQ. Says first what it will install. Starts no service.
 set -euo pipefail
 
 purpose=${1:-}
@@ -31,6 +31,16 @@ has_faketime() {
     return 1
 }
 
+# Where Debian, Ubuntu and Homebrew keep it. (tests/src/rabbitmq.rs looks there.)
+has_rabbitmq() {
+    local program
+    for program in /usr/lib/rabbitmq/bin/rabbitmq-server /opt/homebrew/opt/rabbitmq/sbin/rabbitmq-server \
+        /usr/local/opt/rabbitmq/sbin/rabbitmq-server; do
+        if [ -x "$program" ]; then return 0; fi
+    done
+    has rabbitmq-server
+}
+
 missing() {
     has cc || echo compiler
     has_postgres || echo postgres
@@ -40,6 +50,7 @@ missing() {
     if [ "$purpose" = tests ]; then
         has openssl || echo openssl
         has_faketime || echo faketime
+        has_rabbitmq || echo rabbitmq
     fi
 }
 
@@ -74,6 +85,7 @@ with_apt() {
             curl) packages+=(curl) ;;
             openssl) packages+=(openssl) ;;
             faketime) packages+=(libfaketime) ;;
+            rabbitmq) packages+=(rabbitmq-server) ;;
         esac
     done
     echo "deps: installing with apt-get: ${packages[*]}" >&2
@@ -106,6 +118,7 @@ with_brew() {
             curl) packages+=(curl) ;;
             openssl) packages+=(openssl@3) ;;
             faketime) packages+=(libfaketime) ;;
+            rabbitmq) packages+=(rabbitmq) ;;
         esac
     done
     if [ ${#packages[@]} -eq 0 ]; then return 0; fi
@@ -120,7 +133,7 @@ elif has brew; then
 else
     echo "deps: this is neither Debian, Ubuntu nor a machine with Homebrew. Please install:" \
         "a C compiler, PostgreSQL 13 or newer with its server and client programs, Redis 6.2 or newer, curl;" \
-        "for the tests also openssl and libfaketime" >&2
+        "for the tests also openssl, libfaketime and RabbitMQ 3.10 or newer" >&2
     exit 1
 fi
 

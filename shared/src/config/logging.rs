@@ -28,11 +28,15 @@ impl FromStr for LogFormat {
     }
 }
 
+/// Libraries that log passwords or the whole of messages; what goes wrong in them is told by who uses them.
+const SILENT: [&str; 2] = ["amq_protocol_tcp=off", "lapin=off"];
+
 /// Starts logging as `SATCHEL_LOG` (a `tracing` filter) and `SATCHEL_LOG_FORMAT` say, or `default_filter`.
 /// The first call in a process wins.
 pub fn init_logging(env: &mut Env, default_filter: &str) {
     let format = env.or("SATCHEL_LOG_FORMAT", LogFormat::Text);
     let filter = env.optional("SATCHEL_LOG").unwrap_or_else(|| EnvFilter::new(default_filter));
+    let filter = SILENT.iter().filter_map(|silent| silent.parse().ok()).fold(filter, EnvFilter::add_directive);
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

@@ -1,6 +1,7 @@
 //! What Satchel tells of by itself: one file per event, and one line for it in the registry below. The catalogue
 //! declares the game's own events beside them.
 
+mod cloud_event;
 mod function_failed;
 mod item_rewarded;
 mod item_used;
@@ -17,6 +18,7 @@ use serde_json::value::RawValue;
 
 use crate::domain::{Emission, raw};
 
+pub use cloud_event::CloudEvent;
 pub use function_failed::FunctionFailed;
 pub use item_rewarded::ItemRewarded;
 pub use item_used::ItemUsed;

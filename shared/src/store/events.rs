@@ -215,7 +215,7 @@ pub async fn find(pool: &Pool, place: Place) -> Result<Option<Event>, StoreError
 }
 
 /// Who tells of Satchel's own events.
-const OWN_SOURCE: &str = "satchel";
+pub(crate) const OWN_SOURCE: &str = "satchel";
 /// The type of the jobs by which others tell of theirs.
 const SENDING: &str = SendEvent::TYPE;
 

@@ -7,6 +7,7 @@
     reason = "a test reports every trouble by panicking"
 )]
 
+mod amqp;
 mod arrays;
 mod authorisation;
 mod bad_http;

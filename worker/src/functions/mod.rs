@@ -1,12 +1,15 @@
 //! What happens after: functions, one file each, and one line for each in the [`Registry`]. A function hears of events and
 //! does what has to be done about them, step by step. What a step has done is done once, whatever dies meanwhile.
 
+mod amqp;
 mod attempt;
 mod dispatcher;
+mod event_any_amqp_publisher;
 mod executor;
 mod failure;
 mod policy;
 mod registry;
+mod shipped;
 mod signals;
 mod steps;
 
@@ -20,6 +23,7 @@ pub use policy::Policy;
 pub use registry::{Registry, RegistryError};
 pub use satchel_shared::store::functions::Rate;
 pub use satchel_shared::store::functions::claims::{KeyOf, Limits};
+pub use shipped::shipped;
 pub(crate) use signals::Signals;
 pub(crate) use steps::Surroundings;
 pub use steps::{JobOutcome, Step, Steps};
