@@ -1,6 +1,7 @@
 //! What Satchel tells of by itself: one file per event, and one line for it in the registry below. The catalogue
 //! declares the game's own events beside them.
 
+mod cloud_event;
 mod function_failed;
 mod item_rewarded;
 mod item_used;
@@ -9,6 +10,8 @@ mod job_parked;
 mod job_rejected;
 mod registry;
 mod rule_refused;
+mod webhook_disabled;
+mod webhook_ping;
 
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
@@ -17,6 +20,7 @@ use serde_json::value::RawValue;
 
 use crate::domain::{Emission, raw};
 
+pub use cloud_event::CloudEvent;
 pub use function_failed::FunctionFailed;
 pub use item_rewarded::ItemRewarded;
 pub use item_used::ItemUsed;
@@ -24,6 +28,8 @@ pub use job_facts::JobFacts;
 pub use job_parked::JobParked;
 pub use job_rejected::JobRejected;
 pub use rule_refused::RuleRefused;
+pub use webhook_disabled::WebhookDisabled;
+pub use webhook_ping::WebhookPing;
 
 registry::event_types! {
     FunctionFailed,
@@ -32,6 +38,8 @@ registry::event_types! {
     JobParked,
     JobRejected,
     RuleRefused,
+    WebhookDisabled,
+    WebhookPing,
 }
 
 /// An event's data, its name, and the version of its form.

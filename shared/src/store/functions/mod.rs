@@ -10,5 +10,6 @@ mod pace;
 mod run;
 pub mod steps;
 
+pub(super) use operate::Row;
 pub use pace::Rate;
 pub use run::{Run, RunStatus};
