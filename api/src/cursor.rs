@@ -4,7 +4,7 @@
 //! listing is refused by another one.
 
 use chrono::{DateTime, Utc};
-use satchel_shared::domain::{ItemId, JobId, Shard};
+use satchel_shared::domain::{ItemId, JobId, RunId, Shard};
 use satchel_shared::store::events::{After, Place};
 
 /// A position in a listing.
@@ -116,6 +116,27 @@ impl Cursor for After {
     }
 }
 
+/// An endpoint's deliveries go on with those that were made before then, and of those of that moment with lower ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BeforeDelivery {
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) run_id: RunId,
+}
+
+impl Cursor for BeforeDelivery {
+    const TAG: &'static str = "d";
+
+    fn key(&self) -> String {
+        format!("{}.{}", self.created_at.timestamp_micros(), self.run_id)
+    }
+
+    fn of_key(key: &str) -> Option<Self> {
+        let (micros, run_id) = key.split_once('.')?;
+        let created_at = DateTime::from_timestamp_micros(number(micros)?)?;
+        Some(Self { created_at, run_id: RunId::parse(run_id).ok()? })
+    }
+}
+
 /// A number of digits alone.
 fn number(key: &str) -> Option<i64> {
     let plain = key.bytes().all(|byte| byte.is_ascii_digit());
@@ -135,6 +156,9 @@ mod tests {
         let parked_at = DateTime::from_timestamp_micros(1_700_000_000_000_001).unwrap();
         let event = After { at: parked_at, place: Place { shard: Shard::new(63), seq: 7 } };
         assert_eq!(After::decode(&event.encode()), Some(event));
+        let delivery = BeforeDelivery { created_at: parked_at, run_id: JobId::random().as_uuid().into() };
+        assert_eq!(BeforeDelivery::decode(&delivery.encode()), Some(delivery));
+        assert_eq!(BeforeDelivery::decode(&event.encode()), None);
         let parked = AfterParked { parked_at, job_id: JobId::random() };
         assert_eq!(AfterParked::decode(&parked.encode()), Some(parked));
     }

@@ -38,6 +38,8 @@ pub struct Answer {
 impl Caller {
     /// A caller of the API at `base` without credential.
     pub(crate) fn new(base: String, journal: Journal) -> Self {
+        // The client asks for one, whether or not it ever needs it; another caller may have set it.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let timeout = Duration::from_millis(REQUEST_TIMEOUT_MS);
         let client = Client::builder().timeout(timeout).no_proxy().build().expect("an HTTP client");
         Self { client, base, credential: None, journal }

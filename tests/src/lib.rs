@@ -26,6 +26,7 @@ mod postgres;
 mod process;
 mod psql;
 pub mod raw_http;
+pub mod receiver;
 mod redis;
 mod satchel;
 pub mod service_gaps;

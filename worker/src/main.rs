@@ -4,7 +4,7 @@ use anyhow::Context;
 use satchel_shared::config::{Env, init_logging};
 use satchel_shared::shutdown;
 use satchel_worker::Config;
-use satchel_worker::functions::Registry;
+use satchel_worker::functions::shipped;
 
 /// Batches make and drop many small texts at once.
 #[global_allocator]
@@ -15,6 +15,7 @@ async fn main() -> anyhow::Result<()> {
     let mut env = Env::process();
     init_logging(&mut env, "info");
     let config = Config::from_env(&mut env);
+    let functions = shipped(&mut env);
     env.finish()?;
     if let Some(addr) = config.metrics_addr {
         metrics_exporter_prometheus::PrometheusBuilder::new()
@@ -22,5 +23,5 @@ async fn main() -> anyhow::Result<()> {
             .install()
             .with_context(|| format!("metrics cannot be served on {addr}"))?;
     }
-    satchel_worker::run(config, Registry::default(), shutdown::on_signal()?).await
+    satchel_worker::run(config, functions, shutdown::on_signal()?).await
 }

@@ -17,7 +17,7 @@ pub(super) const MAX_JOBS: u16 = 1_000;
 ///
 /// # Errors
 /// 400, 408, 413 and 415 as for every body.
-pub(super) async fn document(request: &HttpRequest, payload: web::Payload) -> Result<Node, ApiError> {
+pub(crate) async fn document(request: &HttpRequest, payload: web::Payload) -> Result<Node, ApiError> {
     match body::read_optional_json(request, payload, Limits::OPERATION).await? {
         Some(body) => Ok(Node::parse(&body)?),
         None => Ok(Node::Object(Vec::new())),
@@ -28,7 +28,7 @@ pub(super) async fn document(request: &HttpRequest, payload: web::Payload) -> Re
 ///
 /// # Errors
 /// 422 with every fault, fields that nobody took included.
-pub(super) fn fields<T>(document: Node, take: impl FnOnce(&mut Fields<'_>) -> T) -> Result<T, ApiError> {
+pub(crate) fn fields<T>(document: Node, take: impl FnOnce(&mut Fields<'_>) -> T) -> Result<T, ApiError> {
     let mut faults = Faults::default();
     let taken = Fields::open(document, Pointer::root(), &mut faults).map(|mut fields| {
         let taken = take(&mut fields);
@@ -42,7 +42,7 @@ pub(super) fn fields<T>(document: Node, take: impl FnOnce(&mut Fields<'_>) -> T)
 ///
 /// # Errors
 /// 422 if it has any.
-pub(super) fn nothing(document: Node) -> Result<(), ApiError> {
+pub(crate) fn nothing(document: Node) -> Result<(), ApiError> {
     fields(document, |_| ())
 }
 

@@ -3,7 +3,7 @@
 
 pub(crate) mod actions;
 pub(crate) mod clean;
-mod document;
+pub(crate) mod document;
 pub(crate) mod failed;
 pub(crate) mod failed_job;
 pub(crate) mod failed_jobs;

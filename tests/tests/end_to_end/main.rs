@@ -36,4 +36,5 @@ mod retention;
 mod scale;
 mod submit;
 mod tools;
+mod webhooks;
 mod worker_faults;

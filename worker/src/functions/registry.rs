@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{Function, Hears, Registered};
 
-/// See the module. Ids are unique in it.
-#[derive(Default)]
+/// See the module. Ids are unique in it. Clones share the functions.
+#[derive(Clone, Default)]
 pub struct Registry {
     functions: BTreeMap<FunctionId, Registered>,
 }

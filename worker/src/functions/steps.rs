@@ -105,6 +105,22 @@ impl<'r> Steps<'r> {
         self.run.run_id.as_uuid()
     }
 
+    /// Whether an earlier attempt has done the step that is the first of its id.
+    #[must_use]
+    pub fn is_done(&self, id: &str) -> bool {
+        self.saved.contains_key(&StepKey { hash: Sha256::digest(id).into(), nth: 0 })
+    }
+
+    /// For functions of Satchel's own that know the store.
+    pub(super) fn pool(&self) -> &Pool {
+        &self.surroundings.pool
+    }
+
+    /// The run as it was begun.
+    pub(super) fn claimed(&self) -> &Claimed {
+        self.run
+    }
+
     /// The database's clock.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
