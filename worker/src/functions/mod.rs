@@ -91,6 +91,11 @@ pub(crate) struct Registered {
 
 impl Registered {
     fn new(function: Box<dyn Function>) -> Result<Self, InvalidFunctionId> {
-        Ok(Self { id: FunctionId::parse(function.id())?, policy: function.policy(), function: function.into() })
+        let mut policy = function.policy();
+        if policy.limits.key == KeyOf::Target && function.fanout() == Fanout::One {
+            // There is nothing to tell its runs apart by.
+            policy.limits.key = KeyOf::Nothing;
+        }
+        Ok(Self { id: FunctionId::parse(function.id())?, policy, function: function.into() })
     }
 }
