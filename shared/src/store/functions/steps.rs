@@ -79,7 +79,6 @@ pub struct Loaded {
 /// # Errors
 /// If Postgres is away.
 pub async fn load(pool: &Pool, run: &Claimed) -> Result<Loaded, StoreError> {
-    let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(&pool.0).await?;
     let event = events::find(pool, run.event).await?;
     let rows = sqlx::query!(
         r#"SELECT step_hash, nth, result AS "result: Json<Box<RawValue>>" FROM function_steps WHERE run_id = $1"#,
@@ -91,6 +90,8 @@ pub async fn load(pool: &Pool, run: &Claimed) -> Result<Loaded, StoreError> {
         let key = StepKey { hash: row.step_hash.try_into().ok()?, nth: row.nth };
         Some(SavedStep { key, result: row.result.0 })
     });
+    // Last, so that the caller's clock goes on from it at once.
+    let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(&pool.0).await?;
     Ok(Loaded { event, steps: saved.collect(), now })
 }
 
