@@ -27,27 +27,27 @@ const PRIVATE_V4: [Ipv4Net; 15] = [
 ];
 
 /// What of IPv6 is assigned to the public Internet.
-const GLOBAL_V6: Ipv6Net = v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
+const GLOBAL_V6: Ipv6Net = v6(0x2000 << 112, 3);
 /// What of that is not.
 const PRIVATE_V6: [Ipv6Net; 3] = [
-    v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23), // protocol assignments, with Teredo and benchmarks
-    v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32), // documentation
-    v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20), // documentation
+    v6(0x2001 << 112, 23),     // protocol assignments, with Teredo and benchmarks
+    v6(0x2001_0db8 << 96, 32), // documentation
+    v6(0x3fff << 112, 20),     // documentation
 ];
 
 /// Addresses of IPv6 that lead to one of IPv4, and after how many bytes it stands in them.
 const EMBEDDING: [(Ipv6Net, usize); 3] = [
-    (v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96), 12),    // mapped
-    (v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96), 12), // NAT64
-    (v6([0x2002, 0, 0, 0, 0, 0, 0, 0], 16), 2),     // 6to4
+    (v6(0xffff << 32, 96), 12),      // mapped
+    (v6(0x0064_ff9b << 96, 96), 12), // NAT64
+    (v6(0x2002 << 112, 16), 2),      // 6to4
 ];
 
 const fn v4([a, b, c, d]: [u8; 4], prefix: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)
 }
 
-const fn v6([a, b, c, d, e, f, g, h]: [u16; 8], prefix: u8) -> Ipv6Net {
-    Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix)
+const fn v6(address: u128, prefix: u8) -> Ipv6Net {
+    Ipv6Net::new_assert(Ipv6Addr::from_bits(address), prefix)
 }
 
 /// Networks that may be reached though they are not of the public Internet. Default: none.

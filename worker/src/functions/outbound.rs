@@ -96,7 +96,7 @@ impl Outbound {
         // The client resolves names only, so an address in the URL is looked at here.
         let url = self.allowed.read_url(url)?;
         let sent = self.client.post(url).headers(headers).body(body).send().await;
-        let mut response = sent.map_err(|error| unsent(error.without_url()))?;
+        let mut response = sent.map_err(|error| unsent(&error.without_url()))?;
         let answered = Answered { status: response.status(), retry_after: retry_after(&response) };
         drain(&mut response).await;
         Ok(answered)
@@ -128,7 +128,7 @@ fn read_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
 }
 
 /// What went wrong, with its causes.
-fn unsent(error: reqwest::Error) -> Unsent {
+fn unsent(error: &reqwest::Error) -> Unsent {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

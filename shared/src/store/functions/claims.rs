@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::candidates::{self, Candidate};
 use super::pace::{Pace, Rate};
 use crate::domain::{FunctionId, RunId, Shard, UserId};
 use crate::store::events::Place;
@@ -85,13 +86,6 @@ pub async fn due(
     Ok(due.fetch_all(session.connection().await?).await?)
 }
 
-struct Candidate {
-    run_id: Uuid,
-    shard: i32,
-    key: String,
-    running: i64,
-}
-
 /// Begins runs of a function, at most `most`, the longest due first, that are of shards under these leases of the worker,
 /// as far as it still has them. Runs that must wait for their rate are due when it allows.
 ///
@@ -125,11 +119,7 @@ pub async fn claim(
         return Ok(Vec::new());
     }
     let mut choice = Choice { function_id, limits, now, pace, keys: HashMap::new(), chosen: Vec::new() };
-    let candidates = match limits.key {
-        KeyOf::Target => candidates_of_targets(tx, function_id, limits, leases, free).await?,
-        KeyOf::Nothing | KeyOf::User => candidates(tx, function_id, limits, leases, free).await?,
-    };
-    for candidate in candidates {
+    for candidate in candidates::find(tx, function_id, limits, leases, free).await? {
         if choice.chosen.len() as u64 >= u64::from(free) {
             break;
         }
@@ -197,133 +187,6 @@ impl Choice<'_> {
         }
         Ok(())
     }
-}
-
-/// Runs that are due, with how many others of the same key go on; more than are free, since keys may be at their limit.
-async fn candidates(
-    tx: &mut Tx<'_>,
-    function_id: &FunctionId,
-    limits: &Limits,
-    leases: &[Lease],
-    free: u32,
-) -> Result<Vec<Candidate>, StoreError> {
-    let shards: Vec<Shard> = leases.iter().map(|lease| lease.shard).collect();
-    let spare = if limits.key == KeyOf::Nothing { 1 } else { 4 };
-    let rows = sqlx::query!(
-        r#"SELECT run_id, shard, key AS "key!",
-                  CASE WHEN key = '' THEN 0 ELSE (
-                      SELECT count(*)
-                      FROM function_runs AS other
-                      WHERE other.status = 'running' AND other.function_id = $1 AND other.user_id = key
-                  ) END AS "running!"
-           FROM (
-               SELECT run_id, shard, due_at, CASE WHEN $3 THEN user_id ELSE '' END AS key
-               FROM function_runs
-               WHERE function_id = $1 AND status IN ('queued', 'retrying', 'sleeping')
-                 AND due_at <= clock_timestamp() AND shard = ANY($2)
-                 AND (NOT $4 OR NOT EXISTS (
-                     SELECT FROM function_runs AS earlier
-                     WHERE earlier.finished_at IS NULL AND earlier.function_id = $1
-                       AND earlier.user_id = function_runs.user_id AND earlier.target = function_runs.target
-                       AND earlier.event_seq < function_runs.event_seq
-                       AND earlier.replay_id IS NOT DISTINCT FROM function_runs.replay_id
-                 ))
-               ORDER BY due_at, event_seq
-               LIMIT $5
-               FOR NO KEY UPDATE SKIP LOCKED
-           ) AS candidate
-           ORDER BY due_at"#,
-        function_id.as_str(),
-        &stored::shard_numbers(&shards),
-        limits.key == KeyOf::User,
-        limits.ordered,
-        i64::from(free.saturating_mul(spare)),
-    )
-    .fetch_all(&mut *tx.0)
-    .await?;
-    let candidate = rows.into_iter().map(|row| Candidate {
-        run_id: row.run_id,
-        shard: row.shard,
-        key: row.key,
-        running: row.running,
-    });
-    Ok(candidate.collect())
-}
-
-/// The same, of each target as many as it may begin: there are few targets, and one whose runs do not get on, however many
-/// they are, must not stand before the others. A target that is at its limit has none.
-async fn candidates_of_targets(
-    tx: &mut Tx<'_>,
-    function_id: &FunctionId,
-    limits: &Limits,
-    leases: &[Lease],
-    free: u32,
-) -> Result<Vec<Candidate>, StoreError> {
-    let shards: Vec<Shard> = leases.iter().map(|lease| lease.shard).collect();
-    let rows = sqlx::query!(
-        r#"WITH RECURSIVE targets AS (
-               -- From one to the next by the index, however many runs each has.
-               SELECT (
-                   SELECT target
-                   FROM function_runs
-                   WHERE function_id = $1 AND target <> '' AND status IN ('queued', 'retrying', 'sleeping')
-                   ORDER BY target
-                   LIMIT 1
-               ) AS target
-               UNION ALL
-               SELECT (
-                   SELECT function_runs.target
-                   FROM function_runs
-                   WHERE function_id = $1 AND function_runs.target <> '' AND function_runs.target > targets.target
-                     AND status IN ('queued', 'retrying', 'sleeping')
-                   ORDER BY function_runs.target
-                   LIMIT 1
-               )
-               FROM targets
-               WHERE targets.target IS NOT NULL
-           )
-           SELECT candidate.run_id AS "run_id!", candidate.shard AS "shard!", targets.target AS "key!",
-                  going.running AS "running!"
-           FROM targets
-           CROSS JOIN LATERAL (
-               SELECT count(*) AS running
-               FROM function_runs
-               WHERE status = 'running' AND function_id = $1 AND target = targets.target
-           ) AS going
-           CROSS JOIN LATERAL (
-               SELECT run_id, shard, due_at
-               FROM function_runs
-               WHERE function_id = $1 AND target = targets.target AND target <> ''
-                 AND status IN ('queued', 'retrying', 'sleeping')
-                 AND due_at <= clock_timestamp() AND shard = ANY($2)
-                 AND (NOT $3 OR NOT EXISTS (
-                     SELECT FROM function_runs AS earlier
-                     WHERE earlier.finished_at IS NULL AND earlier.function_id = $1
-                       AND earlier.user_id = function_runs.user_id AND earlier.target = function_runs.target
-                       AND earlier.event_seq < function_runs.event_seq
-                       AND earlier.replay_id IS NOT DISTINCT FROM function_runs.replay_id
-                 ))
-               ORDER BY due_at
-               LIMIT GREATEST($4 - going.running, 0)
-               FOR NO KEY UPDATE SKIP LOCKED
-           ) AS candidate
-           ORDER BY candidate.due_at
-           LIMIT $5"#,
-        function_id.as_str(),
-        &stored::shard_numbers(&shards),
-        limits.ordered,
-        i64::from(limits.key_concurrency),
-        i64::from(free),
-    )
-    .fetch_all(&mut *tx.0)
-    .await?;
-    let candidate = rows.into_iter().map(|row| Candidate {
-        run_id: row.run_id,
-        shard: row.shard,
-        key: row.key,
-        running: row.running,
-    });
-    Ok(candidate.collect())
 }
 
 async fn postpone(tx: &mut Tx<'_>, run_id: Uuid, until: DateTime<Utc>) -> Result<(), StoreError> {

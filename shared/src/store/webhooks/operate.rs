@@ -116,7 +116,7 @@ pub async fn change(pool: &Pool, endpoint_id: Uuid, changes: &Changes, by: &Oper
     let mut tx = pool.0.begin().await?;
     let events = changes.events.as_deref().map(names);
     let starts_anew = changes.enabled == Some(true) || changes.url.is_some();
-    let changed = sqlx::query!(
+    let update = sqlx::query!(
         "UPDATE webhook_endpoints
          SET url = COALESCE($2, url), events = COALESCE($3, events), description = COALESCE($4, description),
              is_enabled = COALESCE($5, is_enabled),
@@ -133,7 +133,7 @@ pub async fn change(pool: &Pool, endpoint_id: Uuid, changes: &Changes, by: &Oper
         changes.enabled,
         starts_anew,
     );
-    let is_changed = changed.execute(&mut *tx).await?.rows_affected() > 0;
+    let is_changed = update.execute(&mut *tx).await?.rows_affected() > 0;
     if is_changed {
         let Changes { url, events, description, enabled } = changes;
         let mut detail = json!({"endpointId": endpoint_id});
