@@ -6,6 +6,7 @@ use std::str::FromStr;
 use metrics_exporter_prometheus::PrometheusHandle;
 use satchel_shared::config::{Env, Retention};
 use satchel_shared::envelope::EnvelopeKey;
+use satchel_shared::outbound::Allowed;
 use satchel_shared::queue;
 use satchel_shared::store::PoolConfig;
 use serde::Serialize;
@@ -64,6 +65,8 @@ pub struct Config {
     pub journal: JournalMode,
     /// `SATCHEL_JOB_RETENTION_DAYS`, `SATCHEL_PARKED_RETENTION_DAYS`: what cleaning finds too old.
     pub retention: Retention,
+    /// `SATCHEL_OUTBOUND_ALLOW`: where webhooks may lead to beside the public Internet. Default: nowhere.
+    pub allowed: Allowed,
     /// Where `/metrics` comes from. `None` unless set by a program that installed a recorder itself.
     pub metrics: Option<PrometheusHandle>,
     /// `SATCHEL_JWT_SECRET` (HS256, at least 32 bytes) and `SATCHEL_JWT_KEYS_FILE` (public keys in PEM or JWKS
@@ -85,6 +88,7 @@ impl Config {
             requires_idempotency_key: env.or("SATCHEL_REQUIRE_IDEMPOTENCY_KEY", false),
             journal: env.or("SATCHEL_JOURNAL", JournalMode::None),
             retention: Retention::from_env(env),
+            allowed: Allowed::from_env(env),
             metrics: None,
             token_keys: token_keys(env),
         }

@@ -156,6 +156,9 @@ mod tests {
         let parked_at = DateTime::from_timestamp_micros(1_700_000_000_000_001).unwrap();
         let event = After { at: parked_at, place: Place { shard: Shard::new(63), seq: 7 } };
         assert_eq!(After::decode(&event.encode()), Some(event));
+        let delivery = BeforeRun { created_at: parked_at, run_id: JobId::random().as_uuid().into() };
+        assert_eq!(BeforeRun::decode(&delivery.encode()), Some(delivery));
+        assert_eq!(BeforeRun::decode(&event.encode()), None);
         let parked = AfterParked { parked_at, job_id: JobId::random() };
         assert_eq!(AfterParked::decode(&parked.encode()), Some(parked));
     }

@@ -35,6 +35,7 @@ mod serve;
 mod state;
 mod submit;
 mod waiting;
+mod webhooks;
 
 pub use config::{Config, InvalidJournalMode, JournalMode};
 pub use metrics::install as install_metrics;

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, Resource, Route, guard, web};
 
 use crate::problem::ApiError;
 use crate::queues::{actions, clean, failed, failed_job, failed_jobs, pause, stats};
-use crate::{catalogue, events, functions, health, history, inventory, job_status, metrics, submit};
+use crate::{catalogue, events, functions, health, history, inventory, job_status, metrics, submit, webhooks};
 
 const READS: &str = "GET, HEAD";
 
@@ -40,6 +40,16 @@ pub(crate) fn routes(table: &mut web::ServiceConfig) {
         .service(at("/api/v1/queues/pause").route(web::post().to(pause::pause)).default_service(only("POST")))
         .service(at("/api/v1/queues/resume").route(web::post().to(pause::resume)).default_service(only("POST")))
         .service(at("/api/v1/queues/actions").route(get().to(actions::list)).default_service(only(READS)))
+        .service(at("/api/v1/webhooks").route(get().to(webhooks::endpoints::list))
+            .route(web::post().to(webhooks::endpoints::add)).default_service(only("GET, HEAD, POST")))
+        .service(at("/api/v1/webhooks/{endpointId}").route(get().to(webhooks::endpoint::show))
+            .route(web::patch().to(webhooks::endpoint::change)).route(web::delete().to(webhooks::endpoint::remove))
+            .default_service(only("GET, HEAD, PATCH, DELETE")))
+        .service(at("/api/v1/webhooks/{endpointId}/secret").route(web::post().to(webhooks::secret::rotate)).default_service(only("POST")))
+        .service(at("/api/v1/webhooks/{endpointId}/ping").route(web::post().to(webhooks::ping::ping)).default_service(only("POST")))
+        .service(at("/api/v1/webhooks/{endpointId}/deliveries").route(get().to(webhooks::deliveries::list)).default_service(only(READS)))
+        .service(at("/api/v1/webhooks/{endpointId}/deliveries/{runId}/redeliver").route(web::post().to(webhooks::delivery::redeliver))
+            .default_service(only("POST")))
         .service(at("/healthz").route(get().to(health::live)).default_service(only(READS)))
         .service(at("/readyz").route(get().to(health::ready)).default_service(only(READS)))
         .service(at("/metrics").route(get().to(metrics::show)).default_service(only(READS)));

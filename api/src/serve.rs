@@ -97,6 +97,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         gauges: Gauges::default(),
         requires_idempotency_key: config.requires_idempotency_key,
         retention: config.retention,
+        allowed: config.allowed,
     });
 
     // These go on while requests in flight are finished.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use metrics_exporter_prometheus::PrometheusHandle;
 use satchel_shared::config::Retention;
 use satchel_shared::envelope::{EnvelopeKey, ReplicaId};
+use satchel_shared::outbound::Allowed;
 use satchel_shared::queue::Queue;
 use satchel_shared::store::Pool;
 
@@ -43,4 +44,6 @@ pub(crate) struct State {
     pub(crate) requires_idempotency_key: bool,
     /// What is too old to be kept.
     pub(crate) retention: Retention,
+    /// Where webhooks may lead to beside the public Internet.
+    pub(crate) allowed: Allowed,
 }

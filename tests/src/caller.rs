@@ -41,6 +41,8 @@ pub struct Answer {
 impl Caller {
     /// A caller of the API at `base` without credential.
     pub(crate) fn new(base: String, journal: Journal) -> Self {
+        // The client asks for one, whether or not it ever needs it; another caller may have set it.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let timeout = Duration::from_millis(REQUEST_TIMEOUT_MS);
         let client = Client::builder().timeout(timeout).pool_idle_timeout(IDLE).no_proxy().build();
         let client = client.expect("an HTTP client");

@@ -28,6 +28,7 @@ mod process;
 mod psql;
 mod rabbitmq;
 pub mod raw_http;
+pub mod receiver;
 mod redis;
 mod satchel;
 pub mod service_gaps;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use satchel_shared::queue;
-use satchel_worker::functions::shipped;
+use satchel_worker::functions::{Registry, shipped};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -23,8 +23,7 @@ const ANY_REDIS: &str = "redis://127.0.0.1/0";
 pub(super) struct Configs {
     api: satchel_api::Config,
     worker: satchel_worker::Config,
-    /// What each worker makes its functions from.
-    environment: Environment,
+    functions: Registry,
 }
 
 impl Configs {
@@ -39,13 +38,13 @@ impl Configs {
         let mut env = environment.reader();
         let mut api = satchel_api::Config::from_env(&mut env);
         let mut worker = satchel_worker::Config::from_env(&mut env);
-        drop(shipped(&mut env));
+        let functions = shipped(&mut env);
         env.finish()?;
         if let Some(queue) = own_queue {
             api.queue = queue.clone();
             worker.queue = queue;
         }
-        Ok(Self { api, worker, environment })
+        Ok(Self { api, worker, functions })
     }
 
     /// Finds the faults of an environment in which the stores may not be named yet.
@@ -76,14 +75,14 @@ struct Part {
 impl Service {
     /// Starts one API and some workers.
     pub(super) fn start(configs: Configs, listener: TcpListener, workers: u16) -> Result<Self> {
-        let Configs { api: mut api_config, worker: worker_config, environment } = configs;
+        let Configs { api: mut api_config, worker: worker_config, functions } = configs;
         // Before the workers start, so that the API's /metrics tells theirs too.
         api_config.metrics = satchel_api::install_metrics();
         let mut service = Self { api: Part::new("the API"), workers: Part::new("a worker") };
         for _ in 0..workers {
             service.workers.tasks.spawn(satchel_worker::run(
                 worker_config.clone(),
-                shipped(&mut environment.reader()),
+                functions.clone(),
                 service.workers.stop.clone(),
             ));
         }

@@ -17,6 +17,7 @@ mod priority;
 mod quantity;
 mod rewards;
 mod shard;
+mod webhook_secret;
 
 pub use actor::{Actor, Role, Scope, Scopes};
 pub use draft::{Draft, GrantOutcome, Granted, SkipReason, Skipped, insufficient};
@@ -35,6 +36,7 @@ pub use priority::{InvalidPriority, Priority};
 pub use quantity::{InvalidQuantity, Quantity};
 pub use rewards::RuleOutcome;
 pub use shard::{Shard, ShardCount};
+pub use webhook_secret::{InvalidWebhookSecret, WebhookSecret};
 
 /// How long a job may wait, in days, from when it is due until it is decided; an older one is rejected as `expired`.
 /// Decided jobs are kept longer ([`MIN_JOB_RETENTION_DAYS`]), so that a copy of an old queue entry never finds its job

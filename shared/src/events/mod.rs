@@ -10,6 +10,8 @@ mod job_parked;
 mod job_rejected;
 mod registry;
 mod rule_refused;
+mod webhook_disabled;
+mod webhook_ping;
 
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
@@ -26,6 +28,8 @@ pub use job_facts::JobFacts;
 pub use job_parked::JobParked;
 pub use job_rejected::JobRejected;
 pub use rule_refused::RuleRefused;
+pub use webhook_disabled::WebhookDisabled;
+pub use webhook_ping::WebhookPing;
 
 registry::event_types! {
     FunctionFailed,
@@ -34,6 +38,8 @@ registry::event_types! {
     JobParked,
     JobRejected,
     RuleRefused,
+    WebhookDisabled,
+    WebhookPing,
 }
 
 /// An event's data, its name, and the version of its form.

@@ -63,6 +63,18 @@ impl Action {
     pub const CANCEL_RUN: &'static str = "cancel-run";
     /// Events are given to a function again.
     pub const REPLAY: &'static str = "replay";
+    /// A webhook endpoint was added.
+    pub const ADD_WEBHOOK: &'static str = "add-webhook";
+    /// A webhook endpoint was changed.
+    pub const CHANGE_WEBHOOK: &'static str = "change-webhook";
+    /// A webhook endpoint was removed.
+    pub const REMOVE_WEBHOOK: &'static str = "remove-webhook";
+    /// A webhook endpoint was given another secret.
+    pub const ROTATE_WEBHOOK_SECRET: &'static str = "rotate-webhook-secret";
+    /// A webhook endpoint was sent a ping.
+    pub const PING_WEBHOOK: &'static str = "ping-webhook";
+    /// An event is delivered to a webhook endpoint again.
+    pub const REDELIVER_WEBHOOK: &'static str = "redeliver-webhook";
 }
 
 /// Adds an action to the record.

@@ -30,6 +30,7 @@ pub mod stats;
 mod stored;
 pub mod users;
 pub mod waiting;
+pub mod webhooks;
 
 pub use blame::Blame;
 pub use migrate::{MigrateError, migrate};

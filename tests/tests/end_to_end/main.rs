@@ -38,4 +38,5 @@ mod retention;
 mod scale;
 mod submit;
 mod tools;
+mod webhooks;
 mod worker_faults;

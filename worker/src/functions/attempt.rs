@@ -80,6 +80,7 @@ async fn one(
     let ending = match outcome {
         Ok(()) => Ending::Succeeded,
         Err(Failure(Kind::Sleeping(until))) => Ending::Sleeping(until),
+        Err(Failure(Kind::PutOff(until))) => Ending::PutOff(until),
         Err(Failure(Kind::Cancelled)) => Ending::Cancelled,
         Err(Failure(Kind::Final(error))) => Ending::Failed(error),
         Err(Failure(Kind::Retriable { error, after })) => {
@@ -100,6 +101,7 @@ fn tell(function_id: &FunctionId, run: &Claimed, ending: &Ending) {
         Ending::Succeeded => "succeeded",
         Ending::Cancelled => "cancelled",
         Ending::Sleeping(_) => "sleeping",
+        Ending::PutOff(_) => "put off",
         Ending::Retrying(_, error) => {
             tracing::warn!(run.id = %run.run_id, function.id = %function_id, error, "a run will be tried again");
             "retrying"

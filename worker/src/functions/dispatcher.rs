@@ -6,10 +6,11 @@
 use satchel_shared::domain::Shard;
 use satchel_shared::store::events::Place;
 use satchel_shared::store::functions::dispatch::{self, Heard, NewRun, Replaying, Undispatched};
-use satchel_shared::store::{Session, StoreError};
+use satchel_shared::store::webhooks::{self, Subscriber};
+use satchel_shared::store::{Session, StoreError, Tx};
 use uuid::Uuid;
 
-use super::{Registered, Registry};
+use super::{Fanout, Registered, Registry};
 
 /// Most events of one shard that are given in one transaction.
 const MAX_EVENTS_PER_SHARD: i64 = 100;
@@ -40,7 +41,9 @@ async fn give(session: &mut Session, registry: &Registry, shards: &[Undispatched
         Some(names) if names.is_empty() => Vec::new(),
         names => dispatch::next(&mut tx, shards, names.as_deref(), MAX_EVENTS_PER_SHARD).await?,
     };
-    let runs: Vec<NewRun<'_>> = registry.iter().flat_map(|registered| runs(registered, &events, None)).collect();
+    let receivers = receivers(&mut tx, registry.iter(), &events).await?;
+    let run = |registered| runs(registered, &events, &receivers, None);
+    let runs: Vec<NewRun<'_>> = registry.iter().flat_map(run).collect();
     if !runs.is_empty() {
         dispatch::add_runs(&mut tx, &runs).await?;
     }
@@ -59,13 +62,37 @@ fn reached(shard: Undispatched, events: &[Heard]) -> i64 {
     last.filter(|_| is_full).unwrap_or(shard.last)
 }
 
+/// The webhook endpoints, if some of the functions ask for them and there is something for them.
+async fn receivers<'r>(
+    tx: &mut Tx<'_>,
+    mut functions: impl Iterator<Item = &'r Registered>,
+    events: &[Heard],
+) -> Result<Vec<Subscriber>, StoreError> {
+    let asks = |registered: &Registered| registered.function.fanout() == Fanout::WebhookEndpoints;
+    if events.is_empty() || !functions.any(asks) {
+        return Ok(Vec::new());
+    }
+    webhooks::subscribers(tx).await
+}
+
 fn runs<'r>(
     registered: &'r Registered,
     events: &'r [Heard],
+    receivers: &'r [Subscriber],
     replay_id: Option<Uuid>,
 ) -> impl Iterator<Item = NewRun<'r>> {
     let heard = events.iter().filter(|event| registered.function.hears().of(&event.name));
-    heard.map(move |event| NewRun { function_id: &registered.id, target: "", event, replay_id })
+    let run = move |target, event| NewRun { function_id: &registered.id, target, event, replay_id };
+    heard.flat_map(move |event| {
+        let targets: Vec<&str> = match registered.function.fanout() {
+            Fanout::One => vec![""],
+            Fanout::WebhookEndpoints => {
+                let gets = |receiver: &&Subscriber| receiver.gets(&event.name, event.user_id.as_str());
+                receivers.iter().filter(gets).map(|receiver| receiver.target.as_str()).collect()
+            }
+        };
+        targets.into_iter().map(move |target| run(target, event))
+    })
 }
 
 /// Goes on with replays; whether there may be more.
@@ -87,7 +114,8 @@ async fn replay(session: &mut Session, registry: &Registry, shards: &[Shard]) ->
             // Another worker, that runs the function, goes on with it.
             continue;
         };
-        let runs: Vec<NewRun<'_>> = runs(registered, &events, Some(*replay_id)).collect();
+        let receivers = receivers(&mut tx, std::iter::once(registered), &events).await?;
+        let runs: Vec<NewRun<'_>> = runs(registered, &events, &receivers, Some(*replay_id)).collect();
         if !runs.is_empty() {
             dispatch::add_runs(&mut tx, &runs).await?;
         }

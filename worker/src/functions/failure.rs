@@ -18,7 +18,9 @@ pub(super) enum Kind {
     Final(String),
     /// It is no failure: the run goes on at that moment.
     Sleeping(DateTime<Utc>),
-    /// An operator has asked for the run's end.
+    /// As if it had not been begun: it is begun anew at that moment.
+    PutOff(DateTime<Utc>),
+    /// Nobody wants the run any more.
     Cancelled,
     /// The run is another worker's now.
     Lost,
@@ -37,6 +39,23 @@ impl Failure {
     #[must_use]
     pub fn retry_after(error: impl Into<String>, after: Duration) -> Self {
         Self(Kind::Retriable { error: error.into(), after: Some(after) })
+    }
+
+    /// Nothing was tried: the run is to be begun anew at that moment, and this attempt does not count.
+    #[must_use]
+    pub fn not_before(when: DateTime<Utc>) -> Self {
+        Self(Kind::PutOff(when))
+    }
+
+    /// Postgres is away: the attempt is given up, and is begun anew when it is back.
+    pub(super) fn of_store(error: StoreError) -> Self {
+        Self(Kind::Store(error))
+    }
+
+    /// Nobody wants the run any more: it is cancelled.
+    #[must_use]
+    pub fn cancelled() -> Self {
+        Self(Kind::Cancelled)
     }
 
     /// No attempt will succeed: the run has failed.

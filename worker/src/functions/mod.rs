@@ -5,13 +5,17 @@ mod amqp;
 mod attempt;
 mod dispatcher;
 mod event_any_amqp_publisher;
+mod event_any_webhook_sender;
 mod executor;
 mod failure;
+mod outbound;
 mod policy;
 mod registry;
 mod shipped;
 mod signals;
 mod steps;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use satchel_shared::domain::{FunctionId, InvalidFunctionId};
@@ -38,6 +42,11 @@ pub trait Function: Send + Sync + 'static {
     /// Which events it hears of.
     fn hears(&self) -> Hears;
 
+    /// Whether an event is one run, or one for each of several receivers: [`Steps::target`].
+    fn fanout(&self) -> Fanout {
+        Fanout::One
+    }
+
     /// How often it is tried, how many of its runs go on at once, how long an attempt may take.
     fn policy(&self) -> Policy {
         Policy::default()
@@ -45,6 +54,15 @@ pub trait Function: Send + Sync + 'static {
 
     /// What it does about an event. Whatever it does outside of steps is done in each attempt again.
     async fn handle(&self, event: &Event, steps: &mut Steps<'_>) -> Result<(), Failure>;
+}
+
+/// How many runs an event is for a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fanout {
+    /// One.
+    One,
+    /// One for each webhook endpoint that gets it.
+    WebhookEndpoints,
 }
 
 /// Which events a function hears of.
@@ -68,14 +86,20 @@ impl Hears {
 }
 
 /// A function with its id, once it is known to be one.
+#[derive(Clone)]
 pub(crate) struct Registered {
     pub(crate) id: FunctionId,
-    pub(crate) function: Box<dyn Function>,
+    pub(crate) function: Arc<dyn Function>,
     pub(crate) policy: Policy,
 }
 
 impl Registered {
     fn new(function: Box<dyn Function>) -> Result<Self, InvalidFunctionId> {
-        Ok(Self { id: FunctionId::parse(function.id())?, policy: function.policy(), function })
+        let mut policy = function.policy();
+        if policy.limits.key == KeyOf::Target && function.fanout() == Fanout::One {
+            // There is nothing to tell its runs apart by.
+            policy.limits.key = KeyOf::Nothing;
+        }
+        Ok(Self { id: FunctionId::parse(function.id())?, policy, function: function.into() })
     }
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use satchel_shared::domain::FunctionId;
 use serde_json::{Value, json};
 
-use super::{Function, Hears, Registered};
+use super::{Fanout, Function, Hears, Registered};
 
-/// See the module. Ids are unique in it.
-#[derive(Default)]
+/// See the module. Ids are unique in it. Clones share the functions.
+#[derive(Clone, Default)]
 pub struct Registry {
     functions: BTreeMap<FunctionId, Registered>,
 }
@@ -78,7 +78,11 @@ impl Registry {
                 Hears::All => json!("all"),
                 Hears::Named(names) => json!(names),
             };
-            json!({"events": events, "fanout": "one", "policy": registered.policy.describe()})
+            let fanout = match registered.function.fanout() {
+                Fanout::One => "one",
+                Fanout::WebhookEndpoints => "webhookEndpoints",
+            };
+            json!({"events": events, "fanout": fanout, "policy": registered.policy.describe()})
         };
         self.iter().map(|registered| (&registered.id, description(registered))).collect()
     }

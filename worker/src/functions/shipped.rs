@@ -1,8 +1,9 @@
-//! The functions that come with Satchel: one line for each.
+//! The functions that come with Satchel: one line for each, each off until its settings turn it on.
 
 use satchel_shared::config::Env;
 
 use super::event_any_amqp_publisher::EventAnyAmqpPublisher;
+use super::event_any_webhook_sender::EventAnyWebhookSender;
 use super::{Function, Registry};
 
 /// Those of them that the environment sets up; faults are noted in `env`.
@@ -10,11 +11,13 @@ pub fn shipped(env: &mut Env) -> Registry {
     let functions = [
         // One a line.
         EventAnyAmqpPublisher::from_env(env).map(boxed),
+        EventAnyWebhookSender::from_env(env),
     ];
     let mut registry = Registry::default();
     for function in functions.into_iter().flatten() {
+        let id = function.id();
         if let Err(error) = registry.add(function) {
-            env.fault("functions", error);
+            env.fault(id, error);
         }
     }
     registry

@@ -57,7 +57,7 @@ pub struct Steps<'r> {
     /// How often each id was used in this attempt.
     uses: HashMap<[u8; 32], i32>,
     /// The database's clock when the attempt began, and when that was here.
-    began: (DateTime<Utc>, Instant),
+    began: (DateTime<Utc>, std::time::Instant),
 }
 
 /// A step that is being done.
@@ -89,7 +89,7 @@ impl<'r> Steps<'r> {
         saved: Vec<SavedStep>,
     ) -> Self {
         let saved = saved.into_iter().map(|step| (step.key, step.result)).collect();
-        Self { surroundings, registered, run, saved, uses: HashMap::new(), began: (run.begun_at, Instant::now()) }
+        Self { surroundings, registered, run, saved, uses: HashMap::new(), began: run.begun }
     }
 
     /// For whom the run is, where the function has several receivers.
@@ -102,6 +102,22 @@ impl<'r> Steps<'r> {
     #[must_use]
     pub fn run_id(&self) -> Uuid {
         self.run.run_id.as_uuid()
+    }
+
+    /// Whether an earlier attempt has done the step that is the first of its id.
+    #[must_use]
+    pub fn is_done(&self, id: &str) -> bool {
+        self.saved.contains_key(&StepKey { hash: Sha256::digest(id).into(), nth: 0 })
+    }
+
+    /// For functions of Satchel's own that know the store.
+    pub(super) fn pool(&self) -> &Pool {
+        &self.surroundings.pool
+    }
+
+    /// The run as it was begun.
+    pub(super) fn claimed(&self) -> &Claimed {
+        self.run
     }
 
     /// The database's clock.

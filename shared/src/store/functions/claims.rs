@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::candidates::{self, Candidate};
 use super::pace::{Pace, Rate};
 use crate::domain::{FunctionId, RunId, Shard, UserId};
 use crate::store::events::Place;
@@ -21,16 +23,6 @@ pub enum KeyOf {
     User,
     /// Its target.
     Target,
-}
-
-impl KeyOf {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Nothing => "nothing",
-            Self::User => "user",
-            Self::Target => "target",
-        }
-    }
 }
 
 /// How many runs of a function may go on at once, and how many may begin in a time.
@@ -69,8 +61,8 @@ pub struct Claimed {
     pub tries: i32,
     /// Under which lease it has begun.
     pub epoch: i64,
-    /// When, by the database's clock.
-    pub begun_at: DateTime<Utc>,
+    /// When, by the database's clock and by this process's.
+    pub begun: (DateTime<Utc>, Instant),
 }
 
 /// Those of the functions that have runs whose time has come, of these shards.
@@ -95,13 +87,6 @@ pub async fn due(
         &stored::shard_numbers(shards),
     );
     Ok(due.fetch_all(session.connection().await?).await?)
-}
-
-struct Candidate {
-    run_id: Uuid,
-    shard: i32,
-    key: String,
-    running: i64,
 }
 
 /// Begins runs of a function, at most `most`, the longest due first, that are of shards under these leases of the worker,
@@ -137,7 +122,7 @@ pub async fn claim(
         return Ok(Vec::new());
     }
     let mut choice = Choice { function_id, limits, now, pace, keys: HashMap::new(), chosen: Vec::new() };
-    for candidate in candidates(tx, function_id, limits, leases, free).await? {
+    for candidate in candidates::find(tx, function_id, limits, leases, free).await? {
         if choice.chosen.len() as u64 >= u64::from(free) {
             break;
         }
@@ -207,59 +192,6 @@ impl Choice<'_> {
     }
 }
 
-/// Runs that are due, with how many others of the same key go on; more than are free, since keys may be at their limit.
-async fn candidates(
-    tx: &mut Tx<'_>,
-    function_id: &FunctionId,
-    limits: &Limits,
-    leases: &[Lease],
-    free: u32,
-) -> Result<Vec<Candidate>, StoreError> {
-    let shards: Vec<Shard> = leases.iter().map(|lease| lease.shard).collect();
-    let spare = if limits.key == KeyOf::Nothing { 1 } else { 4 };
-    let rows = sqlx::query!(
-        r#"SELECT run_id, shard, key AS "key!",
-                  CASE WHEN key = '' THEN 0 ELSE (
-                      SELECT count(*)
-                      FROM function_runs AS other
-                      WHERE other.status = 'running' AND other.function_id = $1
-                        AND CASE $3 WHEN 'user' THEN other.user_id WHEN 'target' THEN other.target END = key
-                  ) END AS "running!"
-           FROM (
-               SELECT run_id, shard, due_at,
-                      CASE $3 WHEN 'user' THEN user_id WHEN 'target' THEN target ELSE '' END AS key
-               FROM function_runs
-               WHERE function_id = $1 AND status IN ('queued', 'retrying', 'sleeping')
-                 AND due_at <= clock_timestamp() AND shard = ANY($2)
-                 AND (NOT $4 OR NOT EXISTS (
-                     SELECT FROM function_runs AS earlier
-                     WHERE earlier.finished_at IS NULL AND earlier.function_id = $1
-                       AND earlier.user_id = function_runs.user_id AND earlier.target = function_runs.target
-                       AND earlier.event_seq < function_runs.event_seq
-                       AND earlier.replay_id IS NOT DISTINCT FROM function_runs.replay_id
-                 ))
-               ORDER BY due_at, event_seq
-               LIMIT $5
-               FOR NO KEY UPDATE SKIP LOCKED
-           ) AS candidate
-           ORDER BY due_at"#,
-        function_id.as_str(),
-        &stored::shard_numbers(&shards),
-        limits.key.as_str(),
-        limits.ordered,
-        i64::from(free.saturating_mul(spare)),
-    )
-    .fetch_all(&mut *tx.0)
-    .await?;
-    let candidate = rows.into_iter().map(|row| Candidate {
-        run_id: row.run_id,
-        shard: row.shard,
-        key: row.key,
-        running: row.running,
-    });
-    Ok(candidate.collect())
-}
-
 async fn postpone(tx: &mut Tx<'_>, run_id: Uuid, until: DateTime<Utc>) -> Result<(), StoreError> {
     sqlx::query!("UPDATE function_runs SET due_at = $2 WHERE run_id = $1", run_id, until).execute(&mut *tx.0).await?;
     Ok(())
@@ -294,6 +226,7 @@ async fn begin(
     )
     .fetch_all(&mut *tx.0)
     .await?;
+    let now = Instant::now();
     rows.into_iter()
         .map(|row| {
             Ok(Claimed {
@@ -305,7 +238,7 @@ async fn begin(
                 attempts: row.attempts,
                 tries: row.tries,
                 epoch: row.epoch,
-                begun_at: row.begun_at,
+                begun: (row.begun_at, now),
             })
         })
         .collect()

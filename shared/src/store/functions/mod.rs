@@ -3,6 +3,7 @@
 //! A run is its shard's owner's, as its user's jobs are: the owner makes it, begins it under its lease's epoch, and
 //! writes what comes of it only while the run is still begun under that epoch.
 
+mod candidates;
 pub mod claims;
 pub mod dispatch;
 pub mod operate;
@@ -10,5 +11,6 @@ mod pace;
 mod run;
 pub mod steps;
 
+pub(super) use operate::Row;
 pub use pace::Rate;
 pub use run::{Run, RunStatus};

@@ -67,21 +67,22 @@ pub async fn is_known(pool: &Pool, function_id: &FunctionId) -> Result<bool, Sto
     Ok(known.fetch_one(&pool.0).await?)
 }
 
-struct Row {
-    run_id: Uuid,
-    function_id: String,
-    target: String,
-    event_id: Option<String>,
-    event_job_id: Option<Uuid>,
-    event_name: String,
-    user_id: String,
-    status: String,
-    replay_id: Option<Uuid>,
-    attempts: i32,
-    failures: Json<Vec<Failure>>,
-    created_at: DateTime<Utc>,
-    due_at: DateTime<Utc>,
-    finished_at: Option<DateTime<Utc>>,
+/// A run's row.
+pub(in crate::store) struct Row {
+    pub(in crate::store) run_id: Uuid,
+    pub(in crate::store) function_id: String,
+    pub(in crate::store) target: String,
+    pub(in crate::store) event_id: Option<String>,
+    pub(in crate::store) event_job_id: Option<Uuid>,
+    pub(in crate::store) event_name: String,
+    pub(in crate::store) user_id: String,
+    pub(in crate::store) status: String,
+    pub(in crate::store) replay_id: Option<Uuid>,
+    pub(in crate::store) attempts: i32,
+    pub(in crate::store) failures: Json<Vec<Failure>>,
+    pub(in crate::store) created_at: DateTime<Utc>,
+    pub(in crate::store) due_at: DateTime<Utc>,
+    pub(in crate::store) finished_at: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<Row> for Run {

@@ -55,6 +55,8 @@ pub enum Ending {
     Cancelled,
     /// It goes on at that moment.
     Sleeping(DateTime<Utc>),
+    /// It is begun anew at that moment, as if it had not been begun now.
+    PutOff(DateTime<Utc>),
     /// It is tried again at that moment.
     Retrying(DateTime<Utc>, String),
     /// It failed for good.
@@ -150,7 +152,7 @@ pub async fn finish(
     let (status, due_at, error) = match ending {
         Ending::Succeeded => ("succeeded", None, None),
         Ending::Cancelled => ("cancelled", None, None),
-        Ending::Sleeping(until) => ("sleeping", Some(*until), None),
+        Ending::Sleeping(until) | Ending::PutOff(until) => ("sleeping", Some(*until), None),
         Ending::Retrying(until, error) => ("retrying", Some(*until), Some(error)),
         Ending::Failed(error) => ("failed", None, Some(error)),
     };
@@ -158,6 +160,7 @@ pub async fn finish(
     let now = sqlx::query_scalar!(
         r#"UPDATE function_runs
            SET status = CASE WHEN is_cancelled AND $4::timestamptz IS NOT NULL THEN 'cancelled' ELSE $3 END,
+               attempts = attempts - CASE WHEN $7 THEN 1 ELSE 0 END,
                tries = tries + CASE WHEN $5::text IS NULL THEN 0 ELSE 1 END,
                failures = CASE WHEN $5 IS NULL THEN failures ELSE
                    (CASE WHEN jsonb_array_length(failures) >= $6 THEN failures - 0 ELSE failures END)
@@ -172,6 +175,7 @@ pub async fn finish(
         due_at,
         error.map(|error| kept(error)),
         MAX_KEPT_FAILURES,
+        matches!(ending, Ending::PutOff(_)),
     )
     .fetch_optional(&mut *tx.0)
     .await?;

@@ -1,0 +1,53 @@
+//! `GET`, `PATCH` and `DELETE /api/v1/webhooks/{endpointId}`: one endpoint.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use satchel_shared::store::webhooks::operate;
+
+use super::{document, find, id_of};
+use crate::deadline;
+use crate::document::{document, nothing};
+use crate::operating::Operating;
+use crate::parameters::Parameters;
+use crate::problem::ApiError;
+use crate::state::State;
+
+/// Answers the endpoint.
+pub(crate) async fn show(
+    _operating: Operating,
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    Parameters::of(&request)?.finish()?;
+    Ok(HttpResponse::Ok().json(find(&state, id_of(&request)?).await?))
+}
+
+/// Changes what the document names, and answers the endpoint.
+pub(crate) async fn change(
+    operating: Operating,
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let changes = document::changes(document(&request, payload).await?, &state.allowed)?;
+    Parameters::of(&request)?.finish()?;
+    let endpoint_id = id_of(&request)?;
+    if !deadline::answer(operate::change(&state.pool, endpoint_id, &changes, &operating.by())).await? {
+        return Err(ApiError::NotFound);
+    }
+    Ok(HttpResponse::Ok().json(find(&state, endpoint_id).await?))
+}
+
+/// Removes the endpoint; what waits to be delivered to it is cancelled.
+pub(crate) async fn remove(
+    operating: Operating,
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    nothing(document(&request, payload).await?)?;
+    Parameters::of(&request)?.finish()?;
+    if !deadline::answer(operate::remove(&state.pool, id_of(&request)?, &operating.by())).await? {
+        return Err(ApiError::NotFound);
+    }
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,174 @@
+//! What a delivery needs of its endpoint, and what its endpoint learns of it: the breaker.
+//!
+//! After [`MAX_FAILURES`] failures in a row nothing is sent for a while, which doubles each time; then one delivery is let
+//! through, to see. An endpoint that has failed for [`MAX_FAILING_DAYS`] is disabled.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use crate::domain::WebhookSecret;
+use crate::events::{EventType, WebhookDisabled};
+use crate::store::events::NewEvent;
+use crate::store::functions::claims::Claimed;
+use crate::store::progress::{self, Progress};
+use crate::store::stored::Unreadable;
+use crate::store::{Pool, StoreError, Tx};
+
+/// Failures in a row that open the breaker.
+pub const MAX_FAILURES: i32 = 5;
+/// How long it stays open at first, in seconds.
+pub const FIRST_PAUSE_SECONDS: i32 = 30;
+/// How long it stays open at most, in seconds.
+pub const MAX_PAUSE_SECONDS: i32 = 600;
+/// How long an endpoint may fail, in days, before it is disabled.
+pub const MAX_FAILING_DAYS: i32 = 5;
+/// How long others wait for the delivery that is let through, in seconds: longer than it can take.
+const PROBE_SECONDS: i32 = 20;
+
+/// Where to send, and how to sign.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// Where to.
+    pub url: String,
+    /// Signs.
+    pub secret: WebhookSecret,
+    /// Signs as well.
+    pub previous_secret: Option<WebhookSecret>,
+    /// Whether it is the one delivery that is let through.
+    pub is_probe: bool,
+}
+
+/// Whether something may be sent.
+#[derive(Debug, Clone)]
+pub enum Admission {
+    /// It may.
+    Send(Destination),
+    /// Not before that moment.
+    NotBefore(DateTime<Utc>),
+    /// There is no such endpoint, or it is disabled.
+    Never,
+}
+
+/// Asks whether something may be sent to an endpoint now.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn admit(pool: &Pool, endpoint_id: Uuid) -> Result<Admission, StoreError> {
+    let row = sqlx::query!(
+        r#"WITH probe AS (
+               UPDATE webhook_endpoints
+               SET open_until = clock_timestamp() + make_interval(secs => $2)
+               WHERE endpoint_id = $1 AND is_enabled AND open_until <= clock_timestamp()
+               RETURNING endpoint_id
+           )
+           SELECT url, is_enabled, secret, open_until, EXISTS (SELECT FROM probe) AS "is_probe!",
+                  CASE WHEN previous_secret_until > clock_timestamp() THEN previous_secret END AS previous_secret,
+                  clock_timestamp() AS "now!"
+           FROM webhook_endpoints
+           WHERE endpoint_id = $1"#,
+        endpoint_id,
+        f64::from(PROBE_SECONDS),
+    )
+    .fetch_optional(&pool.0)
+    .await?;
+    let Some(row) = row.filter(|row| row.is_enabled) else { return Ok(Admission::Never) };
+    if let Some(open_until) = row.open_until
+        && !row.is_probe
+    {
+        // Where another one was let through at this moment, what was read is from before that.
+        return Ok(Admission::NotBefore(open_until.max(row.now + TimeDelta::seconds(1))));
+    }
+    let secret = |text: &str| WebhookSecret::parse(text).map_err(|error| Unreadable::new("secret", error));
+    Ok(Admission::Send(Destination {
+        url: row.url,
+        secret: secret(&row.secret)?,
+        previous_secret: row.previous_secret.as_deref().map(secret).transpose()?,
+        is_probe: row.is_probe,
+    }))
+}
+
+/// Notes a success: the breaker is closed.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn succeeded(pool: &Pool, endpoint_id: Uuid) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE webhook_endpoints
+         SET consecutive_failures = 0, failing_since = NULL, open_until = NULL
+         WHERE endpoint_id = $1 AND (consecutive_failures > 0 OR open_until IS NOT NULL)",
+        endpoint_id,
+    )
+    .execute(&pool.0)
+    .await?;
+    Ok(())
+}
+
+/// Notes a failure. Those that began before the breaker opened do not count once it has. With `is_gone` the endpoint is
+/// disabled, and else if it has failed for too long; that is told of in the same transaction.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn failed(
+    pool: &Pool,
+    endpoint_id: Uuid,
+    run: &Claimed,
+    is_probe: bool,
+    is_gone: bool,
+) -> Result<(), StoreError> {
+    let mut tx = Tx(pool.0.begin().await?);
+    let endpoint = sqlx::query!(
+        r#"UPDATE webhook_endpoints
+           SET consecutive_failures = consecutive_failures + 1,
+               failing_since = COALESCE(failing_since, clock_timestamp()),
+               open_until = CASE WHEN consecutive_failures + 1 >= $2 THEN
+                   clock_timestamp()
+                   + make_interval(secs => LEAST($3 * 2 ^ LEAST(consecutive_failures + 1 - $2, 30), $4)) END
+           WHERE endpoint_id = $1 AND is_enabled AND (open_until IS NULL OR $5 OR $6)
+           RETURNING url, clock_timestamp() AS "now!",
+                     consecutive_failures >= $2
+                     AND failing_since <= clock_timestamp() - make_interval(days => $7) AS "is_hopeless!""#,
+        endpoint_id,
+        MAX_FAILURES,
+        f64::from(FIRST_PAUSE_SECONDS),
+        f64::from(MAX_PAUSE_SECONDS),
+        is_probe,
+        is_gone,
+        MAX_FAILING_DAYS,
+    )
+    .fetch_optional(&mut *tx.0)
+    .await?;
+    let Some(endpoint) = endpoint else { return Ok(()) };
+    let reason = match (is_gone, endpoint.is_hopeless) {
+        (true, _) => Some("it answered 410 Gone".to_owned()),
+        (false, true) => Some(format!("nothing but failures for {MAX_FAILING_DAYS} days")),
+        (false, false) => None,
+    };
+    if let Some(reason) = reason {
+        disable(&mut tx, endpoint_id, run, endpoint.url, reason, endpoint.now).await?;
+    }
+    tx.commit().await
+}
+
+async fn disable(
+    tx: &mut Tx<'_>,
+    endpoint_id: Uuid,
+    run: &Claimed,
+    url: String,
+    reason: String,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE webhook_endpoints
+         SET is_enabled = false, disabled_reason = $2, open_until = NULL
+         WHERE endpoint_id = $1",
+        endpoint_id,
+        reason,
+    )
+    .execute(&mut *tx.0)
+    .await?;
+    let disabled = WebhookDisabled { endpoint_id, url, reason, run_id: run.run_id.as_uuid() };
+    let told = NewEvent::of_run(run, disabled.emission());
+    // The run may fail in this attempt as well, which is told of under the attempt's own id.
+    let told = NewEvent { id: told.id.map(|id| format!("{id}:disabled")), ..told };
+    progress::write(tx, Progress { events: &[told], ..Progress::none(now) }).await
+}

@@ -1,0 +1,201 @@
+//! Posts to receivers that others name: only to addresses that are permitted, without following anybody anywhere, within
+//! bounds of time and size.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, StatusCode};
+use rustls::{ClientConfig, RootCertStore};
+use satchel_shared::outbound::{Allowed, InvalidTarget};
+
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the whole exchange may take.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// How much of an answer is read; nothing of it is kept.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// How long a connection is kept for the next message.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How many connections are kept for each receiver.
+const MAX_IDLE_PER_HOST: usize = 4;
+
+/// See the module. Clones share the connections.
+#[derive(Clone)]
+pub(super) struct Outbound {
+    client: Client,
+    allowed: Arc<Allowed>,
+}
+
+/// What a receiver answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Answered {
+    /// The status.
+    pub(super) status: StatusCode,
+    /// How long it asks to be left alone (RFC 9110 section 10.2.3).
+    pub(super) retry_after: Option<Duration>,
+}
+
+/// Why nothing was answered.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unsent {
+    /// It must not be sent to.
+    #[error("the URL is refused: it {0}")]
+    Url(#[from] InvalidTarget),
+    /// The name leads to addresses alone that must not be sent to.
+    #[error("{0}")]
+    Address(RefusedName),
+    /// The network, or the receiver.
+    #[error("{0}")]
+    Network(String),
+}
+
+/// A name all of whose addresses are refused.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{name} leads to {addresses}, which is not permitted (see SATCHEL_OUTBOUND_ALLOW)")]
+pub(super) struct RefusedName {
+    name: String,
+    addresses: String,
+}
+
+impl Outbound {
+    /// A client that may send to what is public or `allowed`.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub(super) fn new(allowed: Allowed) -> anyhow::Result<Self> {
+        let allowed = Arc::new(allowed);
+        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .dns_resolver(Guarded(Arc::clone(&allowed)))
+            .redirect(Policy::none())
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
+            .user_agent(concat!("satchel/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self { client, allowed })
+    }
+
+    /// Posts a message. Any answer is one, a redirect too.
+    ///
+    /// # Errors
+    /// [`Unsent`].
+    pub(super) async fn post(&self, url: &str, headers: HeaderMap, body: Vec<u8>) -> Result<Answered, Unsent> {
+        // The client resolves names only, so an address in the URL is looked at here.
+        let url = self.allowed.read_url(url)?;
+        let sent = self.client.post(url).headers(headers).body(body).send().await;
+        let mut response = sent.map_err(|error| unsent(&error.without_url()))?;
+        let answered = Answered { status: response.status(), retry_after: retry_after(&response) };
+        drain(&mut response).await;
+        Ok(answered)
+    }
+}
+
+/// Reads some of the answer, so that the connection can be used again; its status is known already.
+async fn drain(response: &mut Response) {
+    let mut read = 0;
+    while let Ok(Some(chunk)) = response.chunk().await {
+        read += chunk.len();
+        if read >= MAX_ANSWER_BYTES {
+            return;
+        }
+    }
+}
+
+fn retry_after(response: &Response) -> Option<Duration> {
+    read_retry_after(response.headers().get(RETRY_AFTER)?.to_str().ok()?, SystemTime::now())
+}
+
+/// Seconds, or a time as HTTP writes it.
+fn read_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = httpdate::parse_http_date(text).ok()?;
+    Some(until.duration_since(now).unwrap_or_default())
+}
+
+/// What went wrong, with its causes.
+fn unsent(error: &reqwest::Error) -> Unsent {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(refused) = error.downcast_ref::<RefusedName>() {
+            return Unsent::Address(refused.clone());
+        }
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    Unsent::Network(text)
+}
+
+/// Resolves names to permitted addresses. What is checked is what is connected to: nothing resolves a name again.
+struct Guarded(Arc<Allowed>);
+
+impl Resolve for Guarded {
+    fn resolve(&self, name: Name) -> Resolving {
+        let allowed = Arc::clone(&self.0);
+        Box::pin(async move {
+            let name = name.as_str();
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name, 0)).await?.collect();
+            let (permitted, refused): (Vec<_>, Vec<_>) =
+                found.into_iter().partition(|address| allowed.permits(address.ip()));
+            if permitted.is_empty() && !refused.is_empty() {
+                let mut addresses: Vec<String> = refused.iter().map(|address| address.ip().to_string()).collect();
+                addresses.dedup();
+                return Err(RefusedName { name: name.to_owned(), addresses: addresses.join(", ") }.into());
+            }
+            Ok(Box::new(permitted.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn refused(allowed: &str, url: &str) -> Unsent {
+        let allowed = if allowed.is_empty() { Allowed::default() } else { allowed.parse().unwrap() };
+        Outbound::new(allowed).unwrap().post(url, HeaderMap::new(), Vec::new()).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn addresses_are_refused_in_urls_and_behind_names() {
+        for url in
+            ["http://127.0.0.1:1/", "http://[::ffff:10.0.0.1]/", "http://2130706433/", "https://169.254.169.254/"]
+        {
+            assert!(matches!(refused("", url).await, Unsent::Url(InvalidTarget::Address(_))), "{url}");
+        }
+        let named = refused("", "http://localhost:1/").await;
+        assert!(matches!(&named, Unsent::Address(_)), "{named:?}");
+        assert!(named.to_string().starts_with("localhost leads to "), "{named}");
+        assert!(matches!(refused("", "ftp://example.com/").await, Unsent::Url(InvalidTarget::Scheme)));
+        // Permitted: it is the network then that says no, since nobody listens there.
+        for url in ["http://127.0.0.1:1/", "http://localhost:1/"] {
+            assert!(matches!(refused("127.0.0.0/8,::1/128", url).await, Unsent::Network(_)), "{url}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_time() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let read = |text| read_retry_after(text, now).map(|wait| wait.as_secs());
+        assert_eq!(read("120"), Some(120));
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:47 GMT"), Some(10));
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:07 GMT"), Some(0));
+        assert_eq!(read("soon"), None);
+        assert_eq!(read("-1"), None);
+    }
+}
