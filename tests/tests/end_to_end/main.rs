@@ -19,6 +19,7 @@ mod cost;
 mod credentials;
 mod delayed;
 mod dev;
+mod discord;
 mod events;
 mod functions;
 mod health;

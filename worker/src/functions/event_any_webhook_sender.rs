@@ -127,7 +127,7 @@ impl Function for EventAnyWebhookSender {
 }
 
 /// What a status that is no success means.
-fn refused(Answered { status, retry_after }: Answered) -> Failure {
+fn refused(Answered { status, retry_after, .. }: Answered) -> Failure {
     let error = if status.is_redirection() {
         format!("the receiver answered {status}: redirects are not followed")
     } else {

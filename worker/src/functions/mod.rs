@@ -3,11 +3,14 @@
 
 mod amqp;
 mod attempt;
+mod discord;
 mod dispatcher;
 mod event_any_amqp_publisher;
 mod event_any_webhook_sender;
 mod executor;
 mod failure;
+mod item_rewarded_discord_notifier;
+mod item_used_discord_notifier;
 mod outbound;
 mod policy;
 mod registry;

@@ -38,6 +38,8 @@ pub(super) struct Answered {
     pub(super) status: StatusCode,
     /// How long it asks to be left alone (RFC 9110 section 10.2.3).
     pub(super) retry_after: Option<Duration>,
+    /// How long it will take no more, though it has taken this (`X-RateLimit-Remaining`, `X-RateLimit-Reset-After`).
+    pub(super) spent_for: Option<Duration>,
 }
 
 /// Why nothing was answered.
@@ -97,7 +99,11 @@ impl Outbound {
         let url = self.allowed.read_url(url)?;
         let sent = self.client.post(url).headers(headers).body(body).send().await;
         let mut response = sent.map_err(|error| unsent(&error.without_url()))?;
-        let answered = Answered { status: response.status(), retry_after: retry_after(&response) };
+        let answered = Answered {
+            status: response.status(),
+            retry_after: retry_after(&response),
+            spent_for: spent_for(response.headers()),
+        };
         drain(&mut response).await;
         Ok(answered)
     }
@@ -116,6 +122,14 @@ async fn drain(response: &mut Response) {
 
 fn retry_after(response: &Response) -> Option<Duration> {
     read_retry_after(response.headers().get(RETRY_AFTER)?.to_str().ok()?, SystemTime::now())
+}
+
+/// How long a rate limit stays spent, in seconds with decimals, if none of it is left.
+fn spent_for(headers: &HeaderMap) -> Option<Duration> {
+    let field = |name: &str| headers.get(name)?.to_str().ok();
+    let seconds: f64 =
+        field("x-ratelimit-reset-after").filter(|_| field("x-ratelimit-remaining") == Some("0"))?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 /// Seconds, or a time as HTTP writes it.

@@ -4,6 +4,8 @@ use satchel_shared::config::Env;
 
 use super::event_any_amqp_publisher::EventAnyAmqpPublisher;
 use super::event_any_webhook_sender::EventAnyWebhookSender;
+use super::item_rewarded_discord_notifier::ItemRewardedDiscordNotifier;
+use super::item_used_discord_notifier::ItemUsedDiscordNotifier;
 use super::{Function, Registry};
 
 /// Those of them that the environment sets up; faults are noted in `env`.
@@ -12,6 +14,8 @@ pub fn shipped(env: &mut Env) -> Registry {
         // One a line.
         EventAnyAmqpPublisher::from_env(env).map(boxed),
         EventAnyWebhookSender::from_env(env),
+        ItemRewardedDiscordNotifier::from_env(env).map(boxed),
+        ItemUsedDiscordNotifier::from_env(env).map(boxed),
     ];
     let mut registry = Registry::default();
     for function in functions.into_iter().flatten() {

@@ -1,0 +1,76 @@
+//! `item-used-discord-notifier`: tells a Discord channel what players used, and what they got for it.
+
+use async_trait::async_trait;
+use satchel_shared::config::Env;
+use satchel_shared::events::{EventType, ItemUsed};
+use satchel_shared::jobs::EffectResult;
+use satchel_shared::store::events::Event;
+
+use super::discord::{Channel, Field, Message};
+use super::{Failure, Function, Hears, Policy, Steps};
+
+/// See the file.
+pub(super) struct ItemUsedDiscordNotifier(Channel);
+
+impl ItemUsedDiscordNotifier {
+    /// With `SATCHEL_DISCORD_USED_URL`; faults are noted in `env`.
+    pub(super) fn from_env(env: &mut Env) -> Option<Self> {
+        Channel::from_env(env, "SATCHEL_DISCORD_USED_URL").map(Self)
+    }
+}
+
+#[async_trait]
+impl Function for ItemUsedDiscordNotifier {
+    fn id(&self) -> &'static str {
+        "item-used-discord-notifier"
+    }
+
+    fn hears(&self) -> Hears {
+        Hears::Named(&[ItemUsed::NAME])
+    }
+
+    fn policy(&self) -> Policy {
+        Channel::policy()
+    }
+
+    async fn handle(&self, event: &Event, steps: &mut Steps<'_>) -> Result<(), Failure> {
+        let used: ItemUsed = serde_json::from_str(event.data.get())?;
+        self.0.post(event, message(event.user_id.as_str(), &used), steps).await
+    }
+}
+
+fn message(user_id: &str, used: &ItemUsed) -> Message {
+    let consumed = &used.result.consumed;
+    // Ids have no backticks: nothing in them is taken for markup.
+    let took =
+        Field::new(format!("`{}`", consumed.item_id), format!("-{} (now {})", consumed.quantity, consumed.balance));
+    let gave = used.result.effects.iter().filter_map(|effect| match effect {
+        EffectResult::Granted(item) => {
+            Some(Field::new(format!("`{}`", item.item_id), format!("+{} (now {})", item.quantity, item.balance)))
+        }
+        EffectResult::Skipped(_) | EffectResult::Emitted(_) => None,
+    });
+    let title = format!("`{user_id}` used `{}`", consumed.item_id);
+    Message { title, fields: std::iter::once(took).chain(gave).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_use_tells_what_it_took_and_gave() {
+        let used: ItemUsed = serde_json::from_str(
+            r#"{"jobId":"0190a5e4-8c6e-7000-8000-000000000000","type":"t","actor":"a","requestId":"r",
+                "submittedAt":"2026-01-31T12:00:00Z","result":{
+                "consumed":{"itemId":"chest","quantity":1,"balance":0},
+                "effects":[{"granted":{"itemId":"gold","quantity":120,"balance":120}},
+                           {"skipped":{"itemId":"key","reason":"already_granted"}},
+                           {"emitted":{"name":"chest/opened","rewards":[]}}]}}"#,
+        )
+        .unwrap();
+        let told = message("u1", &used);
+        assert_eq!(told.title, "`u1` used `chest`");
+        assert_eq!(told.fields, [Field::new("`chest`", "-1 (now 0)"), Field::new("`gold`", "+120 (now 120)")]);
+    }
+}
