@@ -9,7 +9,9 @@ use clap::{Parser, Subcommand};
 use crate::bench::Bench;
 use crate::marks;
 use crate::report::Report;
-use crate::scenario::{all, drain, growth, handover, history, journal, latency, profile, query, skew, sustain};
+use crate::scenario::{
+    all, drain, functions, growth, handover, history, journal, latency, profile, query, skew, sustain,
+};
 use crate::stand::programs;
 
 /// How fast Satchel is, beside what people would use instead. Everything that is measured runs on this machine, on a
@@ -42,6 +44,8 @@ enum Scenario {
     Skew(skew::Options),
     /// Sustain with accepted jobs committed to Postgres first.
     Journal(sustain::Options),
+    /// Drain while functions are busy, beside one without.
+    Functions(functions::Options),
     /// How many inventories are read, and how fast.
     Query(query::Options),
     /// How fast pages of a long history are read.
@@ -84,6 +88,7 @@ fn measure(options: &Options) -> Result<Report> {
         Scenario::Latency(options) => latency::run(&mut bench, options),
         Scenario::Skew(options) => skew::run(&mut bench, options),
         Scenario::Journal(options) => journal::run(&mut bench, options),
+        Scenario::Functions(options) => functions::run(&mut bench, options),
         Scenario::Handover(options) => handover::run(&mut bench, options),
         Scenario::Query(options) => query::run(&mut bench, options),
         Scenario::History(options) => history::run(&mut bench, options),

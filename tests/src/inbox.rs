@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+
+use crate::receiver;
 
 /// See the module. It ends when it is dropped.
 pub struct Inbox {
@@ -90,42 +92,24 @@ async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let state = Arc::clone(&state);
-        connections.spawn(async move {
-            // A worker that is killed leaves half a request.
-            let _ = talk(stream, &state).await;
-        });
+        connections.spawn(async move { talk(stream, &state).await });
     }
 }
 
 /// Answers requests until the connection ends.
-async fn talk(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
+async fn talk(stream: TcpStream, state: &Mutex<State>) {
     let mut stream = BufReader::new(stream);
-    loop {
-        let mut head = Vec::new();
-        loop {
-            let mut line = String::new();
-            if stream.read_line(&mut line).await? == 0 {
-                return Ok(());
-            }
-            if line.trim().is_empty() {
-                break;
-            }
-            head.push(line.trim().to_owned());
+    // A worker that is killed leaves half a request.
+    while let Some(request) = receiver::read(&mut stream).await {
+        let what = request.path.trim_start_matches('/').to_owned();
+        let key = request.headers.iter().find(|(name, _)| name == "idempotency-key");
+        let key = key.map(|(_, value)| value.clone()).unwrap_or_default();
+        let status = take(Call { what, key, event: request.event() }, state).await;
+        let answer =
+            format!("HTTP/1.1 {status} Told\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}");
+        if stream.write_all(answer.as_bytes()).await.is_err() {
+            return;
         }
-        let field = |name: &str| {
-            let found = head
-                .iter()
-                .filter_map(|line| line.split_once(": "))
-                .find(|(field, _)| field.eq_ignore_ascii_case(name));
-            found.map(|(_, value)| value.to_owned()).unwrap_or_default()
-        };
-        let mut body = vec![0; field("content-length").parse().unwrap_or(0)];
-        stream.read_exact(&mut body).await?;
-        let path = head[0].split(' ').nth(1).unwrap_or_default().trim_start_matches('/').to_owned();
-        let event = serde_json::from_slice(&body).expect("an event");
-        let status = take(Call { what: path, key: field("idempotency-key"), event }, state).await;
-        let answer = format!("HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}");
-        stream.get_mut().write_all(answer.as_bytes()).await?;
     }
 }
 

@@ -144,7 +144,7 @@ async fn serve(stream: TcpStream, told: Arc<Told>) {
 }
 
 /// One request; `None` at the connection's end.
-async fn read(stream: &mut BufReader<TcpStream>) -> Option<Received> {
+pub(crate) async fn read(stream: &mut BufReader<TcpStream>) -> Option<Received> {
     let mut first = String::new();
     if stream.read_line(&mut first).await.ok()? == 0 {
         return None;
@@ -153,8 +153,8 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Received> {
     loop {
         let mut line = String::new();
         stream.read_line(&mut line).await.ok()?;
-        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
-        headers.push((name.to_ascii_lowercase(), value.to_owned()));
+        let Some((name, value)) = line.split_once(':') else { break };
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
     let length = headers.iter().find(|(name, _)| name == "content-length").map_or("0", |(_, value)| value);
     let mut body = vec![0; length.parse().expect("a length")];

@@ -3,6 +3,7 @@
 pub(crate) mod all;
 mod costs;
 pub(crate) mod drain;
+pub(crate) mod functions;
 mod grown;
 pub(crate) mod growth;
 pub(crate) mod handover;

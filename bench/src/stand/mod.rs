@@ -4,6 +4,7 @@ pub(crate) mod applied;
 pub(crate) mod contender;
 pub(crate) mod process;
 pub(crate) mod programs;
+pub(crate) mod receiver;
 pub(crate) mod satchel;
 pub(crate) mod scratch;
 pub(crate) mod seed;
