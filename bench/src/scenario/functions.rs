@@ -41,8 +41,8 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Result<()> {
     let token = with.token("operator", "bench")?;
     Client::open(with.address())?.send("POST", "/api/v1/webhooks", &token, endpoint.as_bytes(), 201)?;
     drain::measure(bench, "functions", &mut with, plan)?;
-    let received = f64::from(u32::try_from(receiver.received())?);
-    bench.report.figure("functions", NAME, "posted to a webhook meanwhile", received, "events");
+    let posted = f64::from(u32::try_from(receiver.received())?);
+    bench.report.figure("functions", NAME, "posted to a webhook meanwhile", posted, "events");
     bench.report.print_table();
     Ok(())
 }
