@@ -22,6 +22,8 @@ use crate::retry::Backoff;
 
 /// How often events and runs are looked for when nobody says that there are some.
 const LOOK: Duration = Duration::from_millis(500);
+/// The same where there are no functions.
+const DEAF_LOOK: Duration = Duration::from_secs(5);
 /// The shortest time between two looks: what happens meanwhile is found by one.
 const MIN_LOOK: Duration = Duration::from_millis(20);
 /// While jobs pile up, so many runs begin with each look, and so many shards' events are looked at, and looks are
@@ -90,6 +92,10 @@ impl Executor {
 
     /// Waits until there is something to do.
     async fn rest(&self, active: &mut Active, has_more: bool) {
+        if self.registry.is_empty() {
+            // All there is to do is to say that nobody has heard.
+            return tokio::time::sleep(DEAF_LOOK).await;
+        }
         if self.signals.is_busy() {
             return tokio::time::sleep(LOOK).await;
         }
