@@ -50,7 +50,10 @@ async fn discords_limits_are_waited_for_and_no_message_is_lost() {
         Reply::Status(204),
     ]);
     let satchel = start(&rewarded, &used).await;
-    for user in ["u1", "u2", "u3"] {
+    satchel.game().submit_and_wait(&reward("u1", json!(["key"]))).await.expect(200);
+    let retrying = "SELECT count(*) FROM function_runs WHERE status = 'retrying'";
+    wait::until_true("Discord has said 429", || satchel.database.owner.number(retrying) == 1).await;
+    for user in ["u2", "u3"] {
         satchel.game().submit_and_wait(&reward(user, json!(["key"]))).await.expect(200);
     }
     // One of them met the redirect, which is not followed and is no answer that a retry could change.
