@@ -164,6 +164,8 @@ async fn who_is_gone_is_disabled_and_that_is_told() {
     let run = last_delivery_is(&satchel, &endpoint, "failed").await;
     assert!(run["failures"][0]["error"].as_str().is_some_and(|error| error.contains("410")), "{run}");
     give(&satchel, "u1").await;
+    let left = "SELECT count(*) FROM event_cursors JOIN shard_counters USING (shard) WHERE events > dispatched";
+    wait::until_true("it is given to those who want it", || satchel.database.owner.number(left) == 0).await;
     let path = format!("/{}", endpoint.id);
     operate(&satchel, Method::POST, &format!("{path}/ping"), None).await.problem(409);
     // Enabled again, it gets what happens from then on.
