@@ -15,7 +15,15 @@ impl Satchel {
 
     /// Starts one more worker, with these variables beside the usual ones.
     pub fn start_worker_with(&self, env: &[(&str, &str)]) {
-        let program = self.setup.worker_program;
+        self.spawn_worker(self.setup.worker_program, env);
+    }
+
+    /// Starts one more worker, which is none with the test's functions.
+    pub fn start_worker_without_functions(&self) {
+        self.spawn_worker("satchel-worker", &[]);
+    }
+
+    fn spawn_worker(&self, program: &'static str, env: &[(&str, &str)]) {
         let mut command = command(program, &self.setup.worker_env, &self.database, &self.redis);
         let worker = Process::spawn(program, command.envs(env.iter().copied()));
         self.workers.lock().unwrap().push(worker);

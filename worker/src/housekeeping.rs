@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use satchel_shared::store::{Session, StoreError, housekeeping};
+use satchel_shared::store::housekeeping::{self, Cleaned};
+use satchel_shared::store::{Session, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
@@ -30,21 +31,21 @@ pub(crate) async fn run(config: Config, mut session: Session, shutdown: Cancella
 }
 
 async fn round(config: &Config, session: &mut Session) -> Result<(), StoreError> {
-    let (mut archived, mut forgotten, mut events, mut runs) = (0, 0, 0, 0);
+    let mut sum = Cleaned::default();
     for _ in 0..MAX_STEPS {
         let late = StoreError::Deadline { deadline_ms: STEP_DEADLINE_MS };
         let step = housekeeping::step(session, &config.retention);
-        let cleaned = tokio::time::timeout(Duration::from_millis(STEP_DEADLINE_MS), step).await.unwrap_or(Err(late))?;
-        archived += cleaned.archived;
-        forgotten += cleaned.removed;
-        events += cleaned.events;
-        runs += cleaned.runs;
-        if !cleaned.has_more {
+        sum += tokio::time::timeout(Duration::from_millis(STEP_DEADLINE_MS), step).await.unwrap_or(Err(late))?;
+        if !sum.has_more {
             break;
         }
     }
-    if archived + forgotten + events + runs > 0 {
-        tracing::info!(jobs.archived = archived, jobs.forgotten = forgotten, events, runs, "kept house");
+    let Cleaned { removed, archived, events, runs, given_up, .. } = sum;
+    if removed + archived + events + runs > 0 {
+        tracing::info!(jobs.archived = archived, jobs.forgotten = removed, events, runs, "kept house");
+    }
+    if given_up > 0 {
+        tracing::error!(runs = given_up, "runs have failed: no worker runs their functions any more");
     }
     Ok(())
 }

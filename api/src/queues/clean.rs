@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use satchel_shared::store::housekeeping;
-use serde::Serialize;
 
 use crate::document;
 use crate::operating::Operating;
@@ -15,16 +14,6 @@ use crate::state::State;
 
 /// Longer than other answers may take, in milliseconds: whole tables are looked through, in bounded steps.
 const CLEAN_DEADLINE_MS: u64 = 60_000;
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Cleaned {
-    removed: u64,
-    archived: u64,
-    events: u64,
-    runs: u64,
-    has_more: bool,
-}
 
 /// Cleans as much as one request may.
 pub(crate) async fn clean(
@@ -40,6 +29,5 @@ pub(crate) async fn clean(
     let cleaning = housekeeping::clean(&state.pool, &state.retention, &by);
     let cleaned = tokio::time::timeout(Duration::from_millis(CLEAN_DEADLINE_MS), cleaning).await;
     let cleaned = cleaned.map_err(|_| ApiError::Unavailable(Store::Database))??;
-    let housekeeping::Cleaned { removed, archived, events, runs, has_more } = cleaned;
-    Ok(HttpResponse::Ok().json(Cleaned { removed, archived, events, runs, has_more }))
+    Ok(HttpResponse::Ok().json(cleaned))
 }

@@ -1,10 +1,15 @@
-//! What is past its retention: decided jobs, events and ended runs are forgotten, parked jobs archived. In bounded steps.
+//! What is past its retention: decided jobs, events and ended runs are forgotten, parked jobs archived, runs that nobody
+//! will do given up. In bounded steps.
+
+use std::ops::AddAssign;
 
 use chrono::TimeDelta;
+use serde::Serialize;
 use serde_json::json;
 use sqlx::PgConnection;
 
 use super::actions::{self, Action, Operator};
+use super::functions::retention;
 use super::{Pool, Session, StoreError, failed};
 use crate::config::Retention;
 
@@ -12,14 +17,14 @@ use crate::config::Retention;
 const MAX_PAGES_PER_STEP: i32 = 2_048;
 /// Most parked jobs that one step archives.
 const MAX_ARCHIVED_PER_STEP: i64 = 500;
-/// Most events of each shard, and most runs, that one step forgets.
+/// Most events of each shard that one step forgets.
 const MAX_EVENTS_PER_STEP: i32 = 1_000;
-const MAX_RUNS_PER_STEP: i64 = 10_000;
 /// Most steps that an operator's request takes.
 const MAX_STEPS_PER_REQUEST: u32 = 64;
 
 /// What was past its retention.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Cleaned {
     /// Decided jobs forgotten.
     pub removed: u64,
@@ -29,8 +34,22 @@ pub struct Cleaned {
     pub events: u64,
     /// Ended runs of functions forgotten.
     pub runs: u64,
+    /// Runs failed whose function no worker runs any more.
+    pub given_up: u64,
     /// Whether there may be more, for another call.
     pub has_more: bool,
+}
+
+/// What several steps did; whether there may be more is for the last one to say.
+impl AddAssign for Cleaned {
+    fn add_assign(&mut self, next: Self) {
+        self.removed += next.removed;
+        self.archived += next.archived;
+        self.events += next.events;
+        self.runs += next.runs;
+        self.given_up += next.given_up;
+        self.has_more = next.has_more;
+    }
 }
 
 /// One step, on from where the last one by anyone ended.
@@ -55,7 +74,7 @@ pub async fn clean(pool: &Pool, retention: &Retention, by: &Operator<'_>) -> Res
         "parkedLongerThanDays": retention.parked_days,
         "eventsOlderThanDays": retention.event_days,
     });
-    let mut sum = Cleaned { has_more: true, ..Cleaned::default() };
+    let mut sum = Cleaned::default();
     // The first time that the end of the table is reached, its beginning may not have been looked at.
     let mut rounds = 0;
     for step in 0..MAX_STEPS_PER_REQUEST {
@@ -66,13 +85,10 @@ pub async fn clean(pool: &Pool, retention: &Retention, by: &Operator<'_>) -> Res
         }
         let cleaned = clean_some(&mut tx, retention, by).await?;
         tx.commit().await?;
-        sum.removed += cleaned.removed;
-        sum.archived += cleaned.archived;
-        sum.events += cleaned.events;
-        sum.runs += cleaned.runs;
+        sum += cleaned;
         rounds += u32::from(!cleaned.has_more);
-        if rounds == 2 {
-            sum.has_more = false;
+        sum.has_more = rounds < 2;
+        if !sum.has_more {
             break;
         }
     }
@@ -95,16 +111,20 @@ async fn clean_some(
     let archived = failed::expire(connection, parked_before, MAX_ARCHIVED_PER_STEP, by).await?;
     let archived = i64::try_from(archived.len()).unwrap_or(i64::MAX);
     let (events, has_more_events) = forget_events(connection, retention).await?;
-    let runs = forget_runs(connection, retention).await?;
+    let given_up = retention::give_up_runs(connection, days(retention.event_days)).await?;
+    let runs = retention::forget_runs(connection, days(retention.event_days)).await?;
+    retention::forget_paces(connection).await?;
+    let most_runs = retention::MAX_PER_STEP.unsigned_abs();
     Ok(Cleaned {
         removed: forgotten.removed.try_into().unwrap_or_default(),
         archived: archived.try_into().unwrap_or_default(),
         events,
         runs,
+        given_up,
         has_more: !forgotten.at_end
             || archived == MAX_ARCHIVED_PER_STEP
             || has_more_events
-            || runs >= MAX_RUNS_PER_STEP.unsigned_abs(),
+            || runs.max(given_up) >= most_runs,
     })
 }
 
@@ -118,32 +138,6 @@ async fn forget_events(connection: &mut PgConnection, retention: &Retention) -> 
     .fetch_one(connection)
     .await?;
     Ok((forgotten.removed.try_into().unwrap_or_default(), forgotten.has_more))
-}
-
-/// How many ended runs were forgotten, with their steps.
-async fn forget_runs(connection: &mut PgConnection, retention: &Retention) -> Result<u64, StoreError> {
-    let forgotten = sqlx::query!(
-        "WITH gone AS (
-             DELETE FROM function_runs
-             WHERE run_id IN (
-                 SELECT run_id
-                 FROM function_runs
-                 WHERE finished_at < now() - make_interval(days => $1)
-                 ORDER BY finished_at
-                 LIMIT $2
-                 FOR UPDATE SKIP LOCKED
-             )
-             RETURNING run_id
-         ), steps AS (
-             DELETE FROM function_steps USING gone WHERE function_steps.run_id = gone.run_id
-         )
-         SELECT run_id FROM gone",
-        days(retention.event_days),
-        MAX_RUNS_PER_STEP,
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(forgotten.len() as u64)
 }
 
 fn days(days: u32) -> i32 {

@@ -4,6 +4,7 @@
 
 mod database;
 mod failed;
+mod functions;
 mod housekeeping;
 mod inventory;
 mod job;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use satchel_shared::config::{Env, init_logging};
 use satchel_shared::domain::{EventName, ItemId, ItemQuantity, Priority, Quantity};
 use satchel_shared::jobs::{Job, RewardInventoryItem};
@@ -100,6 +101,19 @@ fn nap<'a>(inbox: &'a Inbox, event: &'a Event, steps: &'a mut Steps<'_>) -> Hand
     })
 }
 
+/// Puts itself off once, after a step.
+fn defer<'a>(inbox: &'a Inbox, event: &'a Event, steps: &'a mut Steps<'_>) -> Handling<'a> {
+    Box::pin(async move {
+        let is_first = !steps.is_done("before");
+        steps.run("before", |step| async move { inbox.tell("before", &step, event).await }).await?;
+        if is_first {
+            return Err(Failure::not_before(steps.now() + TimeDelta::milliseconds(50)));
+        }
+        steps.run("after", |step| async move { inbox.tell("after", &step, event).await }).await?;
+        Ok(())
+    })
+}
+
 /// Rewards by a job, and tells what came of it; then tells of an event.
 fn reward<'a>(inbox: &'a Inbox, event: &'a Event, steps: &'a mut Steps<'_>) -> Handling<'a> {
     Box::pin(async move {
@@ -167,6 +181,7 @@ fn functions(inbox: &Inbox) -> Vec<TestFunction> {
         function("test-begun-tracer", &["test/begun"], tireless, trace),
         function("test-flaked-caller", &["test/flaked"], swift, flake),
         function("test-slept-sleeper", &["test/slept"], swift, nap),
+        function("test-deferred-caller", &["test/deferred"], swift, defer),
         function("test-narrowed-caller", &["test/narrowed"], narrow, flake),
         function("quest-done-rewarder", &["quest/done"], swift, reward),
         function("test-broken-panicker", &["test/broken"], swift, panic),

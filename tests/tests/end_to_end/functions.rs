@@ -12,6 +12,7 @@ const EVENTS: &[&str] = &[
     "test/begun",
     "test/flaked",
     "test/slept",
+    "test/deferred",
     "test/narrowed",
     "test/broken",
     "test/hung",
@@ -141,6 +142,38 @@ async fn a_run_sleeps_without_a_worker_and_goes_on_with_another() {
     let done = run(&satchel, "test-slept-sleeper", &["succeeded"]).await;
     assert_eq!((inbox.of("before").len(), inbox.of("after").len()), (1, 1));
     assert_eq!(done["failures"], json!([]), "sleeping is no failure");
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn a_run_that_is_put_off_keeps_what_it_has_done_and_counts_no_attempt() {
+    let inbox = Inbox::open().await;
+    let satchel = start(Setup::new(), &inbox).await;
+    tell(&satchel, "e1", "test/deferred").await;
+    let done = run(&satchel, "test-deferred-caller", &["succeeded"]).await;
+    assert_eq!((&done["attempts"], &done["failures"]), (&json!(1), &json!([])));
+    assert_eq!((inbox.of("before").len(), inbox.of("after").len()), (1, 1));
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn a_worker_that_lacks_a_function_passes_no_event_by() {
+    let inbox = Inbox::open().await;
+    let satchel = start(Setup::new().brisk(), &inbox).await;
+    satchel.start_worker_without_functions();
+    satchel.settled(2).await;
+    // Some of these users are the other worker's.
+    for n in 0..20 {
+        let event = event(&format!("e{n}"), "test/flaked", &format!("u{n}"));
+        let job = satchel.game().tell_and_wait(&event).await.expect(200).json();
+        assert_eq!(job["status"], "applied", "{job}");
+    }
+    let given = "SELECT count(*) FROM function_runs";
+    wait::until_true("every event is given", || satchel.database.owner.number(given) == 20).await;
+    assert!(inbox.of("once").len() < 20, "the other worker does not run it");
+    assert!(satchel.stop_nth_worker(1, Signal::SIGTERM).success());
+    all_ended(&satchel, 20).await;
+    assert_eq!(inbox.of("once").len(), 20);
     invariants::check(&satchel).await;
 }
 

@@ -3,47 +3,66 @@
 //! It needs no lease to be right: a run can be made only once, and how far a shard has come moves only from where it was
 //! seen. That only the shard's owner does it spares work.
 
-use satchel_shared::domain::Shard;
+use satchel_shared::domain::{FunctionId, Shard};
 use satchel_shared::store::events::Place;
 use satchel_shared::store::functions::dispatch::{self, Heard, NewRun, Replaying, Undispatched};
+use satchel_shared::store::functions::listeners::{self, EventNames, Fanout, Listener};
 use satchel_shared::store::webhooks::{self, Subscriber};
 use satchel_shared::store::{Session, StoreError, Tx};
 use uuid::Uuid;
-
-use super::{Fanout, Registered, Registry};
 
 /// Most events of one shard that are given in one transaction.
 const MAX_EVENTS_PER_SHARD: i64 = 100;
 /// Most parts of replays that are gone on with in one round.
 const MAX_REPLAYS: i64 = 4;
 
-/// Gives some of the events of at most `most_shards` of these shards that were not given yet; whether there may be more.
-pub(super) async fn round(
-    session: &mut Session,
-    registry: &Registry,
-    shards: &[Shard],
-    most_shards: usize,
-) -> Result<bool, StoreError> {
-    let mut undispatched = dispatch::undispatched(session, shards).await?;
-    let has_more_shards = undispatched.len() > most_shards && !registry.is_empty();
-    if !registry.is_empty() {
-        undispatched.truncate(most_shards);
-    }
-    let has_more = if undispatched.is_empty() { false } else { give(session, registry, &undispatched).await? };
-    Ok(replay(session, registry, shards).await? || has_more || has_more_shards)
+/// What a round has found.
+pub(super) struct Round {
+    /// Whether there may be more to give.
+    pub(super) has_more: bool,
+    /// Whether any function hears of events.
+    pub(super) is_heard: bool,
 }
 
-async fn give(session: &mut Session, registry: &Registry, shards: &[Undispatched]) -> Result<bool, StoreError> {
-    let names = registry.names();
+/// Gives some of the events of at most `most_shards` of these shards that were not given yet.
+pub(super) async fn round(session: &mut Session, shards: &[Shard], most_shards: usize) -> Result<Round, StoreError> {
+    let mut undispatched = dispatch::undispatched(session, shards).await?;
+    // Looked at after the events: a function that was there before an event hears of it.
+    let listeners = listeners::all(session).await?;
+    if listeners.is_empty() {
+        if !undispatched.is_empty() {
+            nobody_hears(session, &undispatched).await?;
+        }
+        return Ok(Round { has_more: false, is_heard: false });
+    }
+    let has_more_shards = undispatched.len() > most_shards;
+    undispatched.truncate(most_shards);
+    let has_more_events = !undispatched.is_empty() && give(session, &listeners, &undispatched).await?;
+    let has_more_replays = replay(session, &listeners, shards).await?;
+    Ok(Round { has_more: has_more_shards || has_more_events || has_more_replays, is_heard: true })
+}
+
+async fn nobody_hears(session: &mut Session, shards: &[Undispatched]) -> Result<(), StoreError> {
+    let reached: Vec<(Undispatched, i64)> = shards.iter().map(|shard| (*shard, shard.last)).collect();
     let mut tx = session.begin().await?;
-    let events = match &names {
-        // Nobody hears of anything.
-        Some(names) if names.is_empty() => Vec::new(),
-        names => dispatch::next(&mut tx, shards, names.as_deref(), MAX_EVENTS_PER_SHARD).await?,
-    };
-    let receivers = receivers(&mut tx, registry.iter(), &events).await?;
-    let run = |registered| runs(registered, &events, &receivers, None);
-    let runs: Vec<NewRun<'_>> = registry.iter().flat_map(run).collect();
+    if dispatch::advance(&mut tx, &reached).await? {
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// Whether there may be more events of these shards.
+async fn give(session: &mut Session, listeners: &[Listener], shards: &[Undispatched]) -> Result<bool, StoreError> {
+    let names = names(listeners);
+    let mut tx = session.begin().await?;
+    if listeners.iter().any(|listener| listener.ordered) {
+        let shards: Vec<Shard> = shards.iter().map(|shard| shard.shard).collect();
+        dispatch::lock(&mut tx, &shards).await?;
+    }
+    let events = dispatch::next(&mut tx, shards, names.as_deref(), MAX_EVENTS_PER_SHARD).await?;
+    let receivers = receivers(&mut tx, listeners, &events).await?;
+    let runs: Vec<NewRun<'_>> =
+        listeners.iter().flat_map(|listener| runs(listener, &events, &receivers, None)).collect();
     if !runs.is_empty() {
         dispatch::add_runs(&mut tx, &runs).await?;
     }
@@ -52,6 +71,20 @@ async fn give(session: &mut Session, registry: &Registry, shards: &[Undispatched
         tx.commit().await?;
     }
     Ok(reached.iter().any(|(shard, reached)| *reached < shard.last))
+}
+
+/// The names of all events that some function hears of; `None` if one hears of all.
+fn names(listeners: &[Listener]) -> Option<Vec<&str>> {
+    let mut all = Vec::new();
+    for listener in listeners {
+        match &listener.events {
+            EventNames::All(_) => return None,
+            EventNames::These(names) => all.extend(names.iter().map(String::as_str)),
+        }
+    }
+    all.sort_unstable();
+    all.dedup();
+    Some(all)
 }
 
 /// Up to where a shard's events were looked at: where fewer came than were asked for, there are no others.
@@ -63,28 +96,29 @@ fn reached(shard: Undispatched, events: &[Heard]) -> i64 {
 }
 
 /// The webhook endpoints, if some of the functions ask for them and there is something for them.
-async fn receivers<'r>(
-    tx: &mut Tx<'_>,
-    mut functions: impl Iterator<Item = &'r Registered>,
-    events: &[Heard],
-) -> Result<Vec<Subscriber>, StoreError> {
-    let asks = |registered: &Registered| registered.function.fanout() == Fanout::WebhookEndpoints;
-    if events.is_empty() || !functions.any(asks) {
+async fn receivers(tx: &mut Tx<'_>, listeners: &[Listener], events: &[Heard]) -> Result<Vec<Subscriber>, StoreError> {
+    if events.is_empty() || !listeners.iter().any(|listener| listener.fanout == Fanout::WebhookEndpoints) {
         return Ok(Vec::new());
     }
     webhooks::subscribers(tx).await
 }
 
 fn runs<'r>(
-    registered: &'r Registered,
+    listener: &'r Listener,
     events: &'r [Heard],
     receivers: &'r [Subscriber],
     replay_id: Option<Uuid>,
 ) -> impl Iterator<Item = NewRun<'r>> {
-    let heard = events.iter().filter(|event| registered.function.hears().of(&event.name));
-    let run = move |target, event| NewRun { function_id: &registered.id, target, event, replay_id };
+    let heard = events.iter().filter(|event| listener.hears(&event.name));
+    let run = move |target, event| NewRun {
+        function_id: &listener.function_id,
+        target,
+        event,
+        replay_id,
+        is_ordered: listener.ordered,
+    };
     heard.flat_map(move |event| {
-        let targets: Vec<&str> = match registered.function.fanout() {
+        let targets: Vec<&str> = match listener.fanout {
             Fanout::One => vec![""],
             Fanout::WebhookEndpoints => {
                 let gets = |receiver: &&Subscriber| receiver.gets(&event.name, event.user_id.as_str());
@@ -96,31 +130,51 @@ fn runs<'r>(
 }
 
 /// Goes on with replays; whether there may be more.
-async fn replay(session: &mut Session, registry: &Registry, shards: &[Shard]) -> Result<bool, StoreError> {
-    let mut tx = session.begin().await?;
-    let parts = dispatch::replays(&mut tx, shards, MAX_REPLAYS).await?;
+async fn replay(session: &mut Session, listeners: &[Listener], shards: &[Shard]) -> Result<bool, StoreError> {
+    let function_ids: Vec<&FunctionId> = listeners.iter().map(|listener| &listener.function_id).collect();
+    let parts = dispatch::replays(session, &function_ids, shards, MAX_REPLAYS).await?;
     if parts.is_empty() {
         return Ok(false);
     }
+    let mut tx = session.begin().await?;
+    let shards: Vec<Shard> = parts.iter().map(|part| part.left.shard).collect();
+    dispatch::lock(&mut tx, &shards).await?;
     for part in &parts {
         let Replaying { replay_id, function_id, event_name, user_id, left } = part;
+        let Some(listener) = listeners.iter().find(|listener| listener.function_id.as_str() == function_id) else {
+            continue;
+        };
         let mut events = dispatch::next(&mut tx, &[*left], None, MAX_EVENTS_PER_SHARD).await?;
         let reached = Place { shard: left.shard, seq: reached(*left, &events) };
         events.retain(|event| {
             event_name.as_ref().is_none_or(|name| *name == event.name)
                 && user_id.as_ref().is_none_or(|user_id| user_id == event.user_id.as_str())
         });
-        let Some(registered) = registry.get(function_id) else {
-            // Another worker, that runs the function, goes on with it.
-            continue;
-        };
-        let receivers = receivers(&mut tx, std::iter::once(registered), &events).await?;
-        let runs: Vec<NewRun<'_>> = runs(registered, &events, &receivers, Some(*replay_id)).collect();
+        let receivers = receivers(&mut tx, std::slice::from_ref(listener), &events).await?;
+        let runs: Vec<NewRun<'_>> = runs(listener, &events, &receivers, Some(*replay_id)).collect();
         if !runs.is_empty() {
             dispatch::add_runs(&mut tx, &runs).await?;
         }
         dispatch::advance_replay(&mut tx, *replay_id, reached, left.last).await?;
     }
     tx.commit().await?;
-    Ok(parts.iter().any(|part| registry.get(&part.function_id).is_some()))
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listener(function_id: &str, events: EventNames) -> Listener {
+        Listener { function_id: FunctionId::parse(function_id).unwrap(), events, fanout: Fanout::One, ordered: false }
+    }
+
+    #[test]
+    fn who_hears_of_all_events_makes_all_heard() {
+        let these = |names: &[&str]| EventNames::These(names.iter().map(|name| (*name).to_owned()).collect());
+        let mut heard = vec![listener("a-b-c", these(&["b/c", "a/b"])), listener("a-b-d", these(&["a/b"]))];
+        assert_eq!(names(&heard), Some(vec!["a/b", "b/c"]));
+        heard.push(listener("a-b-e", EventNames::All(listeners::All::All)));
+        assert_eq!(names(&heard), None);
+    }
 }

@@ -7,23 +7,27 @@ use std::time::Duration;
 
 use satchel_shared::domain::{RunId, Shard};
 use satchel_shared::store::functions::claims::{self, Claimed};
-use satchel_shared::store::functions::dispatch;
+use satchel_shared::store::functions::{dispatch, listeners};
 use satchel_shared::store::leases::Lease;
 use satchel_shared::store::{Session, StoreError};
 use tokio::task::{Id, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::dispatcher::{self, Round};
 use super::steps::Surroundings;
-use super::{Registered, Registry, Signals, attempt, dispatcher};
+use super::{Registered, Registry, Signals, attempt};
 use crate::ownership::Held;
 use crate::pipeline::in_time;
 use crate::retry::Backoff;
 
 /// How often events and runs are looked for when nobody says that there are some.
 const LOOK: Duration = Duration::from_millis(500);
-/// The same where there are no functions.
+/// The same where no function hears of anything: all there is to do is to say so.
 const DEAF_LOOK: Duration = Duration::from_secs(5);
+/// How often a worker says that it still runs its functions: well within [`listeners::LISTENING_MINUTES`].
+const ANNOUNCE: Duration = Duration::from_mins(1);
 /// The shortest time between two looks: what happens meanwhile is found by one.
 const MIN_LOOK: Duration = Duration::from_millis(20);
 /// While jobs pile up, so many runs begin with each look, and so many shards' events are looked at, and looks are
@@ -61,19 +65,16 @@ impl Executor {
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         let mut active = Active::default();
         let mut backoff = Backoff::new(RETRY);
-        let mut is_announced = self.registry.is_empty();
+        let mut announced = None;
         while !shutdown.is_cancelled() {
             let look = async {
-                if !is_announced {
-                    in_time(dispatch::announce(&mut self.session, &self.registry.describe())).await?;
-                    is_announced = true;
-                }
+                self.announce(&mut announced).await?;
                 self.look(&mut active).await
             };
             match look.await {
-                Ok(has_more) => {
+                Ok(at_most) => {
                     backoff.reset();
-                    shutdown.run_until_cancelled(self.rest(&mut active, has_more)).await;
+                    shutdown.run_until_cancelled(self.rest(&mut active, at_most)).await;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "functions wait for Postgres");
@@ -90,55 +91,70 @@ impl Executor {
         self.session.close().await;
     }
 
-    /// Waits until there is something to do.
-    async fn rest(&self, active: &mut Active, has_more: bool) {
-        if self.registry.is_empty() {
-            // All there is to do is to say that nobody has heard.
-            return tokio::time::sleep(DEAF_LOOK).await;
+    /// Says which functions the worker runs: how they are when it starts, and from time to time that it still does.
+    async fn announce(&mut self, announced: &mut Option<Instant>) -> Result<(), StoreError> {
+        if self.registry.is_empty() || announced.is_some_and(|at| at.elapsed() < ANNOUNCE) {
+            return Ok(());
         }
-        if self.signals.is_busy() {
-            return tokio::time::sleep(LOOK).await;
+        if announced.is_none() {
+            in_time(listeners::announce(&mut self.session, &self.registry.describe())).await?;
+        } else {
+            in_time(listeners::renew(&mut self.session, &self.registry.ids())).await?;
         }
-        tokio::time::sleep(MIN_LOOK).await;
-        if has_more {
-            return;
-        }
+        *announced = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Waits until there is something to do, at most so long.
+    async fn rest(&self, active: &mut Active, at_most: Duration) {
+        let at_least = match at_most {
+            DEAF_LOOK => DEAF_LOOK,
+            _ if self.signals.is_busy() => LOOK,
+            _ => MIN_LOOK,
+        };
+        tokio::time::sleep(at_least).await;
+        let Some(left) = at_most.checked_sub(at_least).filter(|left| !left.is_zero()) else { return };
         tokio::select! {
             () = self.signals.happened() => {}
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(left) => {}
             Some(ended) = active.tasks.join_next_with_id() => active.forget(ended),
         }
     }
 
-    /// Makes runs, and begins those that are due; whether there may be more to do at once.
-    async fn look(&mut self, active: &mut Active) -> Result<bool, StoreError> {
+    /// Makes runs, and begins those that are due. After how long there may be more to do without anything happening.
+    async fn look(&mut self, active: &mut Active) -> Result<Duration, StoreError> {
         while let Some(ended) = active.tasks.try_join_next_with_id() {
             active.forget(ended);
         }
         let leases = self.held.all();
         if leases.is_empty() {
-            return Ok(false);
+            return Ok(LOOK);
         }
         let shards: Vec<Shard> = leases.iter().map(|lease| lease.shard).collect();
         let most_shards = if self.signals.is_busy() { BUSY_SHARDS } else { MAX_SHARDS };
-        let round = dispatcher::round(&mut self.session, &self.registry, &shards, most_shards);
-        let has_more = in_time(round).await?;
-        if self.registry.is_empty() {
-            return Ok(has_more);
+        let Round { has_more, is_heard } = in_time(dispatcher::round(&mut self.session, &shards, most_shards)).await?;
+        if self.registry.is_empty() && !is_heard {
+            return Ok(DEAF_LOOK);
         }
         let run_ids: Vec<Uuid> = active.run_ids.values().map(|run_id| run_id.as_uuid()).collect();
         let orphans = in_time(dispatch::requeue_orphans(&mut self.session, &leases, &run_ids)).await?;
         if orphans > 0 {
             tracing::info!(runs = orphans, "runs whose worker is gone begin anew");
         }
-        Ok(self.begin_due(active, &leases, &shards).await? || has_more)
+        let begin = self.begin_due(active, &leases, &shards).await?;
+        Ok(if has_more { Duration::ZERO } else { begin })
     }
 
-    async fn begin_due(&mut self, active: &mut Active, leases: &[Lease], shards: &[Shard]) -> Result<bool, StoreError> {
+    /// Begins runs; after how long more may begin.
+    async fn begin_due(
+        &mut self,
+        active: &mut Active,
+        leases: &[Lease],
+        shards: &[Shard],
+    ) -> Result<Duration, StoreError> {
         let registry = Arc::clone(&self.registry);
-        let ids: Vec<_> = registry.iter().map(|registered| &registered.id).collect();
-        let due = in_time(claims::due(&mut self.session, &ids, shards)).await?;
-        let mut has_begun = false;
+        let due = in_time(claims::due(&mut self.session, &registry.ids(), shards)).await?;
+        let mut wait = LOOK;
         let mut left = if self.signals.is_busy() { BUSY_RUNS } else { usize::MAX };
         for registered in due.iter().filter_map(|id| registry.get(id)) {
             let free = self.max_runs.saturating_sub(active.tasks.len()).min(left);
@@ -146,7 +162,7 @@ impl Executor {
                 break;
             }
             for run in in_time(self.claim(registered, leases, free)).await? {
-                has_begun = true;
+                wait = Duration::ZERO;
                 left = left.saturating_sub(1);
                 let run_id = run.run_id;
                 let (surroundings, registry) = (Arc::clone(&self.surroundings), Arc::clone(&self.registry));
@@ -154,8 +170,9 @@ impl Executor {
                 let task = active.tasks.spawn(work);
                 active.run_ids.insert(task.id(), run_id);
             }
+            wait = wait.min(registered.policy.limits.interval().unwrap_or(LOOK));
         }
-        Ok(has_begun)
+        Ok(wait)
     }
 
     async fn claim(

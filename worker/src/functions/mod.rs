@@ -28,8 +28,8 @@ pub(crate) use executor::Executor;
 pub use failure::Failure;
 pub use policy::Policy;
 pub use registry::{Registry, RegistryError};
-pub use satchel_shared::store::functions::Rate;
 pub use satchel_shared::store::functions::claims::{KeyOf, Limits};
+pub use satchel_shared::store::functions::{Fanout, Rate};
 pub use shipped::shipped;
 pub(crate) use signals::Signals;
 pub(crate) use steps::Surroundings;
@@ -59,15 +59,6 @@ pub trait Function: Send + Sync + 'static {
     async fn handle(&self, event: &Event, steps: &mut Steps<'_>) -> Result<(), Failure>;
 }
 
-/// How many runs an event is for a function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fanout {
-    /// One.
-    One,
-    /// One for each webhook endpoint that gets it.
-    WebhookEndpoints,
-}
-
 /// Which events a function hears of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hears {
@@ -75,17 +66,6 @@ pub enum Hears {
     All,
     /// Those of these names.
     Named(&'static [&'static str]),
-}
-
-impl Hears {
-    /// Whether it hears of events of this name.
-    #[must_use]
-    pub fn of(self, name: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Named(names) => names.contains(&name),
-        }
-    }
 }
 
 /// A function with its id, once it is known to be one.

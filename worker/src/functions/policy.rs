@@ -56,7 +56,7 @@ impl Policy {
 
     /// It in JSON, for operators.
     pub(super) fn describe(&self) -> Value {
-        let Limits { concurrency, rate, key, key_concurrency, key_rate, ordered } = self.limits;
+        let Limits { concurrency, rate, key, key_concurrency, key_rate, ordered: _ } = self.limits;
         let rate_of = |rate: Option<Rate>| {
             rate.map(|rate| json!({"intervalMs": rate.interval.num_milliseconds(), "burst": rate.burst}))
         };
@@ -75,7 +75,6 @@ impl Policy {
             "key": key,
             "keyConcurrency": key_concurrency,
             "keyRate": rate_of(key_rate),
-            "ordered": ordered,
         })
     }
 }

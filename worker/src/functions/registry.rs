@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use satchel_shared::domain::FunctionId;
-use serde_json::{Value, json};
+use satchel_shared::store::functions::listeners::{All, Description, EventNames};
 
-use super::{Fanout, Function, Hears, Registered};
+use super::{Function, Hears, Registered};
 
 /// See the module. Ids are unique in it. Clones share the functions.
 #[derive(Clone, Default)]
@@ -57,32 +57,24 @@ impl Registry {
         self.functions.values()
     }
 
-    /// The names of all events that some function hears of; `None` if one hears of all.
-    pub(super) fn names(&self) -> Option<Vec<&'static str>> {
-        let mut all = Vec::new();
-        for registered in self.iter() {
-            match registered.function.hears() {
-                Hears::All => return None,
-                Hears::Named(names) => all.extend_from_slice(names),
-            }
-        }
-        all.sort_unstable();
-        all.dedup();
-        Some(all)
+    /// The functions' ids.
+    pub(super) fn ids(&self) -> Vec<&FunctionId> {
+        self.functions.keys().collect()
     }
 
-    /// Each function and what operators are told of it.
-    pub(super) fn describe(&self) -> Vec<(&FunctionId, Value)> {
+    /// Each function as all workers are told of it.
+    pub(super) fn describe(&self) -> Vec<(&FunctionId, Description)> {
         let description = |registered: &Registered| {
             let events = match registered.function.hears() {
-                Hears::All => json!("all"),
-                Hears::Named(names) => json!(names),
+                Hears::All => EventNames::All(All::All),
+                Hears::Named(names) => EventNames::These(names.iter().map(|name| (*name).to_owned()).collect()),
             };
-            let fanout = match registered.function.fanout() {
-                Fanout::One => "one",
-                Fanout::WebhookEndpoints => "webhookEndpoints",
-            };
-            json!({"events": events, "fanout": fanout, "policy": registered.policy.describe()})
+            Description {
+                events,
+                fanout: registered.function.fanout(),
+                ordered: registered.policy.limits.ordered,
+                policy: registered.policy.describe(),
+            }
         };
         self.iter().map(|registered| (&registered.id, description(registered))).collect()
     }
@@ -121,15 +113,5 @@ mod tests {
         assert_eq!(again, Err(RegistryError::Duplicate("item-used-notifier")));
         assert!(matches!(registry.add(Box::new(Named("x", Hears::All))), Err(RegistryError::Id { id: "x", .. })));
         assert_eq!(registry.iter().count(), 1);
-    }
-
-    #[test]
-    fn who_hears_of_all_events_makes_all_heard() {
-        let mut registry = Registry::default();
-        registry.add(Box::new(Named("a-b-c", Hears::Named(&["b/c", "a/b"])))).unwrap();
-        registry.add(Box::new(Named("a-b-d", Hears::Named(&["a/b"])))).unwrap();
-        assert_eq!(registry.names(), Some(vec!["a/b", "b/c"]));
-        registry.add(Box::new(Named("a-b-e", Hears::All))).unwrap();
-        assert_eq!(registry.names(), None);
     }
 }

@@ -1,11 +1,15 @@
 //! Which runs could begin now.
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::claims::{KeyOf, Limits};
 use crate::domain::{FunctionId, Shard};
 use crate::store::leases::Lease;
 use crate::store::{StoreError, Tx, stored};
+
+/// More than may begin are looked at, so many times, where some of them may have the same key.
+const SPARE: u32 = 4;
 
 /// A run that is due.
 pub(super) struct Candidate {
@@ -17,82 +21,94 @@ pub(super) struct Candidate {
     pub(super) running: i64,
 }
 
-/// Runs of a function that are due, the longest due first, locked.
-pub(super) async fn find(
-    tx: &mut Tx<'_>,
-    function_id: &FunctionId,
-    limits: &Limits,
-    leases: &[Lease],
-    free: u32,
-) -> Result<Vec<Candidate>, StoreError> {
-    match limits.key {
-        KeyOf::Target => oldest_of_targets(tx, function_id, limits, leases, free).await,
-        KeyOf::Nothing | KeyOf::User => oldest(tx, function_id, limits, leases, free).await,
+/// Of which function, and for whom, candidates are looked for.
+pub(super) struct Search<'s> {
+    pub(super) function_id: &'s FunctionId,
+    pub(super) limits: &'s Limits,
+    pub(super) leases: &'s [Lease],
+    pub(super) now: DateTime<Utc>,
+    /// How many may begin.
+    pub(super) free: u32,
+}
+
+/// Runs that are due, the longest due first, locked; none whose key is at its limit already.
+pub(super) async fn find(tx: &mut Tx<'_>, search: &Search<'_>) -> Result<Vec<Candidate>, StoreError> {
+    match search.limits.key {
+        KeyOf::Nothing => oldest(tx, search).await,
+        KeyOf::User => oldest_of_users(tx, search).await,
+        KeyOf::Target => oldest_of_targets(tx, search).await,
     }
 }
 
-/// More than are free, since keys may be at their limit.
-async fn oldest(
-    tx: &mut Tx<'_>,
-    function_id: &FunctionId,
-    limits: &Limits,
-    leases: &[Lease],
-    free: u32,
-) -> Result<Vec<Candidate>, StoreError> {
-    let shards: Vec<Shard> = leases.iter().map(|lease| lease.shard).collect();
-    let spare = if limits.key == KeyOf::Nothing { 1 } else { 4 };
-    let rows = sqlx::query!(
-        r#"SELECT run_id, shard, key AS "key!",
-                  CASE WHEN key = '' THEN 0 ELSE (
-                      SELECT count(*)
-                      FROM function_runs AS other
-                      WHERE other.status = 'running' AND other.function_id = $1 AND other.user_id = key
-                  ) END AS "running!"
-           FROM (
-               SELECT run_id, shard, due_at, CASE WHEN $3 THEN user_id ELSE '' END AS key
-               FROM function_runs
-               WHERE function_id = $1 AND status IN ('queued', 'retrying', 'sleeping')
-                 AND due_at <= clock_timestamp() AND shard = ANY($2)
-                 AND (NOT $4 OR NOT EXISTS (
-                     SELECT FROM function_runs AS earlier
-                     WHERE earlier.finished_at IS NULL AND earlier.function_id = $1
-                       AND earlier.user_id = function_runs.user_id AND earlier.target = function_runs.target
-                       AND earlier.event_seq < function_runs.event_seq
-                       AND earlier.replay_id IS NOT DISTINCT FROM function_runs.replay_id
-                 ))
-               ORDER BY due_at, event_seq
-               LIMIT $5
-               FOR NO KEY UPDATE SKIP LOCKED
-           ) AS candidate
-           ORDER BY due_at"#,
-        function_id.as_str(),
-        &stored::shard_numbers(&shards),
-        limits.key == KeyOf::User,
-        limits.ordered,
-        i64::from(free.saturating_mul(spare)),
+impl Search<'_> {
+    fn shards(&self) -> Vec<i32> {
+        let shards: Vec<Shard> = self.leases.iter().map(|lease| lease.shard).collect();
+        stored::shard_numbers(&shards)
+    }
+
+    /// A key whose rate is spent until later than this has none left.
+    fn spent_from(&self) -> Option<DateTime<Utc>> {
+        self.limits.key_rate.map(|rate| self.now + rate.rest())
+    }
+}
+
+async fn oldest(tx: &mut Tx<'_>, search: &Search<'_>) -> Result<Vec<Candidate>, StoreError> {
+    let candidates = sqlx::query_as!(
+        Candidate,
+        r#"SELECT run_id, shard, '' AS "key!", 0::bigint AS "running!"
+           FROM function_runs
+           WHERE function_id = $1 AND status IN ('queued', 'retrying', 'sleeping')
+             AND due_at <= clock_timestamp() AND shard = ANY($2)
+           ORDER BY due_at, event_seq
+           LIMIT $3
+           FOR NO KEY UPDATE SKIP LOCKED"#,
+        search.function_id.as_str(),
+        &search.shards(),
+        i64::from(search.free),
     )
     .fetch_all(&mut *tx.0)
     .await?;
-    let candidate = rows.into_iter().map(|row| Candidate {
-        run_id: row.run_id,
-        shard: row.shard,
-        key: row.key,
-        running: row.running,
-    });
-    Ok(candidate.collect())
+    Ok(candidates)
+}
+
+async fn oldest_of_users(tx: &mut Tx<'_>, search: &Search<'_>) -> Result<Vec<Candidate>, StoreError> {
+    let candidates = sqlx::query_as!(
+        Candidate,
+        r#"WITH going AS MATERIALIZED (
+               SELECT user_id, count(*) AS runs
+               FROM function_runs
+               WHERE status = 'running' AND function_id = $1
+               GROUP BY user_id
+           )
+           SELECT run_id, shard, user_id AS key,
+                  COALESCE((SELECT runs FROM going WHERE going.user_id = function_runs.user_id), 0) AS "running!"
+           FROM function_runs
+           WHERE function_id = $1 AND status IN ('queued', 'retrying', 'sleeping')
+             AND due_at <= clock_timestamp() AND shard = ANY($2)
+             AND user_id NOT IN (SELECT going.user_id FROM going WHERE runs >= $3)
+             AND NOT EXISTS (
+                 SELECT FROM function_paces
+                 WHERE function_paces.function_id = $1 AND key = function_runs.user_id AND spent_until > $4
+             )
+           ORDER BY due_at, event_seq
+           LIMIT $5
+           FOR NO KEY UPDATE OF function_runs SKIP LOCKED"#,
+        search.function_id.as_str(),
+        &search.shards(),
+        i64::from(search.limits.key_concurrency),
+        search.spent_from(),
+        i64::from(search.free.saturating_mul(SPARE)),
+    )
+    .fetch_all(&mut *tx.0)
+    .await?;
+    Ok(candidates)
 }
 
 /// Of each target as many as it may begin: there are few targets, and one whose runs do not get on, however many
-/// they are, must not stand before the others. A target that is at its limit has none.
-async fn oldest_of_targets(
-    tx: &mut Tx<'_>,
-    function_id: &FunctionId,
-    limits: &Limits,
-    leases: &[Lease],
-    free: u32,
-) -> Result<Vec<Candidate>, StoreError> {
-    let shards: Vec<Shard> = leases.iter().map(|lease| lease.shard).collect();
-    let rows = sqlx::query!(
+/// they are, must not stand before the others.
+async fn oldest_of_targets(tx: &mut Tx<'_>, search: &Search<'_>) -> Result<Vec<Candidate>, StoreError> {
+    let candidates = sqlx::query_as!(
+        Candidate,
         r#"WITH RECURSIVE targets AS (
                -- From one to the next by the index, however many runs each has.
                SELECT (
@@ -128,32 +144,23 @@ async fn oldest_of_targets(
                WHERE function_id = $1 AND target = targets.target AND target <> ''
                  AND status IN ('queued', 'retrying', 'sleeping')
                  AND due_at <= clock_timestamp() AND shard = ANY($2)
-                 AND (NOT $3 OR NOT EXISTS (
-                     SELECT FROM function_runs AS earlier
-                     WHERE earlier.finished_at IS NULL AND earlier.function_id = $1
-                       AND earlier.user_id = function_runs.user_id AND earlier.target = function_runs.target
-                       AND earlier.event_seq < function_runs.event_seq
-                       AND earlier.replay_id IS NOT DISTINCT FROM function_runs.replay_id
-                 ))
                ORDER BY due_at
-               LIMIT GREATEST($4 - going.running, 0)
+               LIMIT GREATEST($3 - going.running, 0)
                FOR NO KEY UPDATE SKIP LOCKED
            ) AS candidate
+           WHERE NOT EXISTS (
+               SELECT FROM function_paces
+               WHERE function_paces.function_id = $1 AND key = targets.target AND spent_until > $4
+           )
            ORDER BY candidate.due_at
            LIMIT $5"#,
-        function_id.as_str(),
-        &stored::shard_numbers(&shards),
-        limits.ordered,
-        i64::from(limits.key_concurrency),
-        i64::from(free),
+        search.function_id.as_str(),
+        &search.shards(),
+        i64::from(search.limits.key_concurrency),
+        search.spent_from(),
+        i64::from(search.free),
     )
     .fetch_all(&mut *tx.0)
     .await?;
-    let candidate = rows.into_iter().map(|row| Candidate {
-        run_id: row.run_id,
-        shard: row.shard,
-        key: row.key,
-        running: row.running,
-    });
-    Ok(candidate.collect())
+    Ok(candidates)
 }

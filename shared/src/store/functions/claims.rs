@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::candidates::{self, Candidate};
+use super::candidates::{self, Candidate, Search};
 use super::pace::{Pace, Rate};
 use crate::domain::{FunctionId, RunId, Shard, UserId};
 use crate::store::events::Place;
@@ -40,6 +40,15 @@ pub struct Limits {
     pub key_rate: Option<Rate>,
     /// A user's runs for a target begin one after the other, in the order of the events.
     pub ordered: bool,
+}
+
+impl Limits {
+    /// The time for each run, if a rate limits them: the shorter one, if both do.
+    #[must_use]
+    pub fn interval(&self) -> Option<Duration> {
+        let interval = |rate: Rate| rate.interval.to_std().unwrap_or_default();
+        self.rate.into_iter().chain(self.key_rate).map(interval).min()
+    }
 }
 
 /// A run that has begun.
@@ -90,7 +99,7 @@ pub async fn due(
 }
 
 /// Begins runs of a function, at most `most`, the longest due first, that are of shards under these leases of the worker,
-/// as far as it still has them. Runs that must wait for their rate are due when it allows.
+/// as far as it still has them.
 ///
 /// # Errors
 /// If Postgres is away.
@@ -122,7 +131,8 @@ pub async fn claim(
         return Ok(Vec::new());
     }
     let mut choice = Choice { function_id, limits, now, pace, keys: HashMap::new(), chosen: Vec::new() };
-    for candidate in candidates::find(tx, function_id, limits, leases, free).await? {
+    let search = Search { function_id, limits, leases, now, free };
+    for candidate in candidates::find(tx, &search).await? {
         if choice.chosen.len() as u64 >= u64::from(free) {
             break;
         }
@@ -160,7 +170,7 @@ impl Choice<'_> {
             }
             if let Some(pace) = &mut key.pace {
                 if pace.allowed() == 0 {
-                    return postpone(tx, candidate.run_id, pace.next()).await;
+                    return Ok(());
                 }
                 pace.spend();
             }
@@ -190,11 +200,6 @@ impl Choice<'_> {
         }
         Ok(())
     }
-}
-
-async fn postpone(tx: &mut Tx<'_>, run_id: Uuid, until: DateTime<Utc>) -> Result<(), StoreError> {
-    sqlx::query!("UPDATE function_runs SET due_at = $2 WHERE run_id = $1", run_id, until).execute(&mut *tx.0).await?;
-    Ok(())
 }
 
 async fn begin(

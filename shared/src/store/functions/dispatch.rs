@@ -1,6 +1,5 @@
 //! Events become runs: in each shard in order, none left out, none twice.
 
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::{FunctionId, RunId, Shard, UserId};
@@ -8,27 +7,6 @@ use crate::store::events::Place;
 use crate::store::leases::Lease;
 use crate::store::stored;
 use crate::store::{Session, StoreError, Tx};
-
-/// Says that a worker runs these functions, each with its description.
-///
-/// # Errors
-/// If Postgres is away.
-pub async fn announce(session: &mut Session, functions: &[(&FunctionId, Value)]) -> Result<(), StoreError> {
-    let function_ids: Vec<&str> = functions.iter().map(|(function_id, _)| function_id.as_str()).collect();
-    let descriptions: Vec<String> = functions.iter().map(|(_, description)| description.to_string()).collect();
-    sqlx::query!(
-        r#"INSERT INTO functions (function_id, description, seen_at)
-           SELECT function_id, description::json, clock_timestamp()
-           FROM UNNEST($1::text[], $2::text[]) AS announced (function_id, description)
-           ORDER BY function_id COLLATE "C"
-           ON CONFLICT (function_id) DO UPDATE SET description = EXCLUDED.description, seen_at = EXCLUDED.seen_at"#,
-        &function_ids as &[&str],
-        &descriptions,
-    )
-    .execute(session.connection().await?)
-    .await?;
-    Ok(())
-}
 
 /// Events of a shard that were not given to functions yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +41,8 @@ pub struct NewRun<'a> {
     pub event: &'a Heard,
     /// By which replay.
     pub replay_id: Option<Uuid>,
+    /// Whether it waits for those that were made before for its user and target.
+    pub is_ordered: bool,
 }
 
 /// Of these shards, those that have events to be given.
@@ -124,7 +104,23 @@ pub async fn next(
         .collect()
 }
 
-/// Makes runs; one that is there already stays as it is.
+/// Keeps runs of these shards from ending until the transaction does: needed before runs are made that are held behind
+/// others, since one that ends queues the next.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn lock(tx: &mut Tx<'_>, shards: &[Shard]) -> Result<(), StoreError> {
+    sqlx::query!(
+        "SELECT FROM event_cursors WHERE shard = ANY($1) ORDER BY shard FOR NO KEY UPDATE",
+        &stored::shard_numbers(shards),
+    )
+    .fetch_all(&mut *tx.0)
+    .await?;
+    Ok(())
+}
+
+/// Makes runs; one that is there already stays as it is. Of those in order the first of each user and target is queued, and
+/// only if there is none already; the others are held.
 ///
 /// # Errors
 /// If Postgres is away.
@@ -141,11 +137,22 @@ pub async fn add_runs(tx: &mut Tx<'_>, runs: &[NewRun<'_>]) -> Result<(), StoreE
     let user_ids: Vec<&str> = runs.iter().map(|run| run.event.user_id.as_str()).collect();
     let names: Vec<&str> = runs.iter().map(|run| run.event.name.as_str()).collect();
     let replay_ids: Vec<Option<Uuid>> = runs.iter().map(|run| run.replay_id).collect();
+    let ordered: Vec<bool> = runs.iter().map(|run| run.is_ordered).collect();
     sqlx::query!(
-        "INSERT INTO function_runs (run_id, function_id, target, shard, event_seq, user_id, event_name, replay_id)
-         SELECT *
+        "INSERT INTO function_runs (run_id, function_id, target, shard, event_seq, user_id, event_name, replay_id,
+                                    is_ordered, status)
+         SELECT made.*, CASE WHEN is_ordered AND (
+                    row_number() OVER (PARTITION BY function_id, target, user_id ORDER BY event_seq) > 1
+                    OR EXISTS (
+                        SELECT FROM function_runs AS earlier
+                        WHERE earlier.function_id = made.function_id AND earlier.user_id = made.user_id
+                          AND earlier.target = made.target AND earlier.finished_at IS NULL AND earlier.is_ordered
+                          AND earlier.replay_id IS NOT DISTINCT FROM made.replay_id
+                    )
+                ) THEN 'held' ELSE 'queued' END
          FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::bigint[], $6::text[], $7::text[],
-                     $8::uuid[])
+                     $8::uuid[], $9::boolean[])
+             AS made (run_id, function_id, target, shard, event_seq, user_id, event_name, replay_id, is_ordered)
          ON CONFLICT (run_id) DO NOTHING",
         &run_ids,
         &function_ids as &[&str],
@@ -155,6 +162,7 @@ pub async fn add_runs(tx: &mut Tx<'_>, runs: &[NewRun<'_>]) -> Result<(), StoreE
         &user_ids as &[&str],
         &names as &[&str],
         &replay_ids as &[Option<Uuid>],
+        &ordered,
     )
     .execute(&mut *tx.0)
     .await?;
@@ -223,21 +231,28 @@ pub struct Replaying {
     pub left: Undispatched,
 }
 
-/// The replays that are left to these shards, at most `limit`.
+/// The replays to these functions that are left to these shards, at most `limit`.
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn replays(tx: &mut Tx<'_>, shards: &[Shard], limit: i64) -> Result<Vec<Replaying>, StoreError> {
+pub async fn replays(
+    session: &mut Session,
+    function_ids: &[&FunctionId],
+    shards: &[Shard],
+    limit: i64,
+) -> Result<Vec<Replaying>, StoreError> {
+    let function_ids: Vec<&str> = function_ids.iter().map(|function_id| function_id.as_str()).collect();
     let rows = sqlx::query!(
         "SELECT shard, replay_id, next_seq, end_seq, function_id, event_name, user_id
          FROM function_replay_shards
          JOIN function_replays USING (replay_id)
-         WHERE shard = ANY($1)
-         LIMIT $2",
+         WHERE shard = ANY($1) AND function_id = ANY($2)
+         LIMIT $3",
         &stored::shard_numbers(shards),
+        &function_ids as &[&str],
         limit,
     )
-    .fetch_all(&mut *tx.0)
+    .fetch_all(session.connection().await?)
     .await?;
     rows.into_iter()
         .map(|row| {

@@ -6,11 +6,14 @@
 mod candidates;
 pub mod claims;
 pub mod dispatch;
+pub mod listeners;
 pub mod operate;
 mod pace;
+pub(super) mod retention;
 mod run;
 pub mod steps;
 
+pub use listeners::Fanout;
 pub(super) use operate::Row;
 pub use pace::Rate;
 pub use run::{Run, RunStatus};

@@ -34,14 +34,14 @@ pub struct FunctionInfo {
 /// If Postgres is away.
 pub async fn functions(pool: &Pool) -> Result<Vec<FunctionInfo>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT function_id, seen_at,
+        r#"WITH unfinished AS (
+               SELECT function_id, count(*) AS runs FROM function_runs WHERE finished_at IS NULL GROUP BY function_id
+           )
+           SELECT function_id, seen_at,
                   description AS "description: Json<serde_json::Map<String, serde_json::Value>>",
-                  (
-                      SELECT count(*)
-                      FROM function_runs
-                      WHERE function_runs.function_id = functions.function_id AND finished_at IS NULL
-                  ) AS "unfinished!"
+                  COALESCE(runs, 0) AS "unfinished!"
            FROM functions
+           LEFT JOIN unfinished USING (function_id)
            ORDER BY function_id"#
     )
     .fetch_all(&pool.0)
@@ -166,24 +166,39 @@ pub async fn run(pool: &Pool, run_id: RunId) -> Result<Option<Run>, StoreError> 
     Ok(row.map(Run::try_from).transpose()?)
 }
 
-/// Has a run that failed or was cancelled go on: what it has done stays done. `false` if it is in another state.
+/// Has a run that failed or was cancelled go on: what it has done stays done. One in order waits for another one of its
+/// user that has begun meanwhile. `false` if it is in another state.
 ///
 /// # Errors
 /// If Postgres is away.
 pub async fn retry(pool: &Pool, run_id: RunId, by: &Operator<'_>) -> Result<bool, StoreError> {
     let mut tx = pool.0.begin().await?;
-    let done = sqlx::query!(
-        "UPDATE function_runs
-         SET status = 'queued', tries = 0, is_cancelled = false, due_at = clock_timestamp(), finished_at = NULL
-         WHERE run_id = $1 AND status IN ('failed', 'cancelled')",
+    let ended = sqlx::query_scalar!(
+        "SELECT shard FROM function_runs WHERE run_id = $1 AND status IN ('failed', 'cancelled') FOR NO KEY UPDATE",
         run_id.as_uuid(),
     );
-    let is_done = done.execute(&mut *tx).await?.rows_affected() > 0;
-    if is_done {
+    let ended = ended.fetch_optional(&mut *tx).await?;
+    if let Some(shard) = ended {
+        // As for runs that are made: none ends while it is decided whether this one waits for it.
+        sqlx::query!("SELECT FROM event_cursors WHERE shard = $1 FOR NO KEY UPDATE", shard).execute(&mut *tx).await?;
+        sqlx::query!(
+            "UPDATE function_runs
+             SET status = CASE WHEN is_ordered AND EXISTS (
+                     SELECT FROM function_runs AS other
+                     WHERE other.function_id = function_runs.function_id AND other.user_id = function_runs.user_id
+                       AND other.target = function_runs.target AND other.finished_at IS NULL AND other.is_ordered
+                       AND other.replay_id IS NOT DISTINCT FROM function_runs.replay_id
+                 ) THEN 'held' ELSE 'queued' END,
+                 tries = 0, is_cancelled = false, due_at = clock_timestamp(), finished_at = NULL
+             WHERE run_id = $1",
+            run_id.as_uuid(),
+        )
+        .execute(&mut *tx)
+        .await?;
         actions::record(&mut tx, by, Action::RETRY_RUN, None, &json!({ "runId": run_id })).await?;
         tx.commit().await?;
     }
-    Ok(is_done)
+    Ok(ended.is_some())
 }
 
 /// Ends a run: at once if it waits, before its next step if it goes on. `false` if it has ended.

@@ -15,6 +15,13 @@ pub struct Rate {
     pub burst: u32,
 }
 
+impl Rate {
+    /// How much of it may be spent for one more run to begin.
+    pub(super) fn rest(self) -> TimeDelta {
+        self.interval * i32::try_from(self.burst.saturating_sub(1)).unwrap_or(i32::MAX)
+    }
+}
+
 /// How far a rate is spent.
 pub(super) struct Pace {
     key: String,
@@ -48,11 +55,6 @@ impl Pace {
         let whole = interval.saturating_mul(i64::from(self.rate.burst));
         let left = whole - (self.spent_until - self.now).num_microseconds().unwrap_or(i64::MAX);
         u32::try_from(left / interval).unwrap_or(0)
-    }
-
-    /// When another one may begin.
-    pub(super) fn next(&self) -> DateTime<Utc> {
-        self.spent_until - self.rate.interval * i32::try_from(self.rate.burst.saturating_sub(1)).unwrap_or(i32::MAX)
     }
 
     /// Another one begins.
@@ -93,6 +95,8 @@ mod tests {
             spent.spend();
         }
         assert_eq!(spent.allowed(), 0);
-        assert_eq!((spent.next() - spent.now).num_milliseconds(), 100);
+        assert!(spent.spent_until > spent.now + spent.rate.rest());
+        assert_eq!(pace(200).allowed(), 1);
+        assert_eq!(pace(200).spent_until, spent.now + spent.rate.rest());
     }
 }

@@ -18,6 +18,8 @@ pub enum RunStatus {
     Retrying,
     /// It waits for a moment, or for a job.
     Sleeping,
+    /// It waits for an earlier one of its user.
+    Held,
     /// It is done.
     Succeeded,
     /// It failed for good.
@@ -28,8 +30,16 @@ pub enum RunStatus {
 
 impl RunStatus {
     /// All there are.
-    pub const ALL: [Self; 7] =
-        [Self::Queued, Self::Running, Self::Retrying, Self::Sleeping, Self::Succeeded, Self::Failed, Self::Cancelled];
+    pub const ALL: [Self; 8] = [
+        Self::Queued,
+        Self::Running,
+        Self::Retrying,
+        Self::Sleeping,
+        Self::Held,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+    ];
 
     /// The name, e.g. `queued`.
     #[must_use]
@@ -39,6 +49,7 @@ impl RunStatus {
             Self::Running => "running",
             Self::Retrying => "retrying",
             Self::Sleeping => "sleeping",
+            Self::Held => "held",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",

@@ -78,9 +78,6 @@ pub struct Loaded {
 /// If Postgres is away.
 pub async fn load(pool: &Pool, run: &Claimed) -> Result<Loaded, StoreError> {
     let event = events::find(pool, run.event).await?;
-    if run.attempts == 1 {
-        return Ok(Loaded { event, steps: Vec::new() });
-    }
     let rows = sqlx::query!(
         r#"SELECT step_hash, nth, result AS "result: Json<Box<RawValue>>" FROM function_steps WHERE run_id = $1"#,
         run.run_id.as_uuid(),
