@@ -33,6 +33,8 @@ BEGIN
           AND replay_id IS NOT DISTINCT FROM NEW.replay_id
         ORDER BY event_seq
         LIMIT 1
+        -- One that an operator cancels at this moment is passed over.
+        FOR NO KEY UPDATE
     );
     RETURN NULL;
 END

@@ -44,7 +44,7 @@ enum Scenario {
     Skew(skew::Options),
     /// Sustain with accepted jobs committed to Postgres first.
     Journal(sustain::Options),
-    /// Drain while functions are busy, beside one without.
+    /// Drain, and load by HTTP, while functions are busy, beside the same without.
     Functions(functions::Options),
     /// How many inventories are read, and how fast.
     Query(query::Options),

@@ -98,6 +98,18 @@ fn targets(report: &Report) -> Vec<Target> {
             "%",
             Bound::AtLeast(60.0),
         ),
+        target(
+            "drain with functions busy, of that without",
+            percent(ratio(own("functions, drain", "applied"), own("functions, drain, without", "applied"))),
+            "%",
+            Bound::AtLeast(90.0),
+        ),
+        target(
+            "sustain with functions busy, of that without",
+            percent(ratio(sustained("functions, sustain", SATCHEL), sustained("functions, sustain, without", SATCHEL))),
+            "%",
+            Bound::AtLeast(90.0),
+        ),
     ]
 }
 

@@ -37,7 +37,7 @@ pub async fn run(config: Config, functions: Registry, shutdown: CancellationToke
     tracing::info!(worker.id = %worker_id, shards = shards.get(), lanes = config.lanes, "worker started");
     // Its own end, so that shards are kept until the lanes have let go.
     let leaving = CancellationToken::new();
-    let signals = Arc::new(Signals::new(config.max_batch_jobs));
+    let signals = Arc::new(Signals::new());
     let mut tasks = JoinSet::new();
     for (number, part) in (0..).zip(rota::divide(config.lanes, config.max_batch_jobs)) {
         let (active, signals) = (ownership.active(), Arc::clone(&signals));

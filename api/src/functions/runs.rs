@@ -1,6 +1,7 @@
 //! `GET /api/v1/functions/{functionId}/runs`: a function's runs, newest first.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use satchel_shared::domain::FunctionId;
 use satchel_shared::store::functions::{Run, RunStatus, operate};
 use serde::Serialize;
 use validator::Validate;
@@ -16,10 +17,11 @@ use crate::state::State;
 /// The longest target, in characters: far above any.
 const MAX_TARGET_CHARS: usize = 100;
 
+/// Which runs are asked for.
 #[derive(Validate)]
-struct RunsQuery {
+pub(crate) struct RunsQuery {
+    pub(crate) target: Option<String>,
     status: Option<RunStatus>,
-    target: Option<String>,
     before: Option<BeforeRun>,
     #[validate(range(min = 1, max = 500, message = "must be from 1 to 500"))]
     limit: u16,
@@ -27,8 +29,8 @@ struct RunsQuery {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Runs<'a> {
-    runs: &'a [Run],
+struct Runs {
+    runs: Vec<Run>,
     next_cursor: Option<String>,
 }
 
@@ -38,30 +40,44 @@ pub(crate) async fn list(
     request: HttpRequest,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let query = read_query(&request)?;
+    let mut parameters = Parameters::of(&request)?;
+    let target = parameters.take("target", read_target);
+    let query = RunsQuery { target, ..RunsQuery::read(&mut parameters) };
+    let query = parameters.finish_valid(query)?;
     let function_id = function(&state, &request).await?;
-    let limit = usize::from(query.limit);
-    let before = query.before.map(|before| (before.created_at, before.run_id));
-    // One more than asked for tells whether there are more.
-    let most = i64::from(query.limit) + 1;
-    let page = operate::runs(&state.pool, &function_id, query.status, query.target.as_deref(), before, most);
-    let mut runs = deadline::answer(page).await?;
-    let more = runs.len() > limit;
-    runs.truncate(limit);
-    let last = runs.last().filter(|_| more);
-    let next_cursor = last.map(|run| BeforeRun { created_at: run.created_at, run_id: run.run_id }.encode());
-    Ok(HttpResponse::Ok().json(Runs { runs: &runs, next_cursor }))
+    let (runs, next_cursor) = query.page(&state, &function_id).await?;
+    Ok(HttpResponse::Ok().json(Runs { runs, next_cursor }))
 }
 
-fn read_query(request: &HttpRequest) -> Result<RunsQuery, ApiError> {
-    let mut parameters = Parameters::of(request)?;
-    let query = RunsQuery {
-        status: parameters.take("status", read_status),
-        target: parameters.take("target", read_target),
-        before: parameters.take("cursor", |text| BeforeRun::decode(text).ok_or(parameters::NOT_A_CURSOR)),
-        limit: parameters.take("limit", parameters::limit).unwrap_or(parameters::DEFAULT_LIMIT),
-    };
-    parameters.finish_valid(query)
+impl RunsQuery {
+    /// What is said of all but the target.
+    pub(crate) fn read(parameters: &mut Parameters) -> Self {
+        Self {
+            target: None,
+            status: parameters.take("status", read_status),
+            before: parameters.take("cursor", |text| BeforeRun::decode(text).ok_or(parameters::NOT_A_CURSOR)),
+            limit: parameters.take("limit", parameters::limit).unwrap_or(parameters::DEFAULT_LIMIT),
+        }
+    }
+
+    /// A page of them, the newest first, and the cursor of the next one.
+    pub(crate) async fn page(
+        &self,
+        state: &State,
+        function_id: &FunctionId,
+    ) -> Result<(Vec<Run>, Option<String>), ApiError> {
+        let limit = usize::from(self.limit);
+        let before = self.before.as_ref().map(|before| (before.created_at, before.run_id));
+        // One more than asked for tells whether there are more.
+        let most = i64::from(self.limit) + 1;
+        let page = operate::runs(&state.pool, function_id, self.status, self.target.as_deref(), before, most);
+        let mut runs = deadline::answer(page).await?;
+        let more = runs.len() > limit;
+        runs.truncate(limit);
+        let last = runs.last().filter(|_| more);
+        let next_cursor = last.map(|run| BeforeRun { created_at: run.created_at, run_id: run.run_id }.encode());
+        Ok((runs, next_cursor))
+    }
 }
 
 fn read_status(text: &str) -> Result<RunStatus, String> {

@@ -1,31 +1,21 @@
 //! `GET /api/v1/webhooks/{endpointId}/deliveries`: what was sent to an endpoint, and what came of it.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_shared::store::functions::{Run, RunStatus};
-use satchel_shared::store::webhooks::deliveries;
+use satchel_shared::store::functions::Run;
+use satchel_shared::store::webhooks;
 use serde::Serialize;
-use validator::Validate;
 
 use super::{find, id_of};
-use crate::cursor::{BeforeRun, Cursor as _};
-use crate::deadline;
+use crate::functions::runs::RunsQuery;
 use crate::operating::Operating;
-use crate::parameters::{self, Parameters};
+use crate::parameters::Parameters;
 use crate::problem::ApiError;
 use crate::state::State;
 
-#[derive(Validate)]
-struct DeliveriesQuery {
-    status: Option<RunStatus>,
-    before: Option<BeforeRun>,
-    #[validate(range(min = 1, max = 500, message = "must be from 1 to 500"))]
-    limit: u16,
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Deliveries<'a> {
-    deliveries: &'a [Run],
+struct Deliveries {
+    deliveries: Vec<Run>,
     next_cursor: Option<String>,
 }
 
@@ -35,30 +25,11 @@ pub(crate) async fn list(
     request: HttpRequest,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let query = read_query(&request)?;
-    let limit = usize::from(query.limit);
+    let mut parameters = Parameters::of(&request)?;
+    let query = RunsQuery::read(&mut parameters);
+    let mut query = parameters.finish_valid(query)?;
     let endpoint = find(&state, id_of(&request)?).await?;
-    let before = query.before.map(|before| (before.created_at, before.run_id));
-    // One more than asked for tells whether there are more.
-    let page = deliveries::page(&state.pool, endpoint.endpoint_id, query.status, before, i64::from(query.limit) + 1);
-    let mut runs = deadline::answer(page).await?;
-    let more = runs.len() > limit;
-    runs.truncate(limit);
-    let last = runs.last().filter(|_| more);
-    let next_cursor = last.map(|run| BeforeRun { created_at: run.created_at, run_id: run.run_id }.encode());
-    Ok(HttpResponse::Ok().json(Deliveries { deliveries: &runs, next_cursor }))
-}
-
-fn read_query(request: &HttpRequest) -> Result<DeliveriesQuery, ApiError> {
-    let mut parameters = Parameters::of(request)?;
-    let query = DeliveriesQuery {
-        status: parameters.take("status", |text| RunStatus::parse(text).ok_or_else(not_a_status)),
-        before: parameters.take("cursor", |text| BeforeRun::decode(text).ok_or(parameters::NOT_A_CURSOR)),
-        limit: parameters.take("limit", parameters::limit).unwrap_or(parameters::DEFAULT_LIMIT),
-    };
-    parameters.finish_valid(query)
-}
-
-fn not_a_status() -> String {
-    format!("must be one of {}", RunStatus::ALL.map(RunStatus::as_str).join(", "))
+    query.target = Some(endpoint.endpoint_id.to_string());
+    let (deliveries, next_cursor) = query.page(&state, &webhooks::function_id()?).await?;
+    Ok(HttpResponse::Ok().json(Deliveries { deliveries, next_cursor }))
 }

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use satchel_shared::store::webhooks::{Endpoint, MAX_ENDPOINTS, operate};
 use serde::Serialize;
 
-use super::{document, find};
+use super::document;
 use crate::deadline;
 use crate::document::document;
 use crate::operating::Operating;
@@ -46,11 +46,10 @@ pub(crate) async fn add(
     let new = document::new_endpoint(document(&request, payload).await?, &state.allowed)?;
     Parameters::of(&request)?.finish()?;
     let added = deadline::answer(operate::add(&state.pool, &new, &operating.by())).await?;
-    let Some(endpoint_id) = added else {
+    let Some(endpoint) = added else {
         return Err(ApiError::Conflict(format!("there are {MAX_ENDPOINTS} endpoints; remove one first")));
     };
-    let endpoint = find(&state, endpoint_id).await?;
     Ok(HttpResponse::Created()
-        .insert_header((LOCATION, format!("/api/v1/webhooks/{endpoint_id}")))
+        .insert_header((LOCATION, format!("/api/v1/webhooks/{}", endpoint.endpoint_id)))
         .json(Added { endpoint, secret: new.secret.reveal() }))
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Args, Command};
 
-use super::{drain, growth, history, journal, latency, profile, query, skew, sustain};
+use super::{drain, functions, growth, history, journal, latency, profile, query, skew, sustain};
 use crate::bench::Bench;
 use crate::{marks, targets};
 
@@ -26,6 +26,7 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Result<()> {
     history::run(bench, &parsed(quick, &["--seconds", "2", "--entries", "5000"])?)?;
     skew::run(bench, &parsed(quick, &["--jobs", "20000"])?)?;
     journal::run(bench, &parsed(quick, &["--seconds", "3"])?)?;
+    functions::run(bench, &parsed(quick, &["--jobs", "20000", "--seconds", "3"])?)?;
     profile::run(bench, &parsed(quick, &["--jobs", "20000", "--seconds", "2"])?)?;
     growth::run(bench, &parsed(quick, &["--rows", "600000", "--jobs", "20000", "--seconds", "2"])?)?;
     targets::report(&mut bench.report);

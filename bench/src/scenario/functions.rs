@@ -1,10 +1,12 @@
-//! `functions`: a drain while functions are busy with the events of its jobs, beside one without functions.
+//! `functions`: a drain, and load by HTTP, while functions are busy with the events of the jobs, beside the same without
+//! functions.
 
 use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use super::drain::{self, Plan, parse_jobs};
+use super::drain::{self, parse_jobs};
+use super::sustain;
 use crate::bench::Bench;
 use crate::load::blocking::Client;
 use crate::stand::contender::Contender;
@@ -16,20 +18,36 @@ const NAME: &str = "satchel";
 /// The receiver is on this machine.
 const LOOPBACK: &str = "127.0.0.1/32";
 
-/// How many jobs.
+/// How many jobs, and how hard.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// How many jobs wait, each time.
     #[arg(long, default_value_t = 500_000, value_parser = parse_jobs)]
     pub(crate) jobs: usize,
+    #[command(flatten)]
+    pub(crate) load: sustain::Options,
 }
 
-/// Both drains of Satchel, one after the other in the same conditions. With functions, every event is to be posted to a
-/// webhook endpoint that answers at once, so that there is always something to do.
+/// Each of Satchel alone, one after the other in the same conditions.
 pub(crate) fn run(bench: &mut Bench, options: &Options) -> Result<()> {
-    let plan = Plan { jobs: options.jobs, workers: 1, hot_percent: 0 };
+    let plan = drain::Plan { jobs: options.jobs, workers: 1, hot_percent: 0 };
+    beside(bench, "functions, drain", |bench, scenario, satchel| drain::measure(bench, scenario, satchel, plan))?;
+    beside(bench, "functions, sustain", |bench, scenario, satchel| {
+        sustain::measure(bench, scenario, satchel, &options.load)
+    })?;
+    bench.report.print_table();
+    Ok(())
+}
+
+/// Measures without functions and with them. Then every event is to be posted to a webhook endpoint that answers at once, so
+/// that there is always something to do.
+fn beside(
+    bench: &mut Bench,
+    scenario: &str,
+    mut measure: impl FnMut(&mut Bench, &str, &mut Satchel) -> Result<()>,
+) -> Result<()> {
     let mut without = Satchel::start(Servers::start(bench.dir())?, &Settings::default())?;
-    drain::measure(bench, "functions, without", &mut without, plan)?;
+    measure(bench, &format!("{scenario}, without"), &mut without)?;
     drop(without);
 
     let allow = ("SATCHEL_OUTBOUND_ALLOW".to_owned(), LOOPBACK.to_owned());
@@ -40,9 +58,8 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Result<()> {
     let endpoint = json!({"url": receiver.url()}).to_string();
     let token = with.token("operator", "bench")?;
     Client::open(with.address())?.send("POST", "/api/v1/webhooks", &token, endpoint.as_bytes(), 201)?;
-    drain::measure(bench, "functions", &mut with, plan)?;
+    measure(bench, scenario, &mut with)?;
     let posted = f64::from(u32::try_from(receiver.received())?);
-    bench.report.figure("functions", NAME, "posted to a webhook meanwhile", posted, "events");
-    bench.report.print_table();
+    bench.report.figure(scenario, NAME, "posted to a webhook meanwhile", posted, "events");
     Ok(())
 }

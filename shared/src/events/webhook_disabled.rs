@@ -12,7 +12,7 @@ use super::EventType;
 pub struct WebhookDisabled {
     /// The endpoint.
     pub endpoint_id: Uuid,
-    /// Where it posted to.
+    /// The origin of its URL: the rest may be a secret.
     pub url: String,
     /// Why.
     pub reason: String,

@@ -8,22 +8,23 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use crate::config::Env;
 
 /// Addresses of IPv4 that are not of the public Internet.
-const PRIVATE_V4: [Ipv4Net; 15] = [
-    v4([0, 0, 0, 0], 8),       // this network
-    v4([10, 0, 0, 0], 8),      // private
-    v4([100, 64, 0, 0], 10),   // carriers' NAT
-    v4([127, 0, 0, 0], 8),     // loopback
-    v4([169, 254, 0, 0], 16),  // link-local, and clouds' metadata
-    v4([172, 16, 0, 0], 12),   // private
-    v4([192, 0, 0, 0], 24),    // protocol assignments
-    v4([192, 0, 2, 0], 24),    // documentation
-    v4([192, 88, 99, 0], 24),  // relays of 6to4
-    v4([192, 168, 0, 0], 16),  // private
-    v4([198, 18, 0, 0], 15),   // benchmarks
-    v4([198, 51, 100, 0], 24), // documentation
-    v4([203, 0, 113, 0], 24),  // documentation
-    v4([224, 0, 0, 0], 4),     // multicast
-    v4([240, 0, 0, 0], 4),     // reserved, and broadcast
+const PRIVATE_V4: [Ipv4Net; 16] = [
+    v4([0, 0, 0, 0], 8),        // this network
+    v4([10, 0, 0, 0], 8),       // private
+    v4([100, 64, 0, 0], 10),    // carriers' NAT
+    v4([127, 0, 0, 0], 8),      // loopback
+    v4([168, 63, 129, 16], 32), // Azure's services for a machine itself
+    v4([169, 254, 0, 0], 16),   // link-local, and clouds' metadata
+    v4([172, 16, 0, 0], 12),    // private
+    v4([192, 0, 0, 0], 24),     // protocol assignments
+    v4([192, 0, 2, 0], 24),     // documentation
+    v4([192, 88, 99, 0], 24),   // relays of 6to4
+    v4([192, 168, 0, 0], 16),   // private
+    v4([198, 18, 0, 0], 15),    // benchmarks
+    v4([198, 51, 100, 0], 24),  // documentation
+    v4([203, 0, 113, 0], 24),   // documentation
+    v4([224, 0, 0, 0], 4),      // multicast
+    v4([240, 0, 0, 0], 4),      // reserved, and broadcast
 ];
 
 /// What of IPv6 is assigned to the public Internet.
@@ -146,6 +147,7 @@ mod tests {
             "::1",
             "0.0.0.0",
             "::",
+            "168.63.129.16",
             "169.254.169.254",
             "fd00:ec2::254",
             "fe80::1",

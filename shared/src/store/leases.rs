@@ -27,11 +27,14 @@ pub struct Lease {
 pub async fn renew(session: &mut Session, worker_id: Uuid, ttl_ms: u32) -> Result<(), StoreError> {
     sqlx::query!(
         "WITH gone AS (
-             DELETE FROM workers WHERE expires_at < clock_timestamp() - interval '1 hour'
+             DELETE FROM workers WHERE expires_at < clock_timestamp() - interval '1 hour' AND worker_id <> $1
          )
          INSERT INTO workers (worker_id, expires_at)
          VALUES ($1, clock_timestamp() + $2 * interval '1 millisecond')
-         ON CONFLICT (worker_id) DO UPDATE SET expires_at = EXCLUDED.expires_at",
+         ON CONFLICT (worker_id) DO UPDATE
+         SET expires_at = EXCLUDED.expires_at,
+             alive_since = CASE WHEN workers.expires_at < clock_timestamp() THEN clock_timestamp()
+                 ELSE workers.alive_since END",
         worker_id,
         f64::from(ttl_ms),
     )

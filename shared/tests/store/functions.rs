@@ -184,6 +184,42 @@ async fn a_user_whose_rate_is_spent_does_not_stand_before_others_nor_does_it_beg
 }
 
 #[tokio::test]
+async fn a_run_that_was_cancelled_ends_when_its_worker_is_gone_and_an_attempt_writes_for_itself_alone() {
+    let mut stand = Stand::new(WIDE).await;
+    stand.make(1, &["u1", "u2"]).await;
+    let begun = stand.begin(2).await;
+    let cancelled = begun.iter().find(|run| run.user_id.as_str() == "u1").unwrap();
+    let other = begun.iter().find(|run| run.user_id.as_str() == "u2").unwrap();
+    let pool = stand.database.pool();
+    assert!(operate::cancel(&pool, cancelled.run_id, &OPERATOR).await.unwrap());
+    let leases = leases::owned(&mut stand.session, stand.worker_id).await.unwrap();
+    assert_eq!(dispatch::requeue_orphans(&mut stand.session, &leases, &[]).await.unwrap(), 2);
+    assert_eq!((stand.statuses("u1"), stand.statuses("u2")), ("cancelled".into(), "queued".into()));
+    let again = stand.begin(1).await.remove(0);
+    assert_eq!((again.run_id, again.attempts), (other.run_id, 2));
+    assert!(!steps::finish(&pool, &function_id(), other, None, &Ending::Succeeded).await.unwrap(), "it is late");
+    stand.end(&again, Ending::Failed("odd \0 error".to_owned())).await;
+    assert_eq!(
+        stand.database.psql("SELECT failures -> 0 ->> 'error' FROM function_runs WHERE user_id = 'u2'"),
+        "odd  error"
+    );
+}
+
+#[tokio::test]
+async fn shards_that_are_farthest_behind_are_looked_at_first() {
+    let stand = Stand::new(WIDE).await;
+    let mut session = stand.database.session();
+    stand.database.psql(
+        "UPDATE shard_counters SET events = CASE shard WHEN 0 THEN 10 WHEN 2 THEN 20000 WHEN 3 THEN 11 ELSE 0 END",
+    );
+    let shards = [0, 1, 2, 3].map(Shard::new);
+    let found = dispatch::undispatched(&mut session, &shards, 2).await.unwrap();
+    assert_eq!(found.iter().map(|shard| shard.shard.get()).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(found.iter().map(dispatch::Undispatched::until).collect::<Vec<_>>(), [10_000, 11], "in bounded steps");
+    assert_eq!(dispatch::undispatched(&mut session, &shards, 9).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
 async fn a_function_begins_no_more_than_its_rate_allows() {
     let rate = Rate { interval: TimeDelta::hours(1), burst: 3 };
     let mut stand = Stand::new(Limits { rate: Some(rate), ..WIDE }).await;
@@ -202,6 +238,10 @@ async fn runs_of_functions_that_nobody_runs_any_more_fail_after_the_retention() 
     let mut stand = Stand::new(ORDERED).await;
     stand.make(1, &["u1", "u1"]).await;
     assert_eq!(listeners::all(&mut stand.session).await.unwrap().len(), 1);
+    stand.database.psql("UPDATE functions SET seen_at = now() - interval '31 days'");
+    assert_eq!(listeners::all(&mut stand.session).await.unwrap().len(), 1, "its worker may only be on its way");
+    assert_eq!(housekeeping::step(&mut stand.session, &RETENTION).await.unwrap().given_up, 0);
+    stand.database.psql("UPDATE workers SET alive_since = now() - interval '2 hours'");
     stand.database.psql("UPDATE functions SET seen_at = now() - interval '29 days'");
     assert!(listeners::all(&mut stand.session).await.unwrap().is_empty(), "it hears of nothing any more");
     assert_eq!(housekeeping::step(&mut stand.session, &RETENTION).await.unwrap().given_up, 0);

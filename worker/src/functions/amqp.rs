@@ -11,7 +11,13 @@ use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProper
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::Failure;
+/// Why a message was not published.
+pub(super) enum Unpublished {
+    /// No queue is bound for its routing key.
+    NoRoute(String),
+    /// The broker, or the way to it.
+    Broker(String),
+}
 
 /// How long a connection may take to be there, and how long the broker may take to confirm a message.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -43,13 +49,18 @@ impl Exchange {
     /// have it on disk.
     ///
     /// # Errors
-    /// If no queue is bound for it, the broker refuses it, or no confirmation came in time: then it may be there.
-    pub(super) async fn publish(&self, key: &str, message: &[u8], properties: BasicProperties) -> Result<(), Failure> {
+    /// [`Unpublished`]; if no confirmation came in time, it may be there.
+    pub(super) async fn publish(
+        &self,
+        key: &str,
+        message: &[u8],
+        properties: BasicProperties,
+    ) -> Result<(), Unpublished> {
         let open = timeout(PATIENCE, self.open()).await;
-        let open = open.map_err(|_| Failure::retriable("the AMQP broker cannot be reached in time"))?;
+        let open = open.map_err(|_| Unpublished::broker("the AMQP broker cannot be reached in time"))?;
         let open = open.map_err(|error| broken(&error))?;
         if open.connection.status().blocked() {
-            return Err(Failure::retriable("the AMQP broker is short of memory or disk and takes no messages"));
+            return Err(Unpublished::broker("the AMQP broker is short of memory or disk and takes no messages"));
         }
         let answer = match timeout(PATIENCE, self.send(&open, key, message, properties)).await {
             Ok(Ok(answer)) => answer,
@@ -58,7 +69,7 @@ impl Exchange {
                 self.forget(&open).await;
                 return Err(match failed {
                     Ok(Err(error)) => broken(&error),
-                    _ => Failure::retriable("the AMQP broker has not confirmed the message in time"),
+                    _ => Unpublished::broker("the AMQP broker has not confirmed the message in time"),
                 });
             }
         };
@@ -66,14 +77,17 @@ impl Exchange {
             Confirmation::Ack(None) => Ok(()),
             Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned)) => {
                 let (exchange, why) = (&self.name, &returned.reply_text);
-                Err(Failure::retriable(if returned.reply_code == NO_ROUTE {
-                    format!("no queue is bound to the exchange {exchange} for the routing key {key}")
+                Err(if returned.reply_code == NO_ROUTE {
+                    let why = format!("no queue is bound to the exchange {exchange} for the routing key {key}");
+                    Unpublished::NoRoute(why)
                 } else {
-                    format!("the AMQP broker has returned the message: {why}")
-                }))
+                    Unpublished::Broker(format!("the AMQP broker has returned the message: {why}"))
+                })
             }
-            Confirmation::Nack(None) => Err(Failure::retriable("the AMQP broker has refused the message (basic.nack)")),
-            Confirmation::NotRequested => Err(Failure::retriable("the AMQP broker was not asked to confirm")),
+            Confirmation::Nack(None) => {
+                Err(Unpublished::broker("the AMQP broker has refused the message (basic.nack)"))
+            }
+            Confirmation::NotRequested => Err(Unpublished::broker("the AMQP broker was not asked to confirm")),
         }
     }
 
@@ -123,8 +137,14 @@ impl Exchange {
 }
 
 /// (An error of the library tells its cause by itself.)
-fn broken(error: &lapin::Error) -> Failure {
-    Failure::retriable(format!("AMQP: {error}"))
+fn broken(error: &lapin::Error) -> Unpublished {
+    Unpublished::Broker(format!("AMQP: {error}"))
+}
+
+impl Unpublished {
+    fn broker(why: &str) -> Self {
+        Self::Broker(why.to_owned())
+    }
 }
 
 impl Open {

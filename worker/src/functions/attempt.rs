@@ -4,15 +4,17 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use satchel_shared::domain::FunctionId;
-use satchel_shared::store::StoreError;
 use satchel_shared::store::functions::claims::Claimed;
 use satchel_shared::store::functions::steps::{self, Ending, Loaded};
+use satchel_shared::store::{Blame, StoreError};
 
 use super::failure::{Failure, Kind};
 use super::steps::{Steps, Surroundings};
-use super::{Registered, Registry};
+use super::{Policy, Registered, Registry};
+use crate::pipeline::in_time;
 use crate::retry::Backoff;
 
 /// How often the end of an attempt is written, if Postgres is away, before the run is left to whoever finds it.
@@ -47,8 +49,8 @@ pub(super) async fn attempt(
     tell(&function_id, &run, &ending);
     let mut backoff = Backoff::new(FINISH_RETRY);
     loop {
-        let finished = steps::finish(&surroundings.pool, &function_id, &run, event_id.as_deref(), &ending).await;
-        match finished {
+        let finish = steps::finish(&surroundings.pool, &function_id, &run, event_id.as_deref(), &ending);
+        match in_time(finish).await {
             Ok(_) => return,
             Err(error) if backoff.failures() + 1 >= MAX_FINISH_ATTEMPTS => {
                 tracing::warn!(run.id = %run.run_id, %error, "the end of a run cannot be written: it is begun anew later");
@@ -65,12 +67,15 @@ async fn one(
     registered: &Registered,
     run: &Claimed,
 ) -> Result<(Ending, Option<String>), Abandoned> {
-    let Loaded { event, steps: saved } = steps::load(&surroundings.pool, run).await.map_err(Abandoned::Store)?;
+    let policy = &registered.policy;
+    let Loaded { event, steps: saved } = match in_time(steps::load(&surroundings.pool, run)).await {
+        Ok(loaded) => loaded,
+        Err(error) => return Ok((of_store(error, policy, run, Utc::now())?, None)),
+    };
     let Some(event) = event else {
         return Ok((Ending::Failed("the event is not kept any more".to_owned()), None));
     };
     let mut steps = Steps::new(surroundings, registered, run, saved);
-    let policy = &registered.policy;
     let handled = AssertUnwindSafe(registered.function.handle(&event, &mut steps)).catch_unwind();
     let outcome = match tokio::time::timeout(policy.timeout, handled).await {
         Ok(Ok(outcome)) => outcome,
@@ -83,17 +88,26 @@ async fn one(
         Err(Failure(Kind::PutOff(until))) => Ending::PutOff(until),
         Err(Failure(Kind::Cancelled)) => Ending::Cancelled,
         Err(Failure(Kind::Final(error))) => Ending::Failed(error),
-        Err(Failure(Kind::Retriable { error, after })) => {
-            let failures = u32::try_from(run.tries).unwrap_or(u32::MAX);
-            match policy.next_attempt(failures, after) {
-                Some(wait) => Ending::Retrying(steps.now() + wait, error),
-                None => Ending::Failed(error),
-            }
-        }
+        Err(Failure(Kind::Retriable { error, after })) => retriable(error, after, policy, run, steps.now()),
         Err(Failure(Kind::Lost)) => return Err(Abandoned::Lost),
-        Err(Failure(Kind::Store(error))) => return Err(Abandoned::Store(error)),
+        Err(Failure(Kind::Store(error))) => of_store(error, policy, run, steps.now())?,
     };
     Ok((ending, Some(event.id)))
+}
+
+fn retriable(error: String, after: Option<Duration>, policy: &Policy, run: &Claimed, now: DateTime<Utc>) -> Ending {
+    match policy.next_attempt(u32::try_from(run.tries).unwrap_or(u32::MAX), after) {
+        Some(wait) => Ending::Retrying(now + wait, error),
+        None => Ending::Failed(error),
+    }
+}
+
+/// What it was about may be to blame, and would be in each attempt: then this one counts. If Postgres is away, it does not.
+fn of_store(error: StoreError, policy: &Policy, run: &Claimed, now: DateTime<Utc>) -> Result<Ending, Abandoned> {
+    match error.blame() {
+        Blame::Job => Ok(retriable(error.reason(), None, policy, run, now)),
+        Blame::Contention | Blame::Size | Blame::Store => Err(Abandoned::Store(error)),
+    }
 }
 
 fn tell(function_id: &FunctionId, run: &Claimed, ending: &Ending) {

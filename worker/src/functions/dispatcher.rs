@@ -16,6 +16,23 @@ const MAX_EVENTS_PER_SHARD: i64 = 100;
 /// Most parts of replays that are gone on with in one round.
 const MAX_REPLAYS: i64 = 4;
 
+/// How much is done in one round, at most: shards' ends keep waiting who holds runs back meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Portion {
+    /// Shards whose events are given.
+    pub(super) shards: usize,
+    /// Runs that are made; at least those of one event of each of these shards.
+    pub(super) runs: usize,
+}
+
+impl Portion {
+    /// How many events of each of `shards` shards, if each makes so many runs at most.
+    fn events(self, shards: usize, runs_per_event: usize) -> i64 {
+        let each = self.runs / (shards * runs_per_event).max(1);
+        i64::try_from(each).unwrap_or(i64::MAX).clamp(1, MAX_EVENTS_PER_SHARD)
+    }
+}
+
 /// What a round has found.
 pub(super) struct Round {
     /// Whether there may be more to give.
@@ -24,9 +41,9 @@ pub(super) struct Round {
     pub(super) is_heard: bool,
 }
 
-/// Gives some of the events of at most `most_shards` of these shards that were not given yet.
-pub(super) async fn round(session: &mut Session, shards: &[Shard], most_shards: usize) -> Result<Round, StoreError> {
-    let mut undispatched = dispatch::undispatched(session, shards).await?;
+/// Gives some of the events of these shards that were not given yet.
+pub(super) async fn round(session: &mut Session, shards: &[Shard], portion: Portion) -> Result<Round, StoreError> {
+    let undispatched = dispatch::undispatched(session, shards, portion.shards).await?;
     // Looked at after the events: a function that was there before an event hears of it.
     let listeners = listeners::all(session).await?;
     if listeners.is_empty() {
@@ -35,11 +52,9 @@ pub(super) async fn round(session: &mut Session, shards: &[Shard], most_shards: 
         }
         return Ok(Round { has_more: false, is_heard: false });
     }
-    let has_more_shards = undispatched.len() > most_shards;
-    undispatched.truncate(most_shards);
-    let has_more_events = !undispatched.is_empty() && give(session, &listeners, &undispatched).await?;
-    let has_more_replays = replay(session, &listeners, shards).await?;
-    Ok(Round { has_more: has_more_shards || has_more_events || has_more_replays, is_heard: true })
+    let has_more_events = !undispatched.is_empty() && give(session, &listeners, &undispatched, portion).await?;
+    let has_more_replays = replay(session, &listeners, shards, portion).await?;
+    Ok(Round { has_more: has_more_events || has_more_replays, is_heard: true })
 }
 
 async fn nobody_hears(session: &mut Session, shards: &[Undispatched]) -> Result<(), StoreError> {
@@ -51,26 +66,33 @@ async fn nobody_hears(session: &mut Session, shards: &[Undispatched]) -> Result<
     Ok(())
 }
 
-/// Whether there may be more events of these shards.
-async fn give(session: &mut Session, listeners: &[Listener], shards: &[Undispatched]) -> Result<bool, StoreError> {
+/// Whether there may be more events.
+async fn give(
+    session: &mut Session,
+    listeners: &[Listener],
+    shards: &[Undispatched],
+    portion: Portion,
+) -> Result<bool, StoreError> {
     let names = names(listeners);
     let mut tx = session.begin().await?;
     if listeners.iter().any(|listener| listener.ordered) {
         let shards: Vec<Shard> = shards.iter().map(|shard| shard.shard).collect();
         dispatch::lock(&mut tx, &shards).await?;
     }
-    let events = dispatch::next(&mut tx, shards, names.as_deref(), MAX_EVENTS_PER_SHARD).await?;
-    let receivers = receivers(&mut tx, listeners, &events).await?;
+    let receivers = receivers(&mut tx, listeners).await?;
+    let most = portion.events(shards.len(), runs_per_event(listeners, &receivers));
+    let events = dispatch::next(&mut tx, shards, names.as_deref(), most).await?;
     let runs: Vec<NewRun<'_>> =
         listeners.iter().flat_map(|listener| runs(listener, &events, &receivers, None)).collect();
     if !runs.is_empty() {
         dispatch::add_runs(&mut tx, &runs).await?;
     }
-    let reached: Vec<(Undispatched, i64)> = shards.iter().map(|shard| (*shard, reached(*shard, &events))).collect();
+    let reached: Vec<(Undispatched, i64)> =
+        shards.iter().map(|shard| (*shard, reached(*shard, &events, most))).collect();
     if dispatch::advance(&mut tx, &reached).await? {
         tx.commit().await?;
     }
-    Ok(reached.iter().any(|(shard, reached)| *reached < shard.last))
+    Ok(shards.len() == portion.shards || reached.iter().any(|(shard, reached)| *reached < shard.last))
 }
 
 /// The names of all events that some function hears of; `None` if one hears of all.
@@ -87,20 +109,29 @@ fn names(listeners: &[Listener]) -> Option<Vec<&str>> {
     Some(all)
 }
 
-/// Up to where a shard's events were looked at: where fewer came than were asked for, there are no others.
-fn reached(shard: Undispatched, events: &[Heard]) -> i64 {
+/// Up to where a shard's events were looked at, at most so many: where fewer came, there are no others.
+fn reached(shard: Undispatched, events: &[Heard], most: i64) -> i64 {
     let of_shard = || events.iter().filter(|event| event.place.shard == shard.shard);
-    let is_full = i64::try_from(of_shard().count()).unwrap_or(i64::MAX) >= MAX_EVENTS_PER_SHARD;
+    let is_full = i64::try_from(of_shard().count()).unwrap_or(i64::MAX) >= most;
     let last = of_shard().map(|event| event.place.seq).max();
-    last.filter(|_| is_full).unwrap_or(shard.last)
+    last.filter(|_| is_full).unwrap_or(shard.until())
 }
 
-/// The webhook endpoints, if some of the functions ask for them and there is something for them.
-async fn receivers(tx: &mut Tx<'_>, listeners: &[Listener], events: &[Heard]) -> Result<Vec<Subscriber>, StoreError> {
-    if events.is_empty() || !listeners.iter().any(|listener| listener.fanout == Fanout::WebhookEndpoints) {
+/// The webhook endpoints, if some of the functions ask for them.
+async fn receivers(tx: &mut Tx<'_>, listeners: &[Listener]) -> Result<Vec<Subscriber>, StoreError> {
+    if !listeners.iter().any(|listener| listener.fanout == Fanout::WebhookEndpoints) {
         return Ok(Vec::new());
     }
     webhooks::subscribers(tx).await
+}
+
+/// How many runs one event may make.
+fn runs_per_event(listeners: &[Listener], receivers: &[Subscriber]) -> usize {
+    let runs = |listener: &Listener| match listener.fanout {
+        Fanout::One => 1,
+        Fanout::WebhookEndpoints => receivers.len(),
+    };
+    listeners.iter().map(runs).sum()
 }
 
 fn runs<'r>(
@@ -130,7 +161,12 @@ fn runs<'r>(
 }
 
 /// Goes on with replays; whether there may be more.
-async fn replay(session: &mut Session, listeners: &[Listener], shards: &[Shard]) -> Result<bool, StoreError> {
+async fn replay(
+    session: &mut Session,
+    listeners: &[Listener],
+    shards: &[Shard],
+    portion: Portion,
+) -> Result<bool, StoreError> {
     let function_ids: Vec<&FunctionId> = listeners.iter().map(|listener| &listener.function_id).collect();
     let parts = dispatch::replays(session, &function_ids, shards, MAX_REPLAYS).await?;
     if parts.is_empty() {
@@ -144,14 +180,17 @@ async fn replay(session: &mut Session, listeners: &[Listener], shards: &[Shard])
         let Some(listener) = listeners.iter().find(|listener| listener.function_id.as_str() == function_id) else {
             continue;
         };
-        let mut events = dispatch::next(&mut tx, &[*left], None, MAX_EVENTS_PER_SHARD).await?;
-        let reached = Place { shard: left.shard, seq: reached(*left, &events) };
+        let listener = std::slice::from_ref(listener);
+        let receivers = receivers(&mut tx, listener).await?;
+        let most = portion.events(parts.len(), runs_per_event(listener, &receivers));
+        let mut events = dispatch::next(&mut tx, &[*left], None, most).await?;
+        let reached = Place { shard: left.shard, seq: reached(*left, &events, most) };
         events.retain(|event| {
             event_name.as_ref().is_none_or(|name| *name == event.name)
                 && user_id.as_ref().is_none_or(|user_id| user_id == event.user_id.as_str())
         });
-        let receivers = receivers(&mut tx, std::slice::from_ref(listener), &events).await?;
-        let runs: Vec<NewRun<'_>> = runs(listener, &events, &receivers, Some(*replay_id)).collect();
+        let runs: Vec<NewRun<'_>> =
+            listener.iter().flat_map(|listener| runs(listener, &events, &receivers, Some(*replay_id))).collect();
         if !runs.is_empty() {
             dispatch::add_runs(&mut tx, &runs).await?;
         }
@@ -167,6 +206,14 @@ mod tests {
 
     fn listener(function_id: &str, events: EventNames) -> Listener {
         Listener { function_id: FunctionId::parse(function_id).unwrap(), events, fanout: Fanout::One, ordered: false }
+    }
+
+    #[test]
+    fn a_round_makes_no_more_runs_than_its_portion_but_for_one_event_of_each_shard() {
+        let portion = Portion { shards: 16, runs: 5_000 };
+        assert_eq!(portion.events(16, 1), MAX_EVENTS_PER_SHARD);
+        assert_eq!((portion.events(16, 100), portion.events(1, 100)), (3, 50));
+        assert_eq!((portion.events(16, 1_000), portion.events(1, 0)), (1, MAX_EVENTS_PER_SHARD));
     }
 
     #[test]

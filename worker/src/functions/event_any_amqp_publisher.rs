@@ -7,13 +7,14 @@ use lapin::BasicProperties;
 use lapin::types::ShortString;
 use lapin::uri::AMQPUri;
 use satchel_shared::config::Env;
-use satchel_shared::events::CloudEvent;
+use satchel_shared::events::{CloudEvent, EventType, FunctionFailed};
 use satchel_shared::store::events::Event;
 use secrecy::ExposeSecret;
 
-use super::amqp::Exchange;
+use super::amqp::{Exchange, Unpublished};
 use super::{Failure, Function, Hears, KeyOf, Limits, Policy, Steps};
 
+const ID: &str = "event-any-amqp-publisher";
 const URL: &str = "SATCHEL_AMQP_URL";
 const EXCHANGE: &str = "SATCHEL_AMQP_EXCHANGE";
 const DEFAULT_EXCHANGE: &str = "satchel.events";
@@ -21,6 +22,10 @@ const DEFAULT_EXCHANGE: &str = "satchel.events";
 const MAX_EXCHANGE_BYTES: usize = 127;
 /// A durable queue keeps the message over the broker's restart (AMQP 0-9-1, "delivery-mode").
 const PERSISTENT: u8 = 2;
+
+/// How often a message is tried that no queue is bound for, about a minute in all: somebody may be about to bind one, but
+/// its user's later events wait.
+const MAX_UNROUTABLE_TRIES: i32 = 6;
 
 /// See the module.
 pub(super) struct EventAnyAmqpPublisher {
@@ -49,7 +54,7 @@ impl EventAnyAmqpPublisher {
 #[async_trait]
 impl Function for EventAnyAmqpPublisher {
     fn id(&self) -> &'static str {
-        "event-any-amqp-publisher"
+        ID
     }
 
     fn hears(&self) -> Hears {
@@ -75,6 +80,9 @@ impl Function for EventAnyAmqpPublisher {
     }
 
     async fn handle(&self, event: &Event, steps: &mut Steps<'_>) -> Result<(), Failure> {
+        if is_of_its_own(event) {
+            return Ok(());
+        }
         let told = CloudEvent::of(event);
         let message = serde_json::to_vec(&told)?;
         let properties = BasicProperties::default()
@@ -84,8 +92,22 @@ impl Function for EventAnyAmqpPublisher {
             .with_type(ShortString::try_new(event.name.as_str())?)
             .with_timestamp(u64::try_from(told.time().timestamp()).unwrap_or_default());
         let key = event.name.as_str().replace('/', ".");
-        steps.run("publish", |_| self.exchange.publish(&key, &message, properties)).await
+        let tries = steps.claimed().tries + 1;
+        let publish = |_| async {
+            let published = self.exchange.publish(&key, &message, properties).await;
+            published.map_err(|unpublished| match unpublished {
+                Unpublished::NoRoute(why) if tries >= MAX_UNROUTABLE_TRIES => Failure::last(why),
+                Unpublished::NoRoute(why) | Unpublished::Broker(why) => Failure::retriable(why),
+            })
+        };
+        steps.run("publish", publish).await
     }
+}
+
+/// Whether it tells that this function has failed: what could not be published would be told of by what cannot either.
+fn is_of_its_own(event: &Event) -> bool {
+    event.name.as_str() == FunctionFailed::NAME
+        && serde_json::from_str::<FunctionFailed>(event.data.get()).is_ok_and(|failed| failed.function_id == ID)
 }
 
 /// The broker that a URL names. (The URL's own parser takes an IPv6 address for no host at all.)

@@ -11,7 +11,7 @@ use satchel_shared::events::CloudEvent;
 use satchel_shared::outbound::Allowed;
 use satchel_shared::store::events::Event;
 use satchel_shared::store::webhooks::FUNCTION;
-use satchel_shared::store::webhooks::sending::{self, Admission, Destination};
+use satchel_shared::store::webhooks::sending::{self, Admission, Destination, Refusal};
 use uuid::Uuid;
 
 use super::outbound::{Answered, Outbound, Unsent};
@@ -70,11 +70,16 @@ impl EventAnyWebhookSender {
             sending::succeeded(pool, endpoint_id).await.map_err(Failure::of_store)?;
             return Ok(status.as_u16());
         }
-        let is_gone = matches!(&sent, Ok(answered) if answered.status == StatusCode::GONE);
-        let noted = sending::failed(pool, endpoint_id, steps.claimed(), to.is_probe, is_gone).await;
+        let answered = sent.as_ref().ok();
+        let refusal = Refusal {
+            is_probe: to.is_probe,
+            is_gone: answered.is_some_and(|answered| answered.status == StatusCode::GONE),
+            retry_after: answered.and_then(wait_asked_for),
+        };
+        let noted = sending::failed(pool, endpoint_id, steps.claimed(), refusal).await;
         noted.map_err(Failure::of_store)?;
         Err(match sent {
-            Ok(answered) => refused(answered),
+            Ok(answered) => refused(&answered),
             Err(unsent @ (Unsent::Url(_) | Unsent::Address(_))) => Failure::last(unsent.to_string()),
             Err(Unsent::Network(error)) => Failure::retriable(error),
         })
@@ -126,15 +131,21 @@ impl Function for EventAnyWebhookSender {
     }
 }
 
+/// How long a receiver asks to be left alone.
+fn wait_asked_for(answered: &Answered) -> Option<Duration> {
+    let waits = matches!(answered.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    answered.retry_after.filter(|_| waits)
+}
+
 /// What a status that is no success means.
-fn refused(Answered { status, retry_after, .. }: Answered) -> Failure {
+fn refused(answered: &Answered) -> Failure {
+    let status = answered.status;
     let error = if status.is_redirection() {
         format!("the receiver answered {status}: redirects are not followed")
     } else {
         format!("the receiver answered {status}")
     };
-    let waits = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-    match retry_after.filter(|_| waits) {
+    match wait_asked_for(answered) {
         _ if status == StatusCode::GONE => Failure::last(format!("{error}: the endpoint is disabled")),
         Some(after) => Failure::retry_after(error, after),
         None => Failure::retriable(error),

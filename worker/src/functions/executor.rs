@@ -1,11 +1,11 @@
 //! The part of a worker that runs functions: makes runs of events, begins those that are due, and finishes them. It has a
 //! connection and a small pool of its own, so that jobs never wait for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use satchel_shared::domain::{RunId, Shard};
+use satchel_shared::domain::{FunctionId, RunId, Shard};
 use satchel_shared::store::functions::claims::{self, Claimed};
 use satchel_shared::store::functions::{dispatch, listeners};
 use satchel_shared::store::leases::Lease;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::dispatcher::{self, Round};
+use super::dispatcher::{self, Portion, Round};
 use super::steps::Surroundings;
 use super::{Registered, Registry, Signals, attempt};
 use crate::ownership::Held;
@@ -30,12 +30,13 @@ const DEAF_LOOK: Duration = Duration::from_secs(5);
 const ANNOUNCE: Duration = Duration::from_mins(1);
 /// The shortest time between two looks: what happens meanwhile is found by one.
 const MIN_LOOK: Duration = Duration::from_millis(20);
-/// While jobs pile up, so many runs begin with each look, and so many shards' events are looked at, and looks are
-/// [`LOOK`] apart: functions take their time then, not the jobs'.
-const BUSY_RUNS: usize = 50;
-const BUSY_SHARDS: usize = 1;
-/// Otherwise events of so many shards.
-const MAX_SHARDS: usize = 16;
+/// While jobs pile up, looks are so far apart, and with each so many runs begin and so many are made, 200 a second:
+/// functions take their time then, not the jobs'.
+const BUSY_LOOK: Duration = Duration::from_millis(100);
+const BUSY_RUNS: usize = 20;
+const BUSY_PORTION: Portion = Portion { shards: 1, runs: 20 };
+/// Otherwise so many events are given with each look.
+const PORTION: Portion = Portion { shards: 16, runs: 5_000 };
 /// Runs in flight at the shutdown have so long to end; others begin anew elsewhere.
 const GRACE: Duration = Duration::from_secs(5);
 /// The wait after Postgres's first failure.
@@ -57,7 +58,9 @@ pub(crate) struct Executor {
 #[derive(Default)]
 struct Active {
     tasks: JoinSet<()>,
-    run_ids: HashMap<Id, RunId>,
+    runs: HashMap<Id, (RunId, FunctionId)>,
+    /// How often runs were begun: whose turn it is to be first.
+    turn: usize,
 }
 
 impl Executor {
@@ -109,7 +112,7 @@ impl Executor {
     async fn rest(&self, active: &mut Active, at_most: Duration) {
         let at_least = match at_most {
             DEAF_LOOK => DEAF_LOOK,
-            _ if self.signals.is_busy() => LOOK,
+            _ if self.signals.is_busy() => return tokio::time::sleep(BUSY_LOOK).await,
             _ => MIN_LOOK,
         };
         tokio::time::sleep(at_least).await;
@@ -131,12 +134,12 @@ impl Executor {
             return Ok(LOOK);
         }
         let shards: Vec<Shard> = leases.iter().map(|lease| lease.shard).collect();
-        let most_shards = if self.signals.is_busy() { BUSY_SHARDS } else { MAX_SHARDS };
-        let Round { has_more, is_heard } = in_time(dispatcher::round(&mut self.session, &shards, most_shards)).await?;
+        let portion = if self.signals.is_busy() { BUSY_PORTION } else { PORTION };
+        let Round { has_more, is_heard } = in_time(dispatcher::round(&mut self.session, &shards, portion)).await?;
         if self.registry.is_empty() && !is_heard {
             return Ok(DEAF_LOOK);
         }
-        let run_ids: Vec<Uuid> = active.run_ids.values().map(|run_id| run_id.as_uuid()).collect();
+        let run_ids: Vec<Uuid> = active.runs.values().map(|(run_id, _)| run_id.as_uuid()).collect();
         let orphans = in_time(dispatch::requeue_orphans(&mut self.session, &leases, &run_ids)).await?;
         if orphans > 0 {
             tracing::info!(runs = orphans, "runs whose worker is gone begin anew");
@@ -153,13 +156,14 @@ impl Executor {
         shards: &[Shard],
     ) -> Result<Duration, StoreError> {
         let registry = Arc::clone(&self.registry);
-        let due = in_time(claims::due(&mut self.session, &registry.ids(), shards)).await?;
+        let mut due = in_time(claims::due(&mut self.session, &registry.ids(), shards)).await?;
+        active.take_turns(&mut due);
         let mut wait = LOOK;
         let mut left = if self.signals.is_busy() { BUSY_RUNS } else { usize::MAX };
         for registered in due.iter().filter_map(|id| registry.get(id)) {
-            let free = self.max_runs.saturating_sub(active.tasks.len()).min(left);
+            let free = active.free(&registered.id, self.max_runs, registry.len()).min(left);
             if free == 0 {
-                break;
+                continue;
             }
             for run in in_time(self.claim(registered, leases, free)).await? {
                 wait = Duration::ZERO;
@@ -168,7 +172,7 @@ impl Executor {
                 let (surroundings, registry) = (Arc::clone(&self.surroundings), Arc::clone(&self.registry));
                 let work = attempt::attempt(surroundings, registry, registered.id.clone(), run);
                 let task = active.tasks.spawn(work);
-                active.run_ids.insert(task.id(), run_id);
+                active.runs.insert(task.id(), (run_id, registered.id.clone()));
             }
             wait = wait.min(registered.policy.limits.interval().unwrap_or(LOOK));
         }
@@ -193,6 +197,63 @@ impl Executor {
 impl Active {
     fn forget(&mut self, ended: Result<(Id, ()), tokio::task::JoinError>) {
         let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
-        self.run_ids.remove(&id);
+        self.runs.remove(&id);
+    }
+
+    /// Another function's runs begin first each time.
+    fn take_turns(&mut self, due: &mut [String]) {
+        self.turn = self.turn.wrapping_add(1);
+        if !due.is_empty() {
+            due.rotate_left(self.turn % due.len());
+        }
+    }
+
+    /// How many runs of a function may begin here: no more than a half of all go on of one where there are several, and one
+    /// is left for each of the others that has none, so that a function whose receiver hangs keeps nobody else waiting.
+    fn free(&self, function_id: &FunctionId, max_runs: usize, functions: usize) -> usize {
+        let own = self.runs.values().filter(|(_, id)| id == function_id).count();
+        let others: HashSet<&FunctionId> =
+            self.runs.values().map(|(_, id)| id).filter(|id| *id != function_id).collect();
+        let idle = functions.saturating_sub(1).saturating_sub(others.len());
+        let of_one = if functions > 1 { max_runs.div_ceil(2) } else { max_runs };
+        let left = max_runs.max(functions).saturating_sub(self.runs.len() + idle);
+        left.min(of_one.saturating_sub(own))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_function_whose_runs_hang_leaves_room_for_the_others() {
+        let ids = ["a-b-c", "a-b-d", "a-b-e"].map(|id| FunctionId::parse(id).unwrap());
+        let mut active = Active::default();
+        let begin = |active: &mut Active, id: &FunctionId, runs: usize| {
+            for _ in 0..runs {
+                let task = active.tasks.spawn(std::future::pending());
+                let run_id = RunId::of(id, "", Shard::new(0), i64::try_from(active.runs.len()).unwrap(), None);
+                active.runs.insert(task.id(), (run_id, id.clone()));
+            }
+        };
+        assert_eq!(active.free(&ids[0], 32, 1), 32, "alone it has all");
+        assert_eq!(active.free(&ids[0], 32, 3), 16);
+        begin(&mut active, &ids[0], 16);
+        assert_eq!((active.free(&ids[0], 32, 3), active.free(&ids[1], 32, 3)), (0, 15));
+        begin(&mut active, &ids[1], 15);
+        assert_eq!((active.free(&ids[1], 32, 3), active.free(&ids[2], 32, 3)), (0, 1), "one is left for the third");
+        assert_eq!(Active::default().free(&ids[0], 1, 3), 1, "however few there may be");
+    }
+
+    #[test]
+    fn another_function_is_the_first_each_time() {
+        let mut active = Active::default();
+        let mut turn = || {
+            let mut due = ["a", "b"].map(str::to_owned);
+            active.take_turns(&mut due);
+            due[0].clone()
+        };
+        assert_ne!(turn(), turn());
+        active.take_turns(&mut []);
     }
 }

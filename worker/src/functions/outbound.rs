@@ -13,6 +13,8 @@ use reqwest::{Client, Response, StatusCode};
 use rustls::{ClientConfig, RootCertStore};
 use satchel_shared::outbound::{Allowed, InvalidTarget};
 
+use super::policy::MAX_RETRY_AFTER;
+
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the whole exchange may take.
@@ -58,10 +60,9 @@ pub(super) enum Unsent {
 
 /// A name all of whose addresses are refused.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{name} leads to {addresses}, which is not permitted (see SATCHEL_OUTBOUND_ALLOW)")]
+#[error("{name} leads to addresses that are not permitted (see SATCHEL_OUTBOUND_ALLOW)")]
 pub(super) struct RefusedName {
     name: String,
-    addresses: String,
 }
 
 impl Outbound {
@@ -129,16 +130,16 @@ fn spent_for(headers: &HeaderMap) -> Option<Duration> {
     let field = |name: &str| headers.get(name)?.to_str().ok();
     let seconds: f64 =
         field("x-ratelimit-reset-after").filter(|_| field("x-ratelimit-remaining") == Some("0"))?.parse().ok()?;
-    Duration::try_from_secs_f64(seconds).ok()
+    Some(Duration::try_from_secs_f64(seconds).ok()?.min(MAX_RETRY_AFTER))
 }
 
 /// Seconds, or a time as HTTP writes it.
 fn read_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let until = httpdate::parse_http_date(text).ok()?;
-    Some(until.duration_since(now).unwrap_or_default())
+    let wait = match text.trim().parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default(),
+    };
+    Some(wait.min(MAX_RETRY_AFTER))
 }
 
 /// What went wrong, with its causes.
@@ -167,9 +168,9 @@ impl Resolve for Guarded {
             let (permitted, refused): (Vec<_>, Vec<_>) =
                 found.into_iter().partition(|address| allowed.permits(address.ip()));
             if permitted.is_empty() && !refused.is_empty() {
-                let mut addresses: Vec<String> = refused.iter().map(|address| address.ip().to_string()).collect();
-                addresses.dedup();
-                return Err(RefusedName { name: name.to_owned(), addresses: addresses.join(", ") }.into());
+                // Which ones is for whoever runs Satchel: errors of runs are told to receivers.
+                tracing::warn!(name, ?refused, "a receiver's name leads to addresses that are not permitted");
+                return Err(RefusedName { name: name.to_owned() }.into());
             }
             Ok(Box::new(permitted.into_iter()) as Addrs)
         })
@@ -209,6 +210,7 @@ mod tests {
         assert_eq!(read("120"), Some(120));
         assert_eq!(read("Sun, 06 Nov 1994 08:49:47 GMT"), Some(10));
         assert_eq!(read("Sun, 06 Nov 1994 08:49:07 GMT"), Some(0));
+        assert_eq!(read("99999999999999"), Some(MAX_RETRY_AFTER.as_secs()), "not for ever");
         assert_eq!(read("soon"), None);
         assert_eq!(read("-1"), None);
     }

@@ -41,7 +41,7 @@ impl Default for Policy {
 }
 
 /// The longest that a receiver may put a run off.
-const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
+pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 impl Policy {
     /// When the next attempt is due after so many failures before this one; `None` if there is none.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// A batch of at least one in so many of the jobs that fit into one says that jobs pile up.
-const PILED_UP: usize = 8;
+/// A batch of so many jobs says that they pile up: so many came while one batch was committed.
+const PILED_UP_JOBS: usize = 64;
 /// For how long they then count as piled up.
 const LASTING: Duration = Duration::from_secs(1);
 
@@ -17,17 +17,16 @@ pub(crate) struct Signals {
     began: Instant,
     /// Milliseconds from `began` until which jobs count as piled up.
     busy_until_ms: AtomicU64,
-    max_batch_jobs: usize,
 }
 
 impl Signals {
-    pub(crate) fn new(max_batch_jobs: usize) -> Self {
-        Self { happened: Notify::new(), began: Instant::now(), busy_until_ms: AtomicU64::new(0), max_batch_jobs }
+    pub(crate) fn new() -> Self {
+        Self { happened: Notify::new(), began: Instant::now(), busy_until_ms: AtomicU64::new(0) }
     }
 
     /// A lane has committed so many jobs.
     pub(crate) fn committed(&self, jobs: usize) {
-        if jobs.saturating_mul(PILED_UP) >= self.max_batch_jobs {
+        if jobs >= PILED_UP_JOBS {
             self.busy_until_ms.store(millis(self.began.elapsed() + LASTING), Ordering::Relaxed);
         }
         self.happened.notify_one();
@@ -54,10 +53,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_large_batch_means_a_second_of_backlog() {
-        let signals = Signals::new(800);
-        signals.committed(99);
+        let signals = Signals::new();
+        signals.committed(PILED_UP_JOBS - 1);
         assert!(!signals.is_busy());
-        signals.committed(100);
+        signals.committed(PILED_UP_JOBS);
         assert!(signals.is_busy());
         tokio::time::advance(Duration::from_millis(999)).await;
         assert!(signals.is_busy());

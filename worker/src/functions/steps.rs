@@ -213,8 +213,8 @@ impl<'r> Steps<'r> {
     }
 
     fn begin(&mut self, id: &str) -> Result<Step, Failure> {
-        if id.is_empty() || id.len() > MAX_ID_BYTES {
-            return Err(Failure::last(format!("a step's id must have 1 to {MAX_ID_BYTES} bytes, not {}", id.len())));
+        if id.is_empty() || id.len() > MAX_ID_BYTES || id.contains('\0') {
+            return Err(Failure::last(format!("a step's id must have 1 to {MAX_ID_BYTES} bytes, none of them 0")));
         }
         if self.uses.values().map(|uses| usize::try_from(*uses).unwrap_or_default()).sum::<usize>() >= MAX_STEPS {
             return Err(Failure::last(format!("a run has at most {MAX_STEPS} steps")));

@@ -104,8 +104,9 @@ async fn oldest_of_users(tx: &mut Tx<'_>, search: &Search<'_>) -> Result<Vec<Can
     Ok(candidates)
 }
 
-/// Of each target as many as it may begin: there are few targets, and one whose runs do not get on, however many
-/// they are, must not stand before the others.
+/// Of each target as many as it may begin, the first of each before the second of any: there are few targets, and one
+/// whose runs do not get on, however many they are, must not stand before the others. Of a webhook endpoint that is left alone
+/// none, and one where that time has just passed; of one that an operator has disabled none.
 async fn oldest_of_targets(tx: &mut Tx<'_>, search: &Search<'_>) -> Result<Vec<Candidate>, StoreError> {
     let candidates = sqlx::query_as!(
         Candidate,
@@ -138,6 +139,7 @@ async fn oldest_of_targets(tx: &mut Tx<'_>, search: &Search<'_>) -> Result<Vec<C
                FROM function_runs
                WHERE status = 'running' AND function_id = $1 AND target = targets.target
            ) AS going
+           LEFT JOIN webhook_endpoints ON endpoint_id::text = targets.target
            CROSS JOIN LATERAL (
                SELECT run_id, shard, due_at
                FROM function_runs
@@ -145,14 +147,16 @@ async fn oldest_of_targets(tx: &mut Tx<'_>, search: &Search<'_>) -> Result<Vec<C
                  AND status IN ('queued', 'retrying', 'sleeping')
                  AND due_at <= clock_timestamp() AND shard = ANY($2)
                ORDER BY due_at
-               LIMIT GREATEST($3 - going.running, 0)
+               LIMIT GREATEST(CASE WHEN open_until IS NULL THEN $3::bigint ELSE 1 END - going.running, 0)
                FOR NO KEY UPDATE SKIP LOCKED
            ) AS candidate
            WHERE NOT EXISTS (
-               SELECT FROM function_paces
-               WHERE function_paces.function_id = $1 AND key = targets.target AND spent_until > $4
-           )
-           ORDER BY candidate.due_at
+                   SELECT FROM function_paces
+                   WHERE function_paces.function_id = $1 AND key = targets.target AND spent_until > $4
+               )
+             AND (is_enabled OR is_enabled IS NULL OR disabled_reason IS NOT NULL)
+             AND (open_until IS NULL OR open_until <= clock_timestamp())
+           ORDER BY row_number() OVER (PARTITION BY targets.target ORDER BY candidate.due_at), candidate.due_at
            LIMIT $5"#,
         search.function_id.as_str(),
         &search.shards(),

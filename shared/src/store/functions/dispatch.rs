@@ -45,17 +45,36 @@ pub struct NewRun<'a> {
     pub is_ordered: bool,
 }
 
-/// Of these shards, those that have events to be given.
+impl Undispatched {
+    /// Up to where it is looked for events at once.
+    #[must_use]
+    pub fn until(&self) -> i64 {
+        self.last.min(self.after + MAX_LOOKED_AT)
+    }
+}
+
+/// Most events of a shard that are looked at for those that somebody hears of.
+const MAX_LOOKED_AT: i64 = 10_000;
+
+/// Of these shards, those that have events to be given, at most `most`: those that are farthest behind, so that none is
+/// always passed over for others.
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn undispatched(session: &mut Session, shards: &[Shard]) -> Result<Vec<Undispatched>, StoreError> {
+pub async fn undispatched(
+    session: &mut Session,
+    shards: &[Shard],
+    most: usize,
+) -> Result<Vec<Undispatched>, StoreError> {
     let rows = sqlx::query!(
         "SELECT shard, dispatched, events
          FROM event_cursors
          JOIN shard_counters USING (shard)
-         WHERE shard = ANY($1) AND events > dispatched",
+         WHERE shard = ANY($1) AND events > dispatched
+         ORDER BY events - dispatched DESC, shard
+         LIMIT $2",
         &stored::shard_numbers(shards),
+        i64::try_from(most).unwrap_or(i64::MAX),
     )
     .fetch_all(session.connection().await?)
     .await?;
@@ -64,7 +83,8 @@ pub async fn undispatched(session: &mut Session, shards: &[Shard]) -> Result<Vec
         .collect()
 }
 
-/// The next events of these shards with one of the names (`None`: with any), at most `limit` of each shard, in order.
+/// The next events of these shards with one of the names (`None`: with any), up to [`Undispatched::until`] and at most `limit`
+/// of each shard, in order.
 ///
 /// # Errors
 /// If Postgres is away.
@@ -76,21 +96,21 @@ pub async fn next(
 ) -> Result<Vec<Heard>, StoreError> {
     let numbers: Vec<i32> = shards.iter().map(|shard| shard.shard.get().into()).collect();
     let after: Vec<i64> = shards.iter().map(|shard| shard.after).collect();
-    let last: Vec<i64> = shards.iter().map(|shard| shard.last).collect();
+    let until: Vec<i64> = shards.iter().map(Undispatched::until).collect();
     let rows = sqlx::query!(
         r#"SELECT events.shard AS "shard!", events.seq AS "seq!", events.user_id AS "user_id!", events.name AS "name!"
-           FROM UNNEST($1::integer[], $2::bigint[], $3::bigint[]) AS wanted (shard, after, last)
+           FROM UNNEST($1::integer[], $2::bigint[], $3::bigint[]) AS wanted (shard, after, until)
            CROSS JOIN LATERAL (
                SELECT shard, seq, user_id, name
                FROM events
-               WHERE shard = wanted.shard AND seq > wanted.after AND seq <= wanted.last
+               WHERE shard = wanted.shard AND seq > wanted.after AND seq <= wanted.until
                  AND ($4::text[] IS NULL OR name = ANY($4))
                ORDER BY seq
                LIMIT $5
            ) AS events"#,
         &numbers,
         &after,
-        &last,
+        &until,
         names as Option<&[&str]>,
         limit,
     )
@@ -193,7 +213,7 @@ pub async fn advance(tx: &mut Tx<'_>, steps: &[(Undispatched, i64)]) -> Result<b
     Ok(advanced == steps.len() as u64)
 }
 
-/// Runs that nobody is at wait for their turn again: those that were begun under earlier leases of these shards, whose
+/// Runs that nobody is at wait for their turn again, or end if an operator has asked for that: those that were begun under earlier leases of these shards, whose
 /// worker is gone, and those under these leases that are not among the `active` ones, which the caller knows of.
 ///
 /// # Errors
@@ -203,7 +223,9 @@ pub async fn requeue_orphans(session: &mut Session, leases: &[Lease], active: &[
     let epochs: Vec<i64> = leases.iter().map(|lease| lease.epoch).collect();
     let requeued = sqlx::query!(
         "UPDATE function_runs
-         SET status = 'queued', due_at = clock_timestamp()
+         SET status = CASE WHEN is_cancelled THEN 'cancelled' ELSE 'queued' END,
+             finished_at = CASE WHEN is_cancelled THEN clock_timestamp() END,
+             due_at = clock_timestamp()
          FROM UNNEST($1::integer[], $2::bigint[]) AS held (shard, epoch)
          WHERE function_runs.shard = held.shard AND status = 'running'
            AND (function_runs.epoch < held.epoch OR function_runs.epoch = held.epoch AND run_id <> ALL($3))",

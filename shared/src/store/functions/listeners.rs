@@ -8,7 +8,8 @@ use crate::domain::FunctionId;
 use crate::store::stored::Unreadable;
 use crate::store::{Session, StoreError};
 
-/// How long a function hears of events after a worker last said that it runs it, in minutes. Then it counts as taken away.
+/// How long a function hears of events after a worker last said that it runs it, in minutes. Then it counts as taken away,
+/// but not before some worker has been alive for so long: after an outage its own may only be on their way.
 pub const LISTENING_MINUTES: i32 = 60;
 
 /// How a worker describes a function.
@@ -126,6 +127,11 @@ pub async fn all(session: &mut Session) -> Result<Vec<Listener>, StoreError> {
         r#"SELECT function_id, description AS "description: Json<Description>"
            FROM functions
            WHERE seen_at > clock_timestamp() - make_interval(mins => $1)
+              OR NOT EXISTS (
+                  SELECT FROM workers
+                  WHERE expires_at > clock_timestamp()
+                    AND alive_since < clock_timestamp() - make_interval(mins => $1)
+              )
            ORDER BY function_id"#,
         LISTENING_MINUTES,
     )

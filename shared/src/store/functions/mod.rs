@@ -14,6 +14,5 @@ mod run;
 pub mod steps;
 
 pub use listeners::Fanout;
-pub(super) use operate::Row;
 pub use pace::Rate;
 pub use run::{Run, RunStatus};

@@ -68,21 +68,21 @@ pub async fn is_known(pool: &Pool, function_id: &FunctionId) -> Result<bool, Sto
 }
 
 /// A run's row.
-pub(in crate::store) struct Row {
-    pub(in crate::store) run_id: Uuid,
-    pub(in crate::store) function_id: String,
-    pub(in crate::store) target: String,
-    pub(in crate::store) event_id: Option<String>,
-    pub(in crate::store) event_job_id: Option<Uuid>,
-    pub(in crate::store) event_name: String,
-    pub(in crate::store) user_id: String,
-    pub(in crate::store) status: String,
-    pub(in crate::store) replay_id: Option<Uuid>,
-    pub(in crate::store) attempts: i32,
-    pub(in crate::store) failures: Json<Vec<Failure>>,
-    pub(in crate::store) created_at: DateTime<Utc>,
-    pub(in crate::store) due_at: DateTime<Utc>,
-    pub(in crate::store) finished_at: Option<DateTime<Utc>>,
+struct Row {
+    run_id: Uuid,
+    function_id: String,
+    target: String,
+    event_id: Option<String>,
+    event_job_id: Option<Uuid>,
+    event_name: String,
+    user_id: String,
+    status: String,
+    replay_id: Option<Uuid>,
+    attempts: i32,
+    failures: Json<Vec<Failure>>,
+    created_at: DateTime<Utc>,
+    due_at: DateTime<Utc>,
+    finished_at: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<Row> for Run {
@@ -121,6 +121,9 @@ pub async fn runs(
     before: Option<(DateTime<Utc>, RunId)>,
     limit: i64,
 ) -> Result<Vec<Run>, StoreError> {
+    let mut tx = pool.0.begin().await?;
+    // Which index is the right one, of all runs, of a target's or of those to repair, is for the filters to say.
+    sqlx::query!("SET LOCAL plan_cache_mode = force_custom_plan").execute(&mut *tx).await?;
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT run_id, function_id, target, events.id AS "event_id?", events.job_id AS "event_job_id?", event_name,
@@ -141,7 +144,7 @@ pub async fn runs(
         before.map_or(Uuid::max(), |(_, run_id)| run_id.as_uuid()),
         limit,
     )
-    .fetch_all(&pool.0)
+    .fetch_all(&mut *tx)
     .await?;
     Ok(rows.into_iter().map(Run::try_from).collect::<Result<_, _>>()?)
 }

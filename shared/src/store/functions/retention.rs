@@ -3,6 +3,7 @@
 use serde_json::json;
 use sqlx::PgConnection;
 
+use super::listeners::LISTENING_MINUTES;
 use crate::store::StoreError;
 
 /// Most runs that one step ends or forgets, and most keys whose rates it forgets.
@@ -34,8 +35,8 @@ pub(in crate::store) async fn forget_runs(connection: &mut PgConnection, days: i
     Ok(forgotten.len() as u64)
 }
 
-/// Fails runs whose function no worker has run for so long: nobody will ever do them, and while they wait, their events
-/// are kept. How many.
+/// Fails runs whose function no worker has run for so long, while others were there: nobody will ever do them, and while
+/// they wait, their events are kept. How many.
 pub(in crate::store) async fn give_up_runs(connection: &mut PgConnection, days: i32) -> Result<u64, StoreError> {
     let error = format!("no worker has run the function for {days} days");
     let given_up = sqlx::query!(
@@ -47,6 +48,9 @@ pub(in crate::store) async fn give_up_runs(connection: &mut PgConnection, days: 
              FROM function_runs
              WHERE finished_at IS NULL AND function_id IN (
                  SELECT function_id FROM functions WHERE seen_at < now() - make_interval(days => $1)
+             ) AND EXISTS (
+                 SELECT FROM workers
+                 WHERE expires_at > clock_timestamp() AND alive_since < clock_timestamp() - make_interval(mins => $4)
              )
              LIMIT $3
              FOR NO KEY UPDATE SKIP LOCKED
@@ -54,6 +58,7 @@ pub(in crate::store) async fn give_up_runs(connection: &mut PgConnection, days: 
         days,
         json!({ "error": error }),
         MAX_PER_STEP,
+        LISTENING_MINUTES,
     )
     .execute(connection)
     .await?;

@@ -1,5 +1,5 @@
-//! What a run does, step by step, and how it ends. Everything is written only while the run is begun under the epoch
-//! that the writer knows: what another worker has taken over is not the writer's any more.
+//! What a run does, step by step, and how it ends. Everything is written only while the run is in the attempt, begun under
+//! the epoch, that the writer knows: what another worker has taken over is not the writer's any more.
 
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
@@ -10,12 +10,13 @@ use crate::domain::{FunctionId, RunId};
 use crate::events::{EventType, FunctionFailed};
 use crate::store::events::{self, Event, NewEvent};
 use crate::store::progress::{self, Progress};
-use crate::store::{Pool, StoreError, Tx};
+use crate::store::{Pool, StoreError, Tx, parked};
 
 /// Most failures kept of one run; the oldest go first.
 pub const MAX_KEPT_FAILURES: i32 = 10;
-/// Most characters kept of one error.
-pub const MAX_ERROR_CHARS: usize = 2_000;
+
+/// The longest result that operators are shown, in bytes: a run may have a thousand.
+pub const MAX_SHOWN_BYTES: i32 = 16 * 1024;
 
 /// Which step of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -104,7 +105,7 @@ pub async fn save(
 ) -> Result<Saved, StoreError> {
     let row = sqlx::query!(
         r#"WITH mine AS (
-               SELECT is_cancelled FROM function_runs WHERE run_id = $1 AND status = 'running' AND epoch = $2
+               SELECT is_cancelled FROM function_runs WHERE run_id = $1 AND status = 'running' AND epoch = $2 AND attempts = $7
            ), added AS (
                INSERT INTO function_steps (run_id, step_hash, nth, step_id, result)
                SELECT $1, $3, $4, $5, $6::text::json
@@ -123,6 +124,7 @@ pub async fn save(
         key.nth,
         step_id,
         result.get(),
+        run.attempts,
     )
     .fetch_optional(&pool.0)
     .await?;
@@ -164,15 +166,16 @@ pub async fn finish(
                    || jsonb_build_object('at', clock_timestamp(), 'error', $5) END,
                due_at = COALESCE($4, due_at),
                finished_at = CASE WHEN is_cancelled OR $4 IS NULL THEN clock_timestamp() END
-           WHERE run_id = $1 AND status = 'running' AND epoch = $2
+           WHERE run_id = $1 AND status = 'running' AND epoch = $2 AND attempts = $8
            RETURNING clock_timestamp() AS "now!""#,
         run.run_id.as_uuid(),
         run.epoch,
         status,
         due_at,
-        error.map(|error| kept(error)),
+        error.map(|error| parked::kept(error)),
         MAX_KEPT_FAILURES,
         matches!(ending, Ending::PutOff(_)),
+        run.attempts,
     )
     .fetch_optional(&mut *tx.0)
     .await?;
@@ -187,17 +190,13 @@ pub async fn finish(
             event_id: event_id.map(ToOwned::to_owned),
             event: run.event_name.clone(),
             attempts: run.attempts,
-            error: kept(error).to_owned(),
+            error: parked::kept(error),
         };
         let told = NewEvent::of_run(run, failed.emission());
         progress::write(&mut tx, Progress { events: &[told], ..Progress::none(now) }).await?;
     }
     tx.commit().await?;
     Ok(true)
-}
-
-fn kept(error: &str) -> &str {
-    error.char_indices().nth(MAX_ERROR_CHARS).map_or(error, |(end, _)| error.get(..end).unwrap_or(error))
 }
 
 /// A step, as operators see it.
@@ -210,8 +209,10 @@ pub struct Step {
     pub nth: i32,
     /// When it was done.
     pub saved_at: DateTime<Utc>,
-    /// What it resulted in.
-    pub result: Box<RawValue>,
+    /// What it resulted in; not told if it is longer than [`MAX_SHOWN_BYTES`].
+    pub result: Option<Box<RawValue>>,
+    /// How long that is, in bytes of JSON.
+    pub result_bytes: i32,
 }
 
 /// The steps that a run has done, in order.
@@ -220,11 +221,13 @@ pub struct Step {
 /// If Postgres is away.
 pub async fn of_run(pool: &Pool, run_id: RunId) -> Result<Vec<Step>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT step_id, nth, saved_at, result AS "result: Json<Box<RawValue>>"
+        r#"SELECT step_id, nth, saved_at, octet_length(result::text) AS "result_bytes!",
+                  CASE WHEN octet_length(result::text) <= $2 THEN result END AS "result: Json<Box<RawValue>>"
            FROM function_steps
            WHERE run_id = $1
            ORDER BY saved_at, step_id, nth"#,
         run_id.as_uuid(),
+        MAX_SHOWN_BYTES,
     )
     .fetch_all(&pool.0)
     .await?;
@@ -232,7 +235,8 @@ pub async fn of_run(pool: &Pool, run_id: RunId) -> Result<Vec<Step>, StoreError>
         id: row.step_id,
         nth: row.nth,
         saved_at: row.saved_at,
-        result: row.result.0,
+        result: row.result.map(|result| result.0),
+        result_bytes: row.result_bytes,
     });
     Ok(step.collect())
 }

@@ -153,7 +153,7 @@ pub async fn fail_again(
 }
 
 /// An error as it is kept: not endless, and of characters that Postgres takes.
-fn kept(error: &str) -> String {
+pub(super) fn kept(error: &str) -> String {
     error.chars().filter(|c| *c != '\0').take(MAX_ERROR_CHARS).collect()
 }
 

@@ -1,51 +1,12 @@
-//! The log of an endpoint's deliveries: its runs.
+//! Deliveries, which are runs of [`FUNCTION`].
 
-use chrono::{DateTime, Utc};
 use serde_json::json;
-use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::FUNCTION;
 use crate::domain::RunId;
 use crate::store::actions::{self, Action, Operator};
-use crate::store::failed::Failure;
-use crate::store::functions::{Row, Run, RunStatus};
 use crate::store::{Pool, StoreError};
-
-/// A page of an endpoint's deliveries, newest first; `before` is where the page before ended.
-///
-/// # Errors
-/// If Postgres is away.
-pub async fn page(
-    pool: &Pool,
-    endpoint_id: Uuid,
-    status: Option<RunStatus>,
-    before: Option<(DateTime<Utc>, RunId)>,
-    limit: i64,
-) -> Result<Vec<Run>, StoreError> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"SELECT run_id, function_id, target, events.id AS "event_id?", events.job_id AS "event_job_id?", event_name,
-                  function_runs.user_id, status, replay_id, attempts, failures AS "failures: Json<Vec<Failure>>",
-                  created_at, due_at, finished_at
-           FROM function_runs
-           LEFT JOIN events ON events.shard = function_runs.shard AND events.seq = event_seq
-           WHERE function_id = $1 AND target = $2 AND target <> ''
-             AND ($3::text IS NULL OR status = $3)
-             AND (created_at, run_id) < (COALESCE($4::timestamptz, 'infinity'), $5)
-           ORDER BY created_at DESC, run_id DESC
-           LIMIT $6"#,
-        FUNCTION,
-        endpoint_id.to_string(),
-        status.map(RunStatus::as_str),
-        before.map(|(at, _)| at),
-        before.map_or(Uuid::max(), |(_, run_id)| run_id.as_uuid()),
-        limit,
-    )
-    .fetch_all(&pool.0)
-    .await?;
-    Ok(rows.into_iter().map(Run::try_from).collect::<Result<_, _>>()?)
-}
 
 /// What came of a wish for another delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -56,7 +56,10 @@ pub async fn subscribers(tx: &mut Tx<'_>) -> Result<Vec<Subscriber>, StoreError>
 }
 
 /// [`FUNCTION`], parsed.
-fn function_id() -> Result<FunctionId, StoreError> {
+///
+/// # Errors
+/// None in fact.
+pub fn function_id() -> Result<FunctionId, StoreError> {
     Ok(FunctionId::parse(FUNCTION).map_err(|error| super::stored::Unreadable::new("function_id", error))?)
 }
 

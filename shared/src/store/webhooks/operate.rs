@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::endpoint::Row;
@@ -16,6 +17,9 @@ use crate::store::{Pool, StoreError, Tx};
 
 /// How long the secret before is used beside a new one, in hours.
 pub const PREVIOUS_SECRET_HOURS: i32 = 24;
+
+/// Most deliveries that are cancelled together with the removal of their endpoint.
+pub const MAX_CANCELLED: i64 = 5_000;
 
 /// An endpoint to be added.
 #[derive(Debug, Clone)]
@@ -50,16 +54,7 @@ pub struct Changes {
 /// # Errors
 /// If Postgres is away.
 pub async fn all(pool: &Pool) -> Result<Vec<Endpoint>, StoreError> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"SELECT endpoint_id, url, events, description, is_enabled, disabled_reason, consecutive_failures,
-                  failing_since, CASE WHEN open_until > clock_timestamp() THEN open_until END AS open_until,
-                  CASE WHEN previous_secret_until > clock_timestamp() THEN previous_secret_until END
-                      AS previous_secret_until, created_at, updated_at
-           FROM webhook_endpoints
-           ORDER BY created_at, endpoint_id"#
-    );
-    Ok(rows.fetch_all(&pool.0).await?.into_iter().map(Endpoint::from).collect())
+    select(&pool.0, None).await
 }
 
 /// One endpoint.
@@ -67,24 +62,29 @@ pub async fn all(pool: &Pool) -> Result<Vec<Endpoint>, StoreError> {
 /// # Errors
 /// If Postgres is away.
 pub async fn find(pool: &Pool, endpoint_id: Uuid) -> Result<Option<Endpoint>, StoreError> {
-    let row = sqlx::query_as!(
+    Ok(select(&pool.0, Some(endpoint_id)).await?.pop())
+}
+
+async fn select(executor: impl PgExecutor<'_>, endpoint_id: Option<Uuid>) -> Result<Vec<Endpoint>, StoreError> {
+    let rows = sqlx::query_as!(
         Row,
         r#"SELECT endpoint_id, url, events, description, is_enabled, disabled_reason, consecutive_failures,
                   failing_since, CASE WHEN open_until > clock_timestamp() THEN open_until END AS open_until,
                   CASE WHEN previous_secret_until > clock_timestamp() THEN previous_secret_until END
                       AS previous_secret_until, created_at, updated_at
            FROM webhook_endpoints
-           WHERE endpoint_id = $1"#,
+           WHERE $1::uuid IS NULL OR endpoint_id = $1
+           ORDER BY created_at, endpoint_id"#,
         endpoint_id,
     );
-    Ok(row.fetch_optional(&pool.0).await?.map(Endpoint::from))
+    Ok(rows.fetch_all(executor).await?.into_iter().map(Endpoint::from).collect())
 }
 
 /// Adds an endpoint; `None` if there are [`MAX_ENDPOINTS`].
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn add(pool: &Pool, new: &NewEndpoint, by: &Operator<'_>) -> Result<Option<Uuid>, StoreError> {
+pub async fn add(pool: &Pool, new: &NewEndpoint, by: &Operator<'_>) -> Result<Option<Endpoint>, StoreError> {
     let endpoint_id = Uuid::now_v7();
     let mut tx = pool.0.begin().await?;
     let added = sqlx::query!(
@@ -99,13 +99,13 @@ pub async fn add(pool: &Pool, new: &NewEndpoint, by: &Operator<'_>) -> Result<Op
         new.secret.reveal(),
         MAX_ENDPOINTS,
     );
-    if added.execute(&mut *tx).await?.rows_affected() == 0 {
-        return Ok(None);
-    }
+    added.execute(&mut *tx).await?;
+    // Before the commit: once there, its secret must be told.
+    let Some(endpoint) = select(&mut *tx, Some(endpoint_id)).await?.pop() else { return Ok(None) };
     let detail = json!({"endpointId": endpoint_id, "url": new.url, "events": new.events, "enabled": new.enabled});
     actions::record(&mut tx, by, Action::ADD_WEBHOOK, None, &detail).await?;
     tx.commit().await?;
-    Ok(Some(endpoint_id))
+    Ok(Some(endpoint))
 }
 
 /// Changes an endpoint; `false` if there is none. One that is enabled, or given another URL, starts without failures.
@@ -152,7 +152,8 @@ pub async fn change(pool: &Pool, endpoint_id: Uuid, changes: &Changes, by: &Oper
     Ok(is_changed)
 }
 
-/// Removes an endpoint, and ends what waits to be delivered to it; `false` if there is none.
+/// Removes an endpoint, and ends what waits to be delivered to it: at once [`MAX_CANCELLED`] deliveries, the others when
+/// they are due. `false` if there is none.
 ///
 /// # Errors
 /// If Postgres is away.
@@ -165,9 +166,16 @@ pub async fn remove(pool: &Pool, endpoint_id: Uuid, by: &Operator<'_>) -> Result
     let cancelled = sqlx::query!(
         "UPDATE function_runs
          SET is_cancelled = true, status = 'cancelled', finished_at = clock_timestamp()
-         WHERE function_id = $1 AND target = $2 AND target <> '' AND status IN ('queued', 'retrying', 'sleeping')",
+         WHERE run_id IN (
+             SELECT run_id
+             FROM function_runs
+             WHERE function_id = $1 AND target = $2 AND target <> '' AND status IN ('queued', 'retrying', 'sleeping')
+             LIMIT $3
+             FOR NO KEY UPDATE SKIP LOCKED
+         )",
         FUNCTION,
         endpoint_id.to_string(),
+        MAX_CANCELLED,
     );
     let cancelled = cancelled.execute(&mut *tx).await?.rows_affected();
     let detail = json!({"endpointId": endpoint_id, "url": url, "cancelled": cancelled});

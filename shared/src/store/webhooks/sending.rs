@@ -1,7 +1,9 @@
 //! What a delivery needs of its endpoint, and what its endpoint learns of it: the breaker.
 //!
-//! After [`MAX_FAILURES`] failures in a row nothing is sent for a while, which doubles each time; then one delivery is let
-//! through, to see. An endpoint that has failed for [`MAX_FAILING_DAYS`] is disabled.
+//! After [`MAX_FAILURES`] failures in a row, or when the endpoint asks for it, nothing is sent for a while, which doubles each
+//! time; then one delivery is let through, to see. An endpoint that has failed for [`MAX_FAILING_DAYS`] is disabled.
+
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -25,6 +27,9 @@ pub const MAX_FAILING_DAYS: i32 = 5;
 /// How long others wait for the delivery that is let through, in seconds: longer than it can take.
 const PROBE_SECONDS: i32 = 20;
 
+/// How long a delivery is put off that meets an endpoint which an operator has disabled at this moment, in seconds.
+const DISABLED_SECONDS: i64 = 10;
+
 /// Where to send, and how to sign.
 #[derive(Debug, Clone)]
 pub struct Destination {
@@ -45,8 +50,19 @@ pub enum Admission {
     Send(Destination),
     /// Not before that moment.
     NotBefore(DateTime<Utc>),
-    /// There is no such endpoint, or it is disabled.
+    /// There is no such endpoint, or it was disabled because it fails.
     Never,
+}
+
+/// How a delivery failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// Whether it was the one delivery that was let through.
+    pub is_probe: bool,
+    /// Whether the endpoint is gone for good.
+    pub is_gone: bool,
+    /// How long the endpoint asks to be left alone.
+    pub retry_after: Option<Duration>,
 }
 
 /// Asks whether something may be sent to an endpoint now.
@@ -61,7 +77,7 @@ pub async fn admit(pool: &Pool, endpoint_id: Uuid) -> Result<Admission, StoreErr
                WHERE endpoint_id = $1 AND is_enabled AND open_until <= clock_timestamp()
                RETURNING endpoint_id
            )
-           SELECT url, is_enabled, secret, open_until, EXISTS (SELECT FROM probe) AS "is_probe!",
+           SELECT url, is_enabled, disabled_reason, secret, open_until, EXISTS (SELECT FROM probe) AS "is_probe!",
                   CASE WHEN previous_secret_until > clock_timestamp() THEN previous_secret END AS previous_secret,
                   clock_timestamp() AS "now!"
            FROM webhook_endpoints
@@ -71,7 +87,12 @@ pub async fn admit(pool: &Pool, endpoint_id: Uuid) -> Result<Admission, StoreErr
     )
     .fetch_optional(&pool.0)
     .await?;
-    let Some(row) = row.filter(|row| row.is_enabled) else { return Ok(Admission::Never) };
+    let Some(row) = row.filter(|row| row.is_enabled || row.disabled_reason.is_none()) else {
+        return Ok(Admission::Never);
+    };
+    if !row.is_enabled {
+        return Ok(Admission::NotBefore(row.now + TimeDelta::seconds(DISABLED_SECONDS)));
+    }
     if let Some(open_until) = row.open_until
         && !row.is_probe
     {
@@ -103,8 +124,8 @@ pub async fn succeeded(pool: &Pool, endpoint_id: Uuid) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Notes a failure. Those that began before the breaker opened do not count once it has. With `is_gone` the endpoint is
-/// disabled, and else if it has failed for too long; that is told of in the same transaction.
+/// Notes a failure. Those that began before the breaker opened do not count once it has. One that is gone is disabled, and
+/// else one that has failed for too long; that is told of in the same transaction.
 ///
 /// # Errors
 /// If Postgres is away.
@@ -112,17 +133,19 @@ pub async fn failed(
     pool: &Pool,
     endpoint_id: Uuid,
     run: &Claimed,
-    is_probe: bool,
-    is_gone: bool,
+    Refusal { is_probe, is_gone, retry_after }: Refusal,
 ) -> Result<(), StoreError> {
     let mut tx = Tx(pool.0.begin().await?);
     let endpoint = sqlx::query!(
         r#"UPDATE webhook_endpoints
            SET consecutive_failures = consecutive_failures + 1,
                failing_since = COALESCE(failing_since, clock_timestamp()),
-               open_until = CASE WHEN consecutive_failures + 1 >= $2 THEN
-                   clock_timestamp()
-                   + make_interval(secs => LEAST($3 * 2 ^ LEAST(consecutive_failures + 1 - $2, 30), $4)) END
+               open_until = GREATEST(
+                   CASE WHEN consecutive_failures + 1 >= $2 THEN
+                       clock_timestamp()
+                       + make_interval(secs => LEAST($3 * 2 ^ LEAST(consecutive_failures + 1 - $2, 30), $4)) END,
+                   clock_timestamp() + make_interval(secs => $8)
+               )
            WHERE endpoint_id = $1 AND is_enabled AND (open_until IS NULL OR $5 OR $6)
            RETURNING url, clock_timestamp() AS "now!",
                      consecutive_failures >= $2
@@ -134,6 +157,7 @@ pub async fn failed(
         is_probe,
         is_gone,
         MAX_FAILING_DAYS,
+        retry_after.map(|after| after.as_secs_f64()),
     )
     .fetch_optional(&mut *tx.0)
     .await?;
@@ -166,7 +190,9 @@ async fn disable(
     )
     .execute(&mut *tx.0)
     .await?;
-    let disabled = WebhookDisabled { endpoint_id, url, reason, run_id: run.run_id.as_uuid() };
+    // What follows in it may be a secret, and other receivers are told.
+    let origin = url::Url::parse(&url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+    let disabled = WebhookDisabled { endpoint_id, url: origin, reason, run_id: run.run_id.as_uuid() };
     let told = NewEvent::of_run(run, disabled.emission());
     // The run may fail in this attempt as well, which is told of under the attempt's own id.
     let told = NewEvent { id: told.id.map(|id| format!("{id}:disabled")), ..told };
