@@ -11,6 +11,7 @@ mod executor;
 mod failure;
 mod item_rewarded_discord_notifier;
 mod item_used_discord_notifier;
+mod job_steps;
 mod outbound;
 mod policy;
 mod registry;
@@ -26,6 +27,7 @@ use satchel_shared::store::events::Event;
 
 pub(crate) use executor::Executor;
 pub use failure::Failure;
+pub use job_steps::JobOutcome;
 pub use policy::Policy;
 pub use registry::{Registry, RegistryError};
 pub use satchel_shared::store::functions::claims::{KeyOf, Limits};
@@ -33,7 +35,7 @@ pub use satchel_shared::store::functions::{Fanout, Rate};
 pub use shipped::shipped;
 pub(crate) use signals::Signals;
 pub(crate) use steps::Surroundings;
-pub use steps::{JobOutcome, Step, Steps};
+pub use steps::{Step, Steps};
 
 /// See the module.
 #[async_trait]

@@ -1,0 +1,129 @@
+//! Steps that submit jobs: the game's own events, and any other.
+
+use std::time::Duration;
+
+use chrono::{SubsecRound, TimeDelta};
+use satchel_shared::domain::{
+    Actor, EventId, EventName, IdempotencyKey, JobId, Priority, RequestId, Role, Scopes, UserId,
+};
+use satchel_shared::envelope::Envelope;
+use satchel_shared::jobs::{Job, SendEvent};
+use satchel_shared::store::jobs::{self, JobStatus};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use super::failure::{Failure, Kind};
+use super::steps::{Step, Steps, Surroundings};
+
+/// How long an attempt waits for a job's outcome before the run sleeps instead.
+const JOB_PATIENCE: Duration = Duration::from_secs(2);
+/// How often it looks for the outcome meanwhile, at first; the wait doubles.
+const FIRST_LOOK: Duration = Duration::from_millis(20);
+/// How long the run sleeps then.
+const JOB_NAP: Duration = Duration::from_secs(5);
+
+/// What came of a job that a step submitted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobOutcome {
+    /// The job.
+    pub job_id: JobId,
+    /// Whether it was applied; else it was rejected.
+    pub is_applied: bool,
+    /// Its result.
+    pub result: Box<RawValue>,
+}
+
+impl Steps<'_> {
+    /// Tells of one of the game's own events, which is then rewarded and heard as any other. It is told of once; its id is
+    /// the step's [`Step::idempotency_key`]. It is not waited for: if the catalogue does not declare such an event, or its data
+    /// are of another schema, its job is rejected, and `job/rejected` tells so.
+    ///
+    /// # Errors
+    /// If Redis is away, or the run is to end.
+    pub async fn send_event(
+        &mut self,
+        id: &str,
+        user_id: UserId,
+        name: EventName,
+        data: Map<String, Value>,
+    ) -> Result<JobId, Failure> {
+        let step = self.begin(id)?;
+        if let Some(result) = self.done(&step)? {
+            return Ok(result);
+        }
+        let event = SendEvent { event_id: EventId::parse(&step.idempotency_key)?, name, data, at: None };
+        let work = event.into();
+        let job = Job { user_id, reason: None, priority: Priority::default(), not_before: None, work };
+        let job_id = self.submit(&step, job).await?;
+        self.save(&step, &job_id).await
+    }
+
+    /// Submits a job and waits for its outcome, however long that takes. The job is submitted once.
+    ///
+    /// # Errors
+    /// While it waits; if Redis or Postgres is away, or the run is to end. A job that is rejected is no failure.
+    pub async fn submit_job(&mut self, id: &str, job: Job) -> Result<JobOutcome, Failure> {
+        let step = self.begin(id)?;
+        if let Some(result) = self.done(&step)? {
+            return Ok(result);
+        }
+        let job_id = self.job_id(&step);
+        if self.outcome(job_id).await?.is_none() && self.surroundings.queue.pending(job_id).await?.is_none() {
+            self.submit(&step, job).await?;
+        }
+        let patience = Instant::now() + JOB_PATIENCE;
+        let mut look = FIRST_LOOK;
+        loop {
+            if let Some(outcome) = self.outcome(job_id).await? {
+                return self.save(&step, &outcome).await;
+            }
+            if Instant::now() >= patience {
+                let until = self.now() + TimeDelta::from_std(JOB_NAP).unwrap_or_default();
+                return Err(Failure(Kind::Sleeping(until)));
+            }
+            tokio::time::sleep(look).await;
+            look *= 2;
+        }
+    }
+
+    /// The id of the job that a step submits: the same however often that is.
+    fn job_id(&self, step: &Step) -> JobId {
+        match IdempotencyKey::parse(&step.idempotency_key) {
+            Ok(key) => JobId::of_key(&self.subject(), &key),
+            // It is a UUID, and so it is one.
+            Err(_) => JobId::random(),
+        }
+    }
+
+    fn subject(&self) -> String {
+        format!("function:{}", self.registered.id)
+    }
+
+    async fn submit(&self, step: &Step, job: Job) -> Result<JobId, Failure> {
+        let job_id = self.job_id(step);
+        let envelope = Envelope {
+            job_id,
+            job,
+            actor: Actor::new(Role::Service, &self.subject(), Scopes::all())?,
+            request_id: RequestId::parse(&self.run.run_id.to_string())?,
+            submitted_at: self.now().trunc_subsecs(6),
+            reply_to: None,
+            journaled: false,
+        };
+        let Surroundings { queue, envelope_key, .. } = self.surroundings;
+        queue.enqueue(envelope_key, &[envelope]).await?.into_iter().collect::<Result<(), _>>()?;
+        Ok(job_id)
+    }
+
+    async fn outcome(&self, job_id: JobId) -> Result<Option<JobOutcome>, Failure> {
+        let found = jobs::find(&self.surroundings.pool, job_id).await?;
+        Ok(found.map(|record| JobOutcome {
+            job_id,
+            is_applied: record.status == JobStatus::Applied,
+            result: record.result,
+        }))
+    }
+}
