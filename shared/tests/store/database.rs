@@ -88,7 +88,7 @@ impl Database {
         panic!("nobody waits for a lock");
     }
 
-    fn config(&self) -> PoolConfig {
+    pub(crate) fn config(&self) -> PoolConfig {
         PoolConfig {
             url: self.server.postgres.url(&self.name),
             role: Some("satchel_app".to_owned()),

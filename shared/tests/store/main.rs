@@ -9,6 +9,7 @@ mod housekeeping;
 mod inventory;
 mod job;
 mod journal;
+mod network;
 mod parked;
 mod rules;
 mod stats;

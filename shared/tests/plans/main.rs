@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod functions;
+
 use chrono::Utc;
 use satchel_private::{PostgresOptions, PrivatePostgres, SecretString};
 use satchel_shared::domain::{Actor, Holding, ItemId, JobId, RequestId, Role, Scopes, Shard, UserId};
@@ -60,7 +62,8 @@ const WHOLE_TABLE_READS: &str = "
     SELECT COALESCE(string_agg(relname || ' ' || seq_scan || ' ' || idx_tup_fetch, ', ' ORDER BY relname), '')
     FROM pg_stat_user_tables
     WHERE relname IN ('users', 'inventory', 'jobs', 'ledger', 'parked_jobs', 'journal', 'operator_actions',
-                      'shard_counters', 'catalogue_versions', 'events')
+                      'shard_counters', 'catalogue_versions', 'events', 'function_runs', 'function_steps',
+                      'event_cursors')
       AND (seq_scan > 0 OR idx_tup_fetch >= 20000)";
 
 fn config(url: SecretString) -> PoolConfig {
@@ -204,11 +207,13 @@ async fn no_hot_query_reads_a_whole_table_even_if_it_was_planned_on_an_empty_one
         let kept = what_the_api_asks(&pool, &mut reader).await;
         what_a_worker_asks_of_jobs_that_wait_in_postgres(&mut session, kept).await;
         what_operators_ask(&pool).await;
+        functions::what_functions_ask(&mut session, &pool, worker_id).await;
     }
     // No ANALYZE: nothing else tells the planner that the tables have grown.
     postgres.psql("satchel", "ALTER SYSTEM SET autovacuum = off").unwrap();
     postgres.psql("satchel", "SELECT pg_reload_conf()").unwrap();
     postgres.psql("satchel", GROW).unwrap();
+    postgres.psql("satchel", functions::GROW).unwrap();
     postgres.psql("satchel", "SELECT pg_stat_reset()").unwrap();
 
     for _ in 0..RUNS {
@@ -216,6 +221,7 @@ async fn no_hot_query_reads_a_whole_table_even_if_it_was_planned_on_an_empty_one
         let kept = what_the_api_asks(&pool, &mut reader).await;
         what_a_worker_asks_of_jobs_that_wait_in_postgres(&mut session, kept).await;
         what_operators_ask(&pool).await;
+        functions::what_functions_ask(&mut session, &pool, worker_id).await;
     }
     // Sessions hand in their counts when they end.
     session.close().await;
