@@ -6,13 +6,13 @@ use std::process::{Command, Stdio};
 use crate::janitor::scratch_dir;
 
 /// See the module. The files are `ca`, `server` and `client`, each as `.crt` and `.key` in PEM.
-pub(crate) struct Certificates {
+pub struct Certificates {
     dir: PathBuf,
 }
 
 impl Certificates {
     /// Makes new ones, for 127.0.0.1 and two days.
-    pub(crate) fn make() -> Self {
+    pub fn make() -> Self {
         let made = Self { dir: scratch_dir("certificates") };
         std::fs::write(made.path("extensions"), "subjectAltName=IP:127.0.0.1\n").expect("a file");
         let key = ["-newkey", "rsa:2048", "-nodes", "-keyout"];
@@ -29,7 +29,7 @@ impl Certificates {
     }
 
     /// Where a file is.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
 

@@ -41,6 +41,7 @@ pub mod wire;
 mod workers;
 
 pub use caller::{Answer, Caller};
+pub use certificates::Certificates;
 pub use inbox::{Call, Inbox};
 pub use janitor::scratch_dir;
 pub use journal::{Accepted, Journal};

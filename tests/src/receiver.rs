@@ -5,12 +5,16 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
-use crate::wait;
+use crate::{Certificates, wait};
 
 /// How a receiver answers.
 #[derive(Debug, Clone)]
@@ -38,6 +42,7 @@ pub struct Received {
 
 /// See the module. It ends when it is dropped.
 pub struct Receiver {
+    scheme: &'static str,
     port: u16,
     told: Arc<Told>,
     task: JoinHandle<()>,
@@ -53,26 +58,54 @@ struct Told {
 impl Receiver {
     /// One that answers so.
     pub async fn start(reply: Reply) -> Self {
+        Self::listen(reply, None).await
+    }
+
+    async fn listen(reply: Reply, tls: Option<TlsAcceptor>) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let told = Arc::new(Told { replies: Mutex::new(VecDeque::from([reply])), ..Told::default() });
         let shared = Arc::clone(&told);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&shared)));
+                let (tls, told) = (tls.clone(), Arc::clone(&shared));
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, told).await,
+                        // A client that does not like the certificate is none.
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, told).await;
+                            }
+                        }
+                    }
+                });
             }
         });
-        Self { port, told, task }
+        Self { scheme, port, told, task }
+    }
+
+    /// One that speaks TLS.
+    pub async fn start_tls(reply: Reply, certificates: &Certificates) -> Self {
+        let read = |name: &str| certificates.path(name);
+        let chain =
+            CertificateDer::pem_file_iter(read("server.crt")).expect("PEM").collect::<Result<_, _>>().expect("PEM");
+        let key = PrivateKeyDer::from_pem_file(read("server.key")).expect("PEM");
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+        let config = config.with_safe_default_protocol_versions().expect("TLS").with_no_client_auth();
+        let config = config.with_single_cert(chain, key).expect("a certificate and its key");
+        Self::listen(reply, Some(TlsAcceptor::from(Arc::new(config)))).await
     }
 
     /// Where it listens, by address.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/hook", self.port)
+        format!("{}://127.0.0.1:{}/hook", self.scheme, self.port)
     }
 
     /// Where it listens, by name.
     pub fn named_url(&self) -> String {
-        format!("http://localhost:{}/hook", self.port)
+        format!("{}://localhost:{}/hook", self.scheme, self.port)
     }
 
     /// From now on it answers these, one after the other, the last one again and again.
@@ -119,7 +152,7 @@ impl Received {
     }
 }
 
-async fn serve(stream: TcpStream, told: Arc<Told>) {
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, told: Arc<Told>) {
     let mut stream = BufReader::new(stream);
     while let Some(message) = read(&mut stream).await {
         told.received.lock().unwrap().push(message);
@@ -144,7 +177,7 @@ async fn serve(stream: TcpStream, told: Arc<Told>) {
 }
 
 /// One request; `None` at the connection's end.
-pub(crate) async fn read(stream: &mut BufReader<TcpStream>) -> Option<Received> {
+pub(crate) async fn read(stream: &mut BufReader<impl AsyncRead + Unpin>) -> Option<Received> {
     let mut first = String::new();
     if stream.read_line(&mut first).await.ok()? == 0 {
         return None;

@@ -8,7 +8,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use satchel_shared::config::Env;
-use satchel_shared::outbound::Allowed;
 use satchel_shared::store::events::Event;
 use satchel_shared::store::functions::Rate;
 use secrecy::{ExposeSecret, SecretString};
@@ -57,19 +56,13 @@ impl Field {
 impl Channel {
     /// The channel whose webhook's URL the variable holds, if it is set; faults are noted in `env`.
     pub(super) fn from_env(env: &mut Env, variable: &str) -> Option<Self> {
-        let allowed = Allowed::from_env(env);
         let url = env.optional_secret(variable)?;
-        if let Err(error) = allowed.read_url(url.expose_secret()) {
+        let outbound = Outbound::from_env(env)?;
+        if let Err(error) = outbound.check(url.expose_secret()) {
             env.fault(variable, error);
             return None;
         }
-        match Outbound::new(allowed) {
-            Ok(outbound) => Some(Self { outbound, url, closed_until: Mutex::default() }),
-            Err(error) => {
-                env.fault(variable, error);
-                None
-            }
-        }
+        Some(Self { outbound, url, closed_until: Mutex::default() })
     }
 
     /// How messages are tried and paced.

@@ -8,7 +8,6 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
 use satchel_shared::config::{Env, Switch};
 use satchel_shared::events::CloudEvent;
-use satchel_shared::outbound::Allowed;
 use satchel_shared::store::events::Event;
 use satchel_shared::store::webhooks::FUNCTION;
 use satchel_shared::store::webhooks::sending::{self, Admission, Destination, Refusal};
@@ -39,17 +38,10 @@ pub(super) struct EventAnyWebhookSender {
 impl EventAnyWebhookSender {
     /// The function, with `SATCHEL_WEBHOOKS=on`; faults are noted in `env`.
     pub(super) fn from_env(env: &mut Env) -> Option<Box<dyn Function>> {
-        let allowed = Allowed::from_env(env);
         if env.or("SATCHEL_WEBHOOKS", Switch::Off) == Switch::Off {
             return None;
         }
-        match Outbound::new(allowed) {
-            Ok(outbound) => Some(Box::new(Self { outbound })),
-            Err(error) => {
-                env.fault("SATCHEL_WEBHOOKS", error);
-                None
-            }
-        }
+        Some(Box::new(Self { outbound: Outbound::from_env(env)? }))
     }
 
     /// Sends it once, and has the endpoint's breaker know what came of it.

@@ -10,7 +10,10 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::{ClientConfig, RootCertStore};
+use satchel_shared::config::Env;
 use satchel_shared::outbound::{Allowed, InvalidTarget};
 
 use super::policy::MAX_RETRY_AFTER;
@@ -65,14 +68,37 @@ pub(super) struct RefusedName {
     name: String,
 }
 
+/// Authorities beside the public ones.
+const CA_FILE: &str = "SATCHEL_OUTBOUND_CA_FILE";
+
 impl Outbound {
-    /// A client that may send to what is public or `allowed`.
+    /// Reads `SATCHEL_OUTBOUND_ALLOW` and `SATCHEL_OUTBOUND_CA_FILE`, the path of certificates in PEM; `None` if that makes no
+    /// client. Faults are noted in `env`.
+    pub(super) fn from_env(env: &mut Env) -> Option<Self> {
+        let allowed = Allowed::from_env(env);
+        let authorities = match env.optional::<String>(CA_FILE) {
+            None => Vec::new(),
+            Some(path) => match read_certificates(&path) {
+                Ok(authorities) => authorities,
+                Err(error) => {
+                    env.fault(CA_FILE, format!("cannot read certificates from {path}: {error}"));
+                    return None;
+                }
+            },
+        };
+        Self::new(allowed, authorities).map_err(|error| env.fault(CA_FILE, error)).ok()
+    }
+
+    /// A client that may send to what is public or `allowed`, and trusts these authorities beside the public ones.
     ///
     /// # Errors
     /// If TLS cannot be set up.
-    pub(super) fn new(allowed: Allowed) -> anyhow::Result<Self> {
+    fn new(allowed: Allowed, authorities: Vec<CertificateDer<'_>>) -> anyhow::Result<Self> {
         let allowed = Arc::new(allowed);
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        for authority in authorities {
+            roots.add(authority)?;
+        }
         let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
@@ -89,6 +115,14 @@ impl Outbound {
             .user_agent(concat!("satchel/", env!("CARGO_PKG_VERSION")))
             .build()?;
         Ok(Self { client, allowed })
+    }
+
+    /// Whether a URL is one that may be sent to, as far as it can be seen from it.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn check(&self, url: &str) -> Result<(), InvalidTarget> {
+        self.allowed.read_url(url).map(drop)
     }
 
     /// Posts a message. Any answer is one, a redirect too.
@@ -108,6 +142,12 @@ impl Outbound {
         drain(&mut response).await;
         Ok(answered)
     }
+}
+
+/// All of a PEM file; at least one.
+fn read_certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, pem::Error> {
+    let certificates: Vec<_> = CertificateDer::pem_file_iter(path)?.collect::<Result<_, _>>()?;
+    if certificates.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(certificates) }
 }
 
 /// Reads some of the answer, so that the connection can be used again; its status is known already.
@@ -183,7 +223,7 @@ mod tests {
 
     async fn refused(allowed: &str, url: &str) -> Unsent {
         let allowed = if allowed.is_empty() { Allowed::default() } else { allowed.parse().unwrap() };
-        Outbound::new(allowed).unwrap().post(url, HeaderMap::new(), Vec::new()).await.unwrap_err()
+        Outbound::new(allowed, Vec::new()).unwrap().post(url, HeaderMap::new(), Vec::new()).await.unwrap_err()
     }
 
     #[tokio::test]
@@ -200,6 +240,16 @@ mod tests {
         // Permitted: it is the network then that says no, since nobody listens there.
         for url in ["http://127.0.0.1:1/", "http://localhost:1/"] {
             assert!(matches!(refused("127.0.0.0/8,::1/128", url).await, Unsent::Network(_)), "{url}");
+        }
+    }
+
+    #[test]
+    fn authorities_that_cannot_be_read_are_a_fault() {
+        for (path, why) in [("/nowhere/ca.pem", "cannot read certificates"), ("/dev/null", "no items found")] {
+            let mut env = Env::of([(CA_FILE.to_owned(), path.to_owned())]);
+            assert!(Outbound::from_env(&mut env).is_none());
+            let faults = env.finish().unwrap_err().to_string();
+            assert!(faults.contains(CA_FILE) && faults.contains(why), "{faults}");
         }
     }
 

@@ -19,12 +19,15 @@ async fn start() -> Satchel {
 }
 
 async fn allowing(networks: &str) -> Satchel {
+    setup(networks).start().await
+}
+
+/// Workers may send to these networks.
+fn setup(networks: &str) -> Setup {
     Setup::new()
         .worker_env("SATCHEL_WEBHOOKS", "on")
         .worker_env("SATCHEL_OUTBOUND_ALLOW", networks)
         .api_env("SATCHEL_OUTBOUND_ALLOW", LOOPBACK)
-        .start()
-        .await
 }
 
 async fn operate(satchel: &Satchel, method: Method, path: &str, body: Option<Value>) -> Answer {

@@ -1,13 +1,13 @@
 //! What is sent, to whom, and how it is signed.
 
 use reqwest::Method;
-use satchel_tests::invariants;
 use satchel_tests::job::reward;
 use satchel_tests::receiver::{Receiver, Reply};
+use satchel_tests::{Certificates, invariants};
 use serde_json::json;
 use standardwebhooks::Webhook;
 
-use super::{add, allowing, deliveries, give, last_delivery_is, operate, show, start, verify};
+use super::{LOOPBACK, add, allowing, deliveries, give, last_delivery_is, operate, setup, show, start, verify};
 
 #[tokio::test]
 async fn what_happens_is_posted_signed_to_those_who_want_it() {
@@ -58,6 +58,25 @@ async fn both_secrets_verify_while_one_is_changed() {
     assert!(verify(&message, &endpoint.secret).is_err());
     let shown = show(&satchel, &endpoint).await;
     assert!(shown.get("secret").is_none() && shown["previousSecretUntil"].is_null(), "{shown}");
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn who_is_reached_by_https_must_be_who_it_says() {
+    let certificates = Certificates::make();
+    let authority = certificates.path("ca.crt");
+    let satchel =
+        setup(LOOPBACK).worker_env("SATCHEL_OUTBOUND_CA_FILE", authority.to_str().expect("a path")).start().await;
+    let receiver = Receiver::start_tls(Reply::Status(200), &certificates).await;
+    // The certificate is for the address alone.
+    let endpoint = add(&satchel, &receiver.url(), &["item/rewarded"]).await;
+    let named = add(&satchel, &receiver.named_url(), &["item/rewarded"]).await;
+    give(&satchel, "u1").await;
+    verify(&receiver.gets(1).await[0], &endpoint.secret).unwrap();
+    let run = last_delivery_is(&satchel, &named, "retrying").await;
+    let error = run["failures"][0]["error"].as_str().expect("an error").to_owned();
+    assert!(error.contains("certificate"), "{error}");
+    assert_eq!(receiver.received().len(), 1);
     invariants::check(&satchel).await;
 }
 
