@@ -51,6 +51,9 @@ pub struct Sent {
 impl SendEvent {
     /// The version of the game's own events: the catalogue's version says more.
     const VERSION: i16 = 1;
+    /// The deepest nesting of `data` that is taken in, `data` itself being the first level. Far below what JSON is read
+    /// to: an event goes on in envelopes and messages, which wrap it, and each of them must be read again.
+    pub const MAX_DATA_LEVELS: usize = 32;
 
     /// Reads an event as HTTP.md "Events" writes it: `{"id", "name", "userId", "data", "at"}`.
     ///
@@ -60,7 +63,7 @@ impl SendEvent {
         let mut faults = Faults::default();
         let read = Fields::open(node, at, &mut faults).and_then(|mut fields| {
             let user_id = fields.required("userId", Node::read_string(UserId::parse));
-            let event = Self::read_named(&mut fields, "id");
+            let event = Self::read_named(&mut fields, "id", read_sent_data);
             fields.finish();
             Some((user_id?, event?))
         });
@@ -72,10 +75,14 @@ impl SendEvent {
         }
     }
 
-    fn read_named(fields: &mut Fields<'_>, id: &str) -> Option<Self> {
+    fn read_named(
+        fields: &mut Fields<'_>,
+        id: &str,
+        read_data: impl FnOnce(Node, Pointer, &mut Faults) -> Option<Map<String, Value>>,
+    ) -> Option<Self> {
         let event_id = fields.required(id, Node::read_string(EventId::parse));
         let name = fields.required("name", Node::read_string(EventName::parse));
-        let data = fields.optional("data", Node::read_object).unwrap_or_default();
+        let data = fields.optional("data", read_data).unwrap_or_default();
         let at = fields.optional("at", Node::read_string(read_time));
         Some(Self { event_id: event_id?, name: name?, data, at })
     }
@@ -97,7 +104,8 @@ impl JobType for SendEvent {
     const SUBMIT: SubmitRule = SubmitRule { scope: Scope::EventsWrite, players: false };
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        Self::read_named(fields, "eventId")
+        // What was accepted once is applied, whatever is asked of new events by now.
+        Self::read_named(fields, "eventId", Node::read_object)
     }
 
     fn touched<'a>(&'a self, catalogue: &'a Catalogue, touch: &mut dyn FnMut(&'a ItemId)) {
@@ -130,6 +138,16 @@ impl JobType for SendEvent {
     }
 }
 
+/// Reads the data of an event that is sent.
+fn read_sent_data(node: Node, at: Pointer, faults: &mut Faults) -> Option<Map<String, Value>> {
+    let most = SendEvent::MAX_DATA_LEVELS;
+    if node.is_deeper_than(most) {
+        faults.add(at, format!("must not be nested deeper than {most} levels"));
+        return None;
+    }
+    Node::read_object(node, at, faults)
+}
+
 /// What is told of rules that could not give.
 pub(super) fn refusals(event: &EventName, rewards: &[RuleOutcome]) -> Vec<Emission> {
     let refused = |outcome: &RuleOutcome| {
@@ -137,4 +155,51 @@ pub(super) fn refusals(event: &EventName, rewards: &[RuleOutcome]) -> Vec<Emissi
         Some(RuleRefused { rule: outcome.rule.clone(), event: event.to_string(), refusal }.emission())
     };
     rewards.iter().filter_map(refused).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Actor, JobId, RequestId, Role, Scopes};
+    use crate::envelope::{Envelope, EnvelopeKey};
+
+    /// Reads an event with such data.
+    fn with_data(data: &str) -> Result<Job, Vec<String>> {
+        let text = format!(r#"{{"id":"e","name":"a/b","userId":"u1","data":{data}}}"#);
+        SendEvent::parse_event(Node::parse(text.as_bytes()).unwrap(), Pointer::root()).map_err(|faults| {
+            faults.as_slice().iter().map(|fault| format!("{} {}", fault.pointer, fault.detail)).collect()
+        })
+    }
+
+    #[test]
+    fn data_is_nested_so_deep_and_no_deeper() {
+        let arrays = |levels: usize| format!(r#"{{"a":{}1{}}}"#, "[".repeat(levels - 1), "]".repeat(levels - 1));
+        let objects = |levels: usize| format!("{}{{}}{}", r#"{"a":"#.repeat(levels - 1), "}".repeat(levels - 1));
+        for data in [arrays(32), objects(32)] {
+            assert!(with_data(&data).is_ok(), "{data}");
+        }
+        for data in [arrays(33), objects(33), arrays(100)] {
+            assert_eq!(with_data(&data), Err(vec!["/data must not be nested deeper than 32 levels".to_owned()]));
+        }
+    }
+
+    #[test]
+    fn what_was_accepted_is_read_back_from_its_envelope() {
+        let key = EnvelopeKey::new(&"k".repeat(32).into()).unwrap();
+        let data = |levels: usize| format!("{}{{}}{}", r#"{"a":"#.repeat(levels - 1), "}".repeat(levels - 1));
+        let accepted: Vec<Job> = (1..120).filter_map(|levels| with_data(&data(levels)).ok()).collect();
+        assert_eq!(accepted.len(), SendEvent::MAX_DATA_LEVELS);
+        for job in accepted {
+            let envelope = Envelope {
+                job_id: JobId::random(),
+                job,
+                actor: Actor::new(Role::Service, "game", Scopes::all()).unwrap(),
+                request_id: RequestId::random(),
+                submitted_at: DateTime::UNIX_EPOCH,
+                reply_to: None,
+                journaled: true,
+            };
+            assert_eq!(key.seal(&envelope).open([&key]).unwrap(), envelope);
+        }
+    }
 }

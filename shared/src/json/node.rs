@@ -83,6 +83,17 @@ impl Node {
         }
     }
 
+    /// Whether arrays and objects are nested in more than so many levels; a value that is none of them has no level.
+    #[must_use]
+    pub fn is_deeper_than(&self, levels: usize) -> bool {
+        let Some(below) = levels.checked_sub(1) else { return matches!(self, Self::Array(_) | Self::Object(_)) };
+        match self {
+            Self::Array(nodes) => nodes.iter().any(|node| node.is_deeper_than(below)),
+            Self::Object(members) => members.iter().any(|(_, node)| node.is_deeper_than(below)),
+            _ => false,
+        }
+    }
+
     /// What this value is, for messages: `a string`, `an object`…
     #[must_use]
     pub fn kind(&self) -> &'static str {
