@@ -1,12 +1,14 @@
 //! `GET` and `PUT /api/v1/catalogue`, `GET /api/v1/items/{itemId}`: what items exist and what they do.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use satchel_shared::domain::ItemId;
 use satchel_shared::domain::catalogue::Catalogue;
 use satchel_shared::json::{Faults, Node, Pointer};
-use satchel_shared::store::catalogue::{self, Publish, PublishError, Published};
+use satchel_shared::store::catalogue::{self, Publish, PublishError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -19,12 +21,8 @@ use crate::problem::ApiError;
 use crate::request_id::Tagged;
 use crate::state::State;
 
-/// A published document with its items unread.
-#[derive(Deserialize)]
-struct Document<'a> {
-    #[serde(borrow)]
-    items: &'a RawValue,
-}
+/// The members of a published document, unread: whoever edits what it was answered, and publishes that, loses none.
+type Document<'a> = BTreeMap<String, &'a RawValue>;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -32,7 +30,8 @@ struct CurrentCatalogue<'a> {
     version: i64,
     published_at: DateTime<Utc>,
     published_by: &'a str,
-    items: &'a RawValue,
+    #[serde(flatten)]
+    document: Document<'a>,
 }
 
 #[derive(Serialize)]
@@ -55,12 +54,12 @@ pub(crate) async fn current(
     if etag::is_not_modified(&request, published.version) {
         return Ok(not_modified(published.version));
     }
-    let items = items_of(&published)?;
+    let document = read(&published.document)?;
     Ok(HttpResponse::Ok().insert_header((header::ETAG, etag::of_version(published.version))).json(CurrentCatalogue {
         version: published.version,
         published_at: published.published_at,
         published_by: &published.published_by,
-        items,
+        document,
     }))
 }
 
@@ -155,11 +154,7 @@ fn not_modified(version: i64) -> HttpResponse {
     HttpResponse::NotModified().insert_header((header::ETAG, etag::of_version(version))).finish()
 }
 
-fn items_of(published: &Published) -> Result<&RawValue, ApiError> {
-    read(&published.document).map(|document: Document<'_>| document.items)
-}
-
-/// Reads a part of a stored document. Only checked documents are stored.
+/// Reads a stored document or a part of one. Only checked documents are stored.
 fn read<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Result<T, ApiError> {
     serde_json::from_str(json.get()).map_err(|error| {
         tracing::error!(%error, "the stored catalogue cannot be read");

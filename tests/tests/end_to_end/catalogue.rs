@@ -39,6 +39,24 @@ async fn a_published_catalogue_can_be_read_whole_and_by_item() {
 }
 
 #[tokio::test]
+async fn what_is_answered_can_be_published_again_and_changes_nothing() {
+    let satchel = Satchel::start().await;
+    let mut whole = test_catalogue();
+    whole["items"]["potion"]["use"] = json!({"effects": [{"emit": "potion/drunk"}]});
+    whole["events"] = json!({"quest/done": {"description": "A quest is done", "schema": {"type": "object"}}});
+    whole["rules"] = json!([{"id": "star", "on": "quest/done", "oncePer": "/quest", "grant": ["arrow"]}]);
+    satchel.publish(&whole).await;
+    let mut answered = satchel.operator().get(PATH).await.expect(200).json();
+    let members = answered.as_object_mut().expect("an object");
+    assert_eq!(members.remove("version"), Some(json!(2)));
+    assert!(members.remove("publishedAt").is_some() && members.remove("publishedBy").is_some());
+    let published = put(&satchel, "", None, &answered).await.expect(200).json();
+    assert_eq!(published["version"], 2, "{published}");
+    assert_eq!(published["changes"], json!({"added": [], "removed": [], "changed": []}));
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
 async fn a_new_version_counts_for_the_next_job_and_old_entries_keep_theirs() {
     let satchel = Satchel::start().await;
     let sword = reward("u1", json!(["sword"]));
