@@ -3,7 +3,7 @@
 //! A cursor is the hex form of a one-letter tag of the listing and the key, so that the cursor of one
 //! listing is refused by another one.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use satchel_shared::domain::{ItemId, JobId, RunId, Shard};
 use satchel_shared::store::events::{After, Place};
 
@@ -77,7 +77,7 @@ impl Cursor for AfterParked {
 
     fn of_key(key: &str) -> Option<Self> {
         let (micros, job_id) = key.split_once('.')?;
-        let parked_at = DateTime::from_timestamp_micros(number(micros)?)?;
+        let parked_at = moment(number(micros)?)?;
         Some(Self { parked_at, job_id: JobId::parse(job_id).ok()? })
     }
 }
@@ -111,7 +111,7 @@ impl Cursor for After {
         let mut parts = key.split('.').map(number);
         let (micros, shard, seq) = (parts.next()??, parts.next()??, parts.next()??);
         let place = Place { shard: Shard::new(u16::try_from(shard).ok()?), seq };
-        let at = DateTime::from_timestamp_micros(micros)?;
+        let at = moment(micros)?;
         parts.next().is_none().then_some(Self { at, place })
     }
 }
@@ -132,9 +132,15 @@ impl Cursor for BeforeRun {
 
     fn of_key(key: &str) -> Option<Self> {
         let (micros, run_id) = key.split_once('.')?;
-        let created_at = DateTime::from_timestamp_micros(number(micros)?)?;
+        let created_at = moment(number(micros)?)?;
         Some(Self { created_at, run_id: RunId::parse(run_id).ok()? })
     }
+}
+
+/// A moment at which something may have happened: in a year that RFC 3339 can write. Others, that one could not
+/// reckon with either, were never handed out.
+fn moment(micros: i64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_micros(micros).filter(|moment| (0..=9999).contains(&moment.year()))
 }
 
 /// A number of digits alone.
@@ -173,14 +179,22 @@ mod tests {
         assert_eq!(ItemId::decode(&hex::encode("iGOLD")), None);
         assert_eq!(ItemId::decode("69\u{e9}"), None);
         assert_eq!(BeforeAction::decode(&AfterSeq(42).encode()), None);
-        for garbage in ["e", "e1", "e1.1", "e1.1.1.1", "e1.70000.1", "e1.-1.1"] {
+        let last_microsecond = DateTime::<Utc>::MAX_UTC.timestamp_micros();
+        let late = format!("e{last_microsecond}.0.1");
+        for garbage in ["e", "e1", "e1.1", "e1.1.1.1", "e1.70000.1", "e1.-1.1", late.as_str()] {
             assert_eq!(After::decode(&hex::encode(garbage)), None, "{garbage}");
         }
         let id = JobId::random();
-        for garbage in
-            ["f".to_owned(), "f1".into(), "f1.".into(), format!("f-1.{id}"), format!("f9223372036854775807.{id}")]
-        {
-            assert_eq!(AfterParked::decode(&hex::encode(&garbage)), None, "{garbage}");
+        for garbage in [
+            "",
+            "1",
+            "1.",
+            &format!("-1.{id}"),
+            &format!("9223372036854775807.{id}"),
+            &format!("{last_microsecond}.{id}"),
+        ] {
+            assert_eq!(AfterParked::decode(&hex::encode(format!("f{garbage}"))), None, "{garbage}");
+            assert_eq!(BeforeRun::decode(&hex::encode(format!("r{garbage}"))), None, "{garbage}");
         }
     }
 }

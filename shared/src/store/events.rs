@@ -146,8 +146,10 @@ struct Row {
 /// # Errors
 /// If Postgres is away.
 pub async fn page(pool: &Pool, filter: &Filter, after: Option<After>, limit: i64) -> Result<Vec<Event>, StoreError> {
-    // The last event's moment is looked at again, for those that stand after it.
-    let until = filter.to.into_iter().chain(after.map(|after| after.at + TimeDelta::microseconds(1))).min();
+    // The last event's moment is looked at again, for those that stand after it. It comes from outside: chrono may know
+    // none later.
+    let past = |moment: DateTime<Utc>| moment.checked_add_signed(TimeDelta::microseconds(1)).unwrap_or(moment);
+    let until = filter.to.into_iter().chain(after.map(|after| past(after.at))).min();
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT found.shard, found.seq, found.user_id, found.name, found.version, found.at, found.job_id, found.id,
