@@ -85,9 +85,32 @@ fn read_status(text: &str) -> Result<RunStatus, String> {
 }
 
 fn read_target(text: &str) -> Result<String, String> {
-    if text.chars().count() <= MAX_TARGET_CHARS {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("must be at most {MAX_TARGET_CHARS} characters"))
+    // Postgres refuses some of the control characters.
+    let has_controls = text.chars().any(char::is_control);
+    if has_controls || text.chars().count() > MAX_TARGET_CHARS {
+        return Err(format!("must have at most {MAX_TARGET_CHARS} characters, none of them a control character"));
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn read(query: &str) -> Result<RunsQuery, ApiError> {
+        read_query(&TestRequest::with_uri(&format!("/x?{query}")).to_http_request())
+    }
+
+    #[test]
+    fn every_filter_is_read_and_odd_ones_are_refused() {
+        let query = read("status=failed&target=0190a5e4-8c6e-7000-8000-000000000000&limit=7").unwrap();
+        assert_eq!((query.status, query.limit), (Some(RunStatus::Failed), 7));
+        assert_eq!(query.target.unwrap().len(), 36);
+        let long = format!("target={}", "t".repeat(101));
+        for odd in ["status=lost", "target=%00", "target=a%0Ab", long.as_str(), "cursor=xx", "limit=0"] {
+            assert!(matches!(read(odd), Err(ApiError::InvalidParameters(faults)) if faults.len() == 1), "{odd}");
+        }
     }
 }
