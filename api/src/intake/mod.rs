@@ -13,6 +13,7 @@ mod judge;
 
 use satchel_shared::domain::JobId;
 use satchel_shared::envelope::Envelope;
+use satchel_shared::jobs::{Job, Work};
 use satchel_shared::json::Pointer;
 use satchel_shared::store::waiting::WaitingStatus;
 
@@ -94,24 +95,24 @@ pub(crate) async fn take(state: &State, drafts: Vec<Draft>) -> Result<Vec<Result
     let mut incoming = Vec::with_capacity(drafts.len());
     let mut rest = Vec::with_capacity(drafts.len());
     for (Draft { envelope, at, .. }, verdict) in drafts.into_iter().zip(verdicts) {
-        rest.push((envelope.job_id, at, verdict.clone()));
+        rest.push((envelope.job_id, Named::by(&envelope.job, at), verdict.clone()));
         if let Verdict::Keep { is_replay } = verdict {
             incoming.push(Incoming { envelope, is_replay });
         }
     }
     let mut kept = keep(state, incoming).await?.into_iter();
     let mut answers: Vec<Result<Accepted, ApiError>> = Vec::with_capacity(rest.len());
-    for (job_id, at, verdict) in rest {
+    for (job_id, named, verdict) in rest {
         answers.push(match verdict {
             Verdict::Keep { is_replay } => match kept.next().unwrap_or(Err(ApiError::Internal)) {
                 Ok(Kept::New) => Ok(Accepted { job_id, is_replay, known: None }),
                 Ok(Kept::Again) => Ok(Accepted { job_id, is_replay: true, known: None }),
-                Ok(Kept::Other) => Err(conflict(&at)),
+                Ok(Kept::Other) => Err(named.conflict()),
                 Err(error) => Err(error),
             },
             Verdict::Known(known) => Ok(Accepted { job_id, is_replay: true, known: Some(*known) }),
             Verdict::Unknown => Err(ApiError::Unavailable(Store::Database)),
-            Verdict::Conflict => Err(conflict(&at)),
+            Verdict::Conflict => Err(named.conflict()),
             Verdict::Repeats(index) => {
                 let first = answers.get(index).cloned().unwrap_or(Err(ApiError::Internal));
                 first.map(|first| Accepted { is_replay: true, ..first })
@@ -131,6 +132,24 @@ async fn keep(state: &State, incoming: Vec<Incoming>) -> Result<Vec<Result<Kept,
     }
 }
 
-fn conflict(at: &Pointer) -> ApiError {
-    ApiError::invalid(at.field("idempotencyKey"), "was used for another job before")
+/// Where a draft stands, and what in it gives it its name.
+struct Named {
+    at: Pointer,
+    is_event: bool,
+}
+
+impl Named {
+    fn by(job: &Job, at: Pointer) -> Self {
+        Self { at, is_event: matches!(job.work, Work::SendEvent(_)) }
+    }
+
+    /// That another one has the name.
+    fn conflict(&self) -> ApiError {
+        let (field, detail) = if self.is_event {
+            ("id", "was used for another event before")
+        } else {
+            ("idempotencyKey", "was used for another job before")
+        };
+        ApiError::invalid(self.at.field(field), detail)
+    }
 }

@@ -10,6 +10,7 @@
 mod amqp;
 mod arrays;
 mod authorisation;
+mod bad_events;
 mod bad_http;
 mod bad_input;
 mod catalogue;
