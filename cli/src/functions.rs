@@ -140,6 +140,9 @@ async fn cancel(args: &RunArgs) -> Result<()> {
 }
 
 async fn replay(args: &ReplayArgs) -> Result<()> {
+    if args.from > args.to {
+        bail!("--from must not be after --to");
+    }
     let pool = pool(&args.settings)?;
     let function_id = function(&pool, &args.function_id).await?;
     let replay = Replay {

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use satchel_shared::domain::{EventName, UserId};
-use satchel_shared::json::Node;
+use satchel_shared::json::{Node, Pointer};
 use satchel_shared::store::functions::operate::{self, Replay};
 use serde::Serialize;
 use uuid::Uuid;
@@ -32,6 +32,14 @@ pub(crate) async fn replay(
 ) -> Result<HttpResponse, ApiError> {
     let document = document::document(&request, payload).await?;
     Parameters::of(&request)?.finish()?;
+    let replay = read(document)?;
+    let function_id = function(&state, &request).await?;
+    let (replay_id, events) =
+        deadline::answer(operate::replay(&state.pool, &function_id, &replay, &operating.by())).await?;
+    Ok(HttpResponse::Accepted().json(Replaying { replay_id, events }))
+}
+
+fn read(document: Node) -> Result<Replay, ApiError> {
     let replay = document::fields(document, |fields| {
         let from = fields.required("from", Node::read_string(read_time));
         let to = fields.required("to", Node::read_string(read_time));
@@ -40,8 +48,32 @@ pub(crate) async fn replay(
         Some(Replay { event_name, user_id, from: from?, to: to? })
     })?;
     let replay = replay.ok_or(ApiError::Internal)?;
-    let function_id = function(&state, &request).await?;
-    let (replay_id, events) =
-        deadline::answer(operate::replay(&state.pool, &function_id, &replay, &operating.by())).await?;
-    Ok(HttpResponse::Accepted().json(Replaying { replay_id, events }))
+    if replay.from > replay.to {
+        return Err(ApiError::invalid(Pointer::root().field("from"), "must not be after to"));
+    }
+    Ok(replay)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(text: &str) -> Vec<String> {
+        match read(Node::parse(text.as_bytes()).unwrap()) {
+            Err(ApiError::Invalid(faults)) => {
+                faults.as_slice().iter().map(|fault| format!("{} {}", fault.pointer, fault.detail)).collect()
+            }
+            Err(other) => panic!("{other:?}"),
+            Ok(_) => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_replay_is_of_a_time_that_ends_after_it_begins() {
+        let times = |from: &str, to: &str| format!(r#"{{"from":"{from}","to":"{to}","name":"item/used"}}"#);
+        let (earlier, later) = ("2026-01-31T12:00:00Z", "2026-01-31T14:00:00+01:00");
+        assert!(faults(&times(earlier, later)).is_empty());
+        assert_eq!(faults(&times(later, earlier)), ["/from must not be after to"]);
+        assert_eq!(faults("{}"), ["/from is required", "/to is required"]);
+    }
 }

@@ -93,6 +93,16 @@ async fn keys_are_made_listed_and_revoked() {
 }
 
 #[tokio::test]
+async fn a_replay_of_a_time_that_ends_before_it_begins_is_refused() {
+    let satchel = Satchel::start().await;
+    let url = satchel.database.app.url();
+    let backwards = ["functions", "replay", "a-b-c", "--from", "2026-01-02T00:00:00Z", "--to", "2026-01-01T00:00:00Z"];
+    let said = refused(&mut bare("satchel", &backwards, &[("DATABASE_URL", &url)]));
+    assert!(said.contains("--from must not be after --to"), "{said}");
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
 async fn an_edited_or_half_key_is_refused() {
     let satchel = Satchel::start().await;
     let key = satchel.create_api_key("game", "inventory:read");
