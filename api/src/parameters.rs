@@ -5,6 +5,7 @@ use std::fmt::Display;
 use actix_web::HttpRequest;
 use actix_web::web::Query;
 use chrono::{DateTime, Utc};
+use satchel_shared::json::Pointer;
 use validator::{Validate, ValidationError, ValidationErrors};
 
 use crate::problem::{ApiError, ParameterFault};
@@ -109,7 +110,8 @@ impl Parameters {
     }
 
     fn fault(&mut self, parameter: &str, detail: impl Into<String>) {
-        self.faults.push(ParameterFault { parameter: parameter.to_owned(), detail: detail.into() });
+        let pointer = Pointer::root().field(parameter);
+        self.faults.push(ParameterFault { pointer, parameter: parameter.to_owned(), detail: detail.into() });
     }
 }
 
@@ -131,6 +133,7 @@ mod tests {
         match parameters.finish_valid(Page { limit }) {
             Ok(page) => Ok(page.limit),
             Err(ApiError::InvalidParameters(faults)) => {
+                assert!(faults.iter().all(|fault| fault.pointer.as_str() == format!("/{}", fault.parameter)));
                 Err(faults.into_iter().map(|fault| (fault.parameter, fault.detail)).collect())
             }
             Err(other) => panic!("{other:?}"),

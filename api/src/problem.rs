@@ -93,6 +93,8 @@ impl std::fmt::Display for Store {
 /// One query parameter that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct ParameterFault {
+    /// Where it is if the query is taken for an object, so that a client finds it as it finds a document's faults.
+    pub(crate) pointer: Pointer,
     /// Its name as given.
     pub(crate) parameter: String,
     /// What is wrong with it.
@@ -275,6 +277,21 @@ mod tests {
                     {"pointer": "/x", "detail": "is not a known field"},
                 ],
             })
+        );
+    }
+
+    #[actix_web::test]
+    async fn a_query_problem_names_each_parameter_by_pointer_as_well() {
+        let limit = ParameterFault {
+            pointer: Pointer::root().field("limit"),
+            parameter: "limit".to_owned(),
+            detail: "must be from 1 to 500".to_owned(),
+        };
+        let response = ApiError::InvalidParameters(vec![limit]).error_response();
+        assert_eq!(response.status(), 400);
+        assert_eq!(
+            body_of(response).await["errors"],
+            serde_json::json!([{"pointer": "/limit", "parameter": "limit", "detail": "must be from 1 to 500"}])
         );
     }
 
