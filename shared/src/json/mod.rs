@@ -6,6 +6,7 @@
 
 mod faults;
 mod fields;
+mod huge;
 mod node;
 
 pub use faults::{Fault, Faults, Pointer};

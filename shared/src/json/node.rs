@@ -1,10 +1,12 @@
 //! A JSON value as it was written: duplicate keys kept, order kept.
 
+use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use super::huge::Tamed;
 use super::{Faults, Pointer};
 
 /// A JSON value that still knows its duplicate keys.
@@ -16,6 +18,8 @@ pub enum Node {
     Bool(bool),
     /// Any number; integers beyond 64 bits are kept as floats.
     Number(Number),
+    /// A number beyond the range of a double, which nothing can be made of.
+    HugeNumber,
     /// A string, unescaped.
     String(String),
     /// An array.
@@ -35,15 +39,25 @@ impl Node {
     /// # Errors
     /// [`SyntaxError`] with line and column.
     pub fn parse(text: &[u8]) -> Result<Self, SyntaxError> {
-        Ok(serde_json::from_slice(text)?)
+        let error = match Numbers::default().read(text) {
+            Ok(node) => return Ok(node),
+            Err(error) => error,
+        };
+        // Perhaps it is JSON all the same.
+        let Some(Tamed { text, huge }) = Tamed::of(text) else { return Err(error.into()) };
+        Ok(Numbers { read: Cell::default(), huge }.read(&text)?)
     }
 
-    /// The value, which has no duplicate keys; `None`, with a fault for each, if it has some.
+    /// The value, which has no duplicate keys and no huge numbers; `None`, with a fault for each, if it has some.
     pub fn into_value(self, at: &Pointer, faults: &mut Faults) -> Option<Value> {
         Some(match self {
             Self::Null => Value::Null,
             Self::Bool(value) => Value::Bool(value),
             Self::Number(number) => Value::Number(number),
+            Self::HugeNumber => {
+                faults.add(at.clone(), "is beyond the range of numbers: that of a double (IEEE 754)");
+                return None;
+            }
             Self::String(text) => Value::String(text),
             Self::Array(nodes) => {
                 let values =
@@ -101,6 +115,7 @@ impl Node {
             Self::Null => "null",
             Self::Bool(_) => "a boolean",
             Self::Number(_) => "a number",
+            Self::HugeNumber => "a number beyond all bounds",
             Self::String(_) => "a string",
             Self::Array(_) => "an array",
             Self::Object(_) => "an object",
@@ -108,15 +123,48 @@ impl Node {
     }
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
+/// The numbers of one text.
+#[derive(Default)]
+struct Numbers {
+    /// How many were read so far.
+    read: Cell<usize>,
+    /// Which of them stand for huge ones, counted from 0, in order.
+    huge: Vec<usize>,
+}
+
+impl Numbers {
+    fn read(&self, text: &[u8]) -> serde_json::Result<Node> {
+        let mut deserializer = serde_json::Deserializer::from_slice(text);
+        let node = NodeReader(self).deserialize(&mut deserializer)?;
+        deserializer.end()?;
+        Ok(node)
+    }
+
+    /// The next one.
+    fn next(&self, number: Number) -> Node {
+        let place = self.read.replace(self.read.get() + 1);
+        if self.huge.binary_search(&place).is_ok() { Node::HugeNumber } else { Node::Number(number) }
     }
 }
 
-struct NodeVisitor;
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        NodeReader(&Numbers::default()).deserialize(deserializer)
+    }
+}
 
-impl<'de> Visitor<'de> for NodeVisitor {
+#[derive(Clone, Copy)]
+struct NodeReader<'n>(&'n Numbers);
+
+impl<'de> DeserializeSeed<'de> for NodeReader<'_> {
+    type Value = Node;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NodeReader<'_> {
     type Value = Node;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -132,16 +180,16 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-        Ok(Node::Number(value.into()))
+        Ok(self.0.next(value.into()))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
-        Ok(Node::Number(value.into()))
+        Ok(self.0.next(value.into()))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
         // serde_json refuses numbers that are not finite before they come here.
-        Ok(Number::from_f64(value).map_or(Node::Null, Node::Number))
+        Ok(Number::from_f64(value).map_or(Node::HugeNumber, |number| self.0.next(number)))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Node, E> {
@@ -154,7 +202,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Node, A::Error> {
         let mut nodes = Vec::new();
-        while let Some(node) = seq.next_element()? {
+        while let Some(node) = seq.next_element_seed(self)? {
             nodes.push(node);
         }
         Ok(Node::Array(nodes))
@@ -162,8 +210,8 @@ impl<'de> Visitor<'de> for NodeVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
         let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
+        while let Some(name) = map.next_key()? {
+            members.push((name, map.next_value_seed(self)?));
         }
         Ok(Node::Object(members))
     }
@@ -196,5 +244,21 @@ mod tests {
         assert!(Node::parse(br#""\ud800""#).is_err());
         assert!(Node::parse(b"\"\xff\"").is_err());
         assert!(Node::parse(b"").is_err());
+    }
+
+    #[test]
+    fn a_number_beyond_a_double_is_kept_as_what_it_is_where_it_is() {
+        let node = |text: &str| Node::parse(text.as_bytes());
+        let number = |number: i64| Node::Number(number.into());
+        let digits = format!("[1,{},\"1e400\",2]", "9".repeat(400));
+        let list = vec![number(1), Node::HugeNumber, Node::String("1e400".into()), number(2)];
+        assert_eq!(node(&digits).unwrap(), Node::Array(list));
+        assert_eq!(node("-1e400").unwrap(), Node::HugeNumber);
+        for odd in ["[1e400", "[1e400,01]", "{\"a\":1e400,}", "1e400x", "[1e400.5]"] {
+            assert!(node(odd).is_err(), "{odd}");
+        }
+        let mut faults = Faults::default();
+        assert!(node(r#"{"a":[0,1e400]}"#).unwrap().into_value(&Pointer::root(), &mut faults).is_none());
+        assert_eq!(faults.to_string(), "/a/1: is beyond the range of numbers: that of a double (IEEE 754)");
     }
 }
