@@ -145,6 +145,7 @@ fn read_sent_data(node: Node, at: Pointer, faults: &mut Faults) -> Option<Map<St
         faults.add(at, format!("must not be nested deeper than {most} levels"));
         return None;
     }
+    node.note_nul(&at, faults);
     Node::read_object(node, at, faults)
 }
 
@@ -181,6 +182,13 @@ mod tests {
         for data in [arrays(33), objects(33), arrays(100)] {
             assert_eq!(with_data(&data), Err(vec!["/data must not be nested deeper than 32 levels".to_owned()]));
         }
+    }
+
+    #[test]
+    fn data_has_no_nul_in_any_text_or_name() {
+        let data = r#"{"a":["b",{"c":"d\u0000e"}],"f\u0000":{"\u0000":1},"g":"\\u0000","h":"\u0001"}"#;
+        let fault = |pointer: &str| format!("{pointer} must not contain the character U+0000");
+        assert_eq!(with_data(data), Err(vec![fault("/data/a/1/c"), fault("/data/f\0"), fault("/data/f\0/\0")]));
     }
 
     #[test]

@@ -97,6 +97,27 @@ impl Node {
         }
     }
 
+    /// Notes each string and each member's name with a NUL, which many a reader takes for the end of the text.
+    pub fn note_nul(&self, at: &Pointer, faults: &mut Faults) {
+        const DETAIL: &str = "must not contain the character U+0000";
+        match self {
+            Self::String(text) if text.contains('\0') => faults.add(at.clone(), DETAIL),
+            Self::Array(nodes) => {
+                nodes.iter().enumerate().for_each(|(index, node)| node.note_nul(&at.index(index), faults));
+            }
+            Self::Object(members) => {
+                for (name, node) in members {
+                    let at = at.field(name);
+                    if name.contains('\0') {
+                        faults.add(at.clone(), DETAIL);
+                    }
+                    node.note_nul(&at, faults);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Whether arrays and objects are nested in more than so many levels; a value that is none of them has no level.
     #[must_use]
     pub fn is_deeper_than(&self, levels: usize) -> bool {
