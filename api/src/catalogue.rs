@@ -98,7 +98,7 @@ pub(crate) async fn publish(
     let mut parameters = Parameters::of(&request)?;
     let dry_run = parameters.take("dryRun", parameters::flag).unwrap_or(false);
     parameters.finish()?;
-    let catalogue = Catalogue::parse(document).map_err(ApiError::Invalid)?;
+    let catalogue = Catalogue::parse_new(document).map_err(ApiError::Invalid)?;
 
     let if_version = expected_version(&request, &state).await?;
     let actor = caller.to_string();

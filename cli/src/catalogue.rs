@@ -77,7 +77,7 @@ fn pool(environment: &Environment) -> Result<Pool> {
 
 async fn publish(pool: &Pool, text: &[u8], actor: &str, dry_run: bool) -> Result<Publication> {
     let document = Node::parse(text).context("is not JSON")?;
-    let catalogue = match Catalogue::parse(document) {
+    let catalogue = match Catalogue::parse_new(document) {
         Ok(catalogue) => catalogue,
         Err(faults) => bail!("is refused:\n{}", listed(&faults)),
     };
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn the_sample_is_a_valid_catalogue() {
-        let catalogue = Catalogue::parse(Node::parse(SAMPLE.as_bytes()).unwrap()).unwrap();
+        let catalogue = Catalogue::parse_new(Node::parse(SAMPLE.as_bytes()).unwrap()).unwrap();
         assert_eq!(catalogue.iter().count(), 5);
     }
 }

@@ -2,7 +2,6 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
 
 use super::JobType;
 use super::send_event::refusals;
@@ -98,7 +97,8 @@ impl JobType for UseItem {
             Effect::Emit(name) => Some(name),
             Effect::Grant(_) => None,
         });
-        emitted.flat_map(|name| catalogue.once_keys(name, &self.event_data())).collect()
+        let data = || Effect::emitted_data(&self.item_id, self.quantity);
+        emitted.flat_map(|name| catalogue.once_keys(name, &data())).collect()
     }
 
     fn plan(&self, holdings: &Holdings, catalogue: &Catalogue) -> Result<Plan, Rejection> {
@@ -193,7 +193,7 @@ impl UseItem {
 
     /// Tells of an event, once however many pieces are used, and gives what rules give for it.
     fn emit(&self, name: &EventName, draft: &mut Draft<'_>, events: &mut Vec<Emission>) -> Emitted {
-        let data = self.event_data();
+        let data = Effect::emitted_data(&self.item_id, self.quantity);
         let rewards = draft.follow_rules(name, &data);
         events.push(Emission {
             name: name.to_string().into(),
@@ -204,12 +204,6 @@ impl UseItem {
         });
         events.extend(refusals(name, &rewards));
         Emitted { name: name.to_string(), rewards }
-    }
-
-    /// What an emitted event tells.
-    fn event_data(&self) -> Map<String, Value> {
-        let members = [("itemId", json!(self.item_id)), ("quantity", json!(self.quantity.get()))];
-        members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// What the ledger names as the cause of everything but the use itself.

@@ -141,6 +141,9 @@ async fn every_fault_of_a_catalogue_is_listed_with_its_place() {
         let pointers = answer.pointers();
         assert!(pointers.iter().any(|pointer| pointer.starts_with(place)), "{place} not in {}", answer.text);
     }
+    let mut emits = with_item("x", json!({"name": "X", "grant": "once", "use": {"effects": [{"emit": "x/used"}]}}));
+    emits["rules"] = json!([{"id": "r", "on": "x/used", "oncePer": "/level", "grant": ["gold"]}]);
+    assert_eq!(put(&satchel, "", Some(&current), &emits).await.pointers(), ["/items/x/use/effects/0/emit"]);
     let mut two_faults = with_item("x", json!({"name": "X", "grant": "twice"}));
     two_faults["items"]["y"] = json!({"name": "", "grant": "once"});
     assert_eq!(put(&satchel, "", Some(&current), &two_faults).await.pointers(), ["/items/x/grant", "/items/y/name"]);

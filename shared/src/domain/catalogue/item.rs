@@ -4,6 +4,7 @@ use std::ops::Not;
 
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
+use serde_json::{Map, Value, json};
 
 use crate::domain::{EventName, ItemId, ItemQuantity, MAX_BALANCE, Quantity};
 
@@ -136,4 +137,11 @@ pub enum Effect {
 impl Effect {
     /// The most entries of one `grant` list.
     pub const MAX_GRANTS: usize = 50;
+
+    /// What an event tells that a use of so many pieces emits: always exactly this.
+    #[must_use]
+    pub fn emitted_data(item_id: &ItemId, quantity: Quantity) -> Map<String, Value> {
+        let members = [("itemId", json!(item_id)), ("quantity", json!(quantity.get()))];
+        members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
 }

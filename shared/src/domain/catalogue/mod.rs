@@ -5,6 +5,7 @@
 
 mod changes;
 mod cycles;
+mod emitted;
 mod event;
 mod item;
 mod read;
@@ -51,7 +52,8 @@ impl Catalogue {
     /// The most rules of one catalogue.
     pub const MAX_RULES: usize = 1_000;
 
-    /// Reads and checks a whole document, in the form of CATALOGUE.md.
+    /// Reads and checks a whole document, in the form of CATALOGUE.md. One that is to be published is asked for more:
+    /// [`Catalogue::parse_new`].
     ///
     /// # Errors
     /// Every fault of the document, with its place, as far as [`Faults`] keeps them.

@@ -92,6 +92,39 @@ fn a_use_that_leads_back_to_itself_by_a_rule_is_a_cycle() {
 }
 
 #[test]
+fn an_event_that_a_use_emits_is_one_that_could_be_sent() {
+    let mut document = with("rules", json!([rule("sip", "potion/drunk")]));
+    document["items"]["potion"]["use"] = json!({"effects": [{"grant": ["gold"]}, {"emit": "potion/drunk"}]});
+    let faults = |document: &Value| {
+        let parsed = Catalogue::parse_new(Node::parse(document.to_string().as_bytes()).unwrap());
+        parsed.err().map(|faults| faults.to_string())
+    };
+    let at = "/items/potion/use/effects/1/emit: tells of potion/drunk with itemId and quantity alone, and what is asked of it is: ";
+    assert_eq!(faults(&document), None);
+    for fits in ["/itemId", "/quantity"] {
+        document["rules"][0]["oncePer"] = json!(fits);
+        assert_eq!(faults(&document), None, "{fits}");
+    }
+    document["rules"][0]["oncePer"] = json!("/planetId");
+    let why = "/planetId: must be a text, number or boolean of at most 256 bytes: the rule sip gives for it";
+    assert_eq!(faults(&document), Some(format!("{at}{why}")));
+    assert!(parse(&document.to_string()).is_ok(), "what was published before is in force");
+
+    document["rules"] = json!([]);
+    let schema = |required: &str| json!({"potion/drunk": {"schema": {"required": [required]}}});
+    document["events"] = schema("itemId");
+    assert_eq!(faults(&document), None);
+    document["events"] = schema("planetId");
+    assert_eq!(faults(&document), Some(format!("{at}\"planetId\" is a required property")));
+    document["items"]["arrow"] = document["items"]["potion"].clone();
+    let both = faults(&document).unwrap();
+    assert!(both.starts_with("/items/arrow/") && both.contains("; /items/potion/"), "{both}");
+    document["items"]["potion"]["use"]["effects"] = json!([]);
+    document["items"]["arrow"]["use"] = json!({"effects": [{"emit": "arrow/shot"}]});
+    assert_eq!(faults(&document), None, "the schema is of another event");
+}
+
+#[test]
 fn an_event_is_checked_by_its_schema_and_by_what_its_rules_need() {
     let schema = json!({"type": "object", "required": ["planetId"],
                         "properties": {"planetId": {"type": "string", "pattern": "^[a-z]+$"}}});
