@@ -12,6 +12,7 @@ use satchel_shared::store::PoolConfig;
 use serde::Serialize;
 
 use crate::auth::{Origin, TokenKeys};
+use crate::deadline;
 
 /// The most connections to Postgres that the HTTP threads share: queries and look-ups of keys are short. Beside these
 /// each thread has one of its own, for inventories.
@@ -82,7 +83,10 @@ impl Config {
         Self {
             address: env.or("SATCHEL_API_ADDR", SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
             threads: env.number_or("SATCHEL_API_THREADS", 1..=MAX_THREADS, cores.min(MAX_THREADS)),
-            database: PoolConfig::from_env(env, "satchel-api", MAX_DATABASE_CONNECTIONS),
+            database: PoolConfig {
+                statement_timeout_ms: deadline::ANSWER_DEADLINE_MS,
+                ..PoolConfig::from_env(env, "satchel-api", MAX_DATABASE_CONNECTIONS)
+            },
             queue: queue::Config::from_env(env),
             envelope_key: EnvelopeKey::from_env(env, "SATCHEL_ENVELOPE_KEY"),
             requires_idempotency_key: env.or("SATCHEL_REQUIRE_IDEMPOTENCY_KEY", false),

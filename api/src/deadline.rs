@@ -1,5 +1,5 @@
-//! No request waits for Postgres longer than this. Its own timeouts end a slow statement, but not the wait for
-//! a server that has stopped answering.
+//! No request waits for Postgres longer than this. Its own timeout ends a slow statement, which nobody waits for by
+//! then, but not the wait for a server that has stopped answering.
 
 use std::time::Duration;
 
@@ -7,8 +7,9 @@ use satchel_shared::store::StoreError;
 
 use crate::problem::{ApiError, Store};
 
-/// For what a request cannot be answered without, in milliseconds.
-const ANSWER_DEADLINE_MS: u64 = 5_000;
+/// For what a request cannot be answered without, in milliseconds. Postgres ends the service's statements after as long:
+/// one that ran on would keep one of few connections, and the server, busy for nothing.
+pub(crate) const ANSWER_DEADLINE_MS: u64 = 5_000;
 
 /// For what a request knows to go on without, in milliseconds.
 const HINT_DEADLINE_MS: u64 = 3_000;

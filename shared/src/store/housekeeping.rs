@@ -10,6 +10,7 @@ use sqlx::PgConnection;
 
 use super::actions::{self, Action, Operator};
 use super::functions::retention;
+use super::session::limit_statements;
 use super::{Pool, Session, StoreError, failed};
 use crate::config::Retention;
 
@@ -19,6 +20,9 @@ const MAX_PAGES_PER_STEP: i32 = 2_048;
 const MAX_ARCHIVED_PER_STEP: i64 = 500;
 /// Most events of each shard that one step forgets.
 const MAX_EVENTS_PER_STEP: i32 = 1_000;
+/// Longest run of one statement of a step that an operator asked for, in milliseconds, as for a worker's steps: those
+/// of other requests have less.
+const STATEMENT_TIMEOUT_MS: u32 = 30_000;
 /// Most steps that an operator's request takes.
 const MAX_STEPS_PER_REQUEST: u32 = 64;
 
@@ -79,6 +83,7 @@ pub async fn clean(pool: &Pool, retention: &Retention, by: &Operator<'_>) -> Res
     let mut rounds = 0;
     for step in 0..MAX_STEPS_PER_REQUEST {
         let mut tx = pool.0.begin().await?;
+        limit_statements(&mut tx, STATEMENT_TIMEOUT_MS).await?;
         if step == 0 {
             // With the first step, so that whatever ends the request later, it is known who began.
             actions::record(&mut tx, by, Action::CLEAN, None, &detail).await?;

@@ -103,6 +103,14 @@ impl Tx<'_> {
     }
 }
 
+/// Gives each of the transaction's statements so long, in milliseconds, whatever the session gives them.
+pub(super) async fn limit_statements(connection: &mut PgConnection, limit_ms: u32) -> Result<(), sqlx::Error> {
+    sqlx::query!("SELECT set_config('statement_timeout', $1, true)", limit_ms.to_string())
+        .fetch_one(connection)
+        .await?;
+    Ok(())
+}
+
 /// Sees to it that a commit that was answered is on disk, whatever the server's default: jobs are deleted from the
 /// queue, and accepted ones answered, after a commit. Stricter settings, which wait for replicas, stay.
 pub(super) async fn make_durable(connection: &mut PgConnection) -> Result<(), sqlx::Error> {

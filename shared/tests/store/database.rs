@@ -58,6 +58,11 @@ impl Database {
         Pool::new(&self.config()).unwrap()
     }
 
+    /// Connections on which no statement may run longer.
+    pub(crate) fn hurried_pool(&self, statement_timeout_ms: u64) -> Pool {
+        Pool::new(&PoolConfig { statement_timeout_ms, ..self.config() }).unwrap()
+    }
+
     /// A connection as a worker has it.
     pub(crate) fn session(&self) -> Session {
         Session::new(&self.config()).unwrap()

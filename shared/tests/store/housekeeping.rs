@@ -38,6 +38,18 @@ async fn decided_jobs_are_forgotten_after_their_retention_and_never_before_ninet
 }
 
 #[tokio::test]
+async fn cleaning_takes_longer_than_the_statements_of_other_requests_may() {
+    let database = Database::new().await;
+    database.psql(
+        "ALTER FUNCTION forget_jobs RENAME TO forget_jobs_at_once;
+         CREATE FUNCTION forget_jobs(integer, integer, OUT removed bigint, OUT at_end boolean)
+         LANGUAGE sql SECURITY DEFINER AS 'SELECT pg_sleep(0.5); SELECT * FROM forget_jobs_at_once($1, $2)'",
+    );
+    let pool = database.hurried_pool(200);
+    housekeeping::clean(&pool, &RETENTION, &OPERATOR).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_table_is_walked_through_a_few_pages_at_a_time() {
     let database = Database::new().await;
     database.psql(DECIDED);

@@ -1,5 +1,7 @@
 //! Postgres dies, drops connections and holds locks (FAULTS.md 15, 17, 19).
 
+use std::time::Duration;
+
 use satchel_tests::job::reward_pieces;
 use satchel_tests::players::strangers;
 use satchel_tests::{Satchel, Setup, invariants, load, wait};
@@ -89,6 +91,22 @@ async fn a_row_that_another_session_locks_delays_no_other_shard() {
     drop(lock);
     invariants::check(&satchel).await;
     assert_eq!(satchel.outcomes(), "applied 22");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_that_nobody_waits_for_any_more_is_ended() {
+    let satchel = Satchel::start().await;
+    satchel.database.owner.run(
+        "CREATE OR REPLACE FUNCTION first_event_since(of_shard integer, since timestamptz) RETURNS bigint
+         LANGUAGE plpgsql STABLE AS 'BEGIN PERFORM pg_sleep(60); RETURN 0; END'",
+    );
+    let answer = satchel.operator().get("/api/v1/events?from=2026-01-01T00:00:00Z").await;
+    answer.problem(503);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let active = "SELECT count(*) FROM pg_stat_activity
+                  WHERE datname = current_database() AND application_name = 'satchel-api' AND state = 'active'";
+    assert_eq!(satchel.database.owner.number(active), 0, "it runs on");
+    invariants::check(&satchel).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
