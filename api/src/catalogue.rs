@@ -131,16 +131,24 @@ impl From<PublishError> for ApiError {
         match error {
             PublishError::OtherVersion { current } => other_version(current),
             PublishError::Held(item_ids) => {
-                let mut faults = Faults::default();
-                for item_id in item_ids {
-                    let at = Pointer::root().field("items").field(item_id.as_str());
-                    faults.add(at, "is held by users and cannot be removed: retire it with \"retired\": true");
-                }
-                Self::Invalid(faults)
+                removed(&item_ids, "is held by users and cannot be removed: retire it with \"retired\": true")
+            }
+            PublishError::PerhapsHeld(item_ids) => {
+                let detail = "it could not be found out in time that nobody holds it: retire it with \"retired\": true";
+                removed(&item_ids, detail)
             }
             PublishError::Store(error) => error.into(),
         }
     }
+}
+
+/// That items cannot be removed.
+fn removed(item_ids: &[ItemId], detail: &str) -> ApiError {
+    let mut faults = Faults::default();
+    for item_id in item_ids {
+        faults.add(Pointer::root().field("items").field(item_id.as_str()), detail);
+    }
+    ApiError::Invalid(faults)
 }
 
 fn other_version(current: i64) -> ApiError {

@@ -88,6 +88,11 @@ async fn publish(pool: &Pool, text: &[u8], actor: &str, dry_run: bool) -> Result
             "is refused: users hold {}, which it leaves out; keep such items with \"retired\": true",
             names(&items)
         ),
+        Err(PublishError::PerhapsHeld(items)) => bail!(
+            "is refused: it could not be found out in time that nobody holds {}, which it leaves out; keep such items with \
+             \"retired\": true",
+            names(&items)
+        ),
         other => other.context("cannot be published"),
     }
 }

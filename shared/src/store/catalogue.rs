@@ -3,13 +3,18 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use sqlx::Connection;
 use sqlx::types::Json;
 
+use super::session::limit_statements;
 use super::stored::{self, Unreadable};
-use super::{Pool, StoreError, Tx, rules};
+use super::{Blame, Pool, StoreError, Tx, rules};
 use crate::domain::catalogue::{Catalogue, Changes};
 use crate::domain::{ItemId, RequestId};
 use crate::json::Node;
+
+/// Longest look for who holds items that are to be removed, in milliseconds: no job is applied meanwhile.
+const HELD_TIMEOUT_MS: u32 = 2_000;
 
 /// A published version.
 #[derive(Debug, Clone)]
@@ -74,6 +79,9 @@ pub enum PublishError {
     /// Items that someone holds would be gone.
     #[error("held items cannot be removed, only retired")]
     Held(Vec<ItemId>),
+    /// Items would be gone of which it was not found out in time whether someone holds one.
+    #[error("it could not be found out in time whether removed items are held")]
+    PerhapsHeld(Vec<ItemId>),
     /// Postgres is away.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -149,29 +157,46 @@ pub async fn current_in(tx: &mut Tx<'_>) -> Result<Option<Published>, StoreError
 /// [`PublishError`].
 pub async fn publish(pool: &Pool, publish: &Publish<'_>) -> Result<Publication, PublishError> {
     let mut tx = pool.0.begin().await?;
-    if !publish.dry_run {
-        rules::change(&mut tx).await?;
+    let publication = publish_in(&mut tx, publish).await;
+    // At once in either case: no batch begins before.
+    match &publication {
+        Ok(_) => tx.commit().await?,
+        // Where that cannot be said any more, Postgres knows it already.
+        Err(_) => drop(tx.rollback().await),
     }
-    let current = select_current(&mut *tx).await?;
+    publication
+}
+
+async fn publish_in(
+    tx: &mut sqlx::Transaction<'static, sqlx::Postgres>,
+    publish: &Publish<'_>,
+) -> Result<Publication, PublishError> {
+    if !publish.dry_run {
+        rules::change(tx).await?;
+    }
+    let current = select_current(&mut **tx).await?;
     let current_version = current.as_ref().map_or(0, |current| current.version);
     if publish.if_version.is_some_and(|wanted| wanted != current_version) {
         return Err(PublishError::OtherVersion { current: current_version });
     }
     let old = current.as_ref().map(Published::catalogue).transpose()?.unwrap_or_default();
     let changes = Catalogue::compare(&old, publish.catalogue);
-    let held = held_among(&mut tx, &changes.items.removed).await?;
-    if !held.is_empty() {
-        return Err(PublishError::Held(held));
+    match held_among(tx, &changes.items.removed).await {
+        Ok(held) if held.is_empty() => {}
+        Ok(held) => return Err(PublishError::Held(held)),
+        Err(error) if error.blame() == Blame::Size => return Err(PublishError::PerhapsHeld(changes.items.removed)),
+        Err(error) => return Err(error.into()),
     }
     let differs = !changes.is_empty() || current.is_none();
     let version = current_version + i64::from(differs);
     if differs && !publish.dry_run {
-        insert(&mut tx, version, publish).await?;
-        tx.commit().await?;
+        insert(tx, version, publish).await?;
     }
     Ok(Publication { version, changes, dry_run: publish.dry_run })
 }
 
+/// Those of the items that someone holds. There is no index by item, which each job would have to pay for: all holdings
+/// are read, for at most [`HELD_TIMEOUT_MS`].
 async fn held_among(
     tx: &mut sqlx::Transaction<'static, sqlx::Postgres>,
     item_ids: &[ItemId],
@@ -180,13 +205,17 @@ async fn held_among(
         return Ok(Vec::new());
     }
     let item_ids: Vec<_> = item_ids.iter().map(ItemId::as_str).collect();
+    let mut look = tx.begin().await?;
+    limit_statements(&mut look, HELD_TIMEOUT_MS).await?;
     let held = sqlx::query_scalar!(
         "SELECT DISTINCT item_id FROM inventory WHERE item_id = ANY($1::text[]) AND quantity > 0 ORDER BY item_id",
         &item_ids as &[&str],
     )
-    .fetch_all(&mut **tx)
-    .await?;
-    Ok(held.iter().map(|item_id| stored::item_id(item_id)).collect::<Result<_, _>>()?)
+    .fetch_all(&mut *look)
+    .await;
+    // Takes the limit back, and what failed.
+    look.rollback().await?;
+    Ok(held?.iter().map(|item_id| stored::item_id(item_id)).collect::<Result<_, _>>()?)
 }
 
 async fn insert(

@@ -190,6 +190,24 @@ async fn an_item_that_someone_holds_is_retired_and_not_removed() {
 }
 
 #[tokio::test]
+async fn an_item_of_which_nobody_can_tell_in_time_who_holds_it_is_not_removed_and_jobs_go_on() {
+    let satchel = Satchel::start().await;
+    let mut without = test_catalogue();
+    without["items"].as_object_mut().unwrap().remove("potion");
+    let slow = satchel.database.hold("LOCK TABLE inventory IN ACCESS EXCLUSIVE MODE");
+    let refused = put(&satchel, "", None, &without).await;
+    assert_eq!(refused.pointers(), ["/items/potion"]);
+    assert!(refused.text.contains("in time"), "{}", refused.text);
+    let locked = "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+                  WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND datname = current_database()";
+    assert_eq!(satchel.database.owner.number(locked), 0, "batches are kept waiting");
+    drop(slow);
+    let job = satchel.game().submit_and_wait(&reward("u1", json!(["potion"]))).await.expect(200).json();
+    assert_eq!(job["status"], "applied", "{job}");
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
 async fn published_versions_cannot_be_changed_in_the_database() {
     let satchel = Satchel::start().await;
     for table in ["catalogue_versions", "items"] {
