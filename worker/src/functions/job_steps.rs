@@ -6,7 +6,7 @@ use chrono::{SubsecRound, TimeDelta};
 use satchel_shared::domain::{
     Actor, EventId, EventName, IdempotencyKey, JobId, Priority, RequestId, Role, Scopes, UserId,
 };
-use satchel_shared::envelope::Envelope;
+use satchel_shared::envelope::{Envelope, VERSION};
 use satchel_shared::jobs::{Job, SendEvent};
 use satchel_shared::store::jobs::{self, JobStatus};
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,21 @@ const JOB_PATIENCE: Duration = Duration::from_secs(2);
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 /// How long the run sleeps then.
 const JOB_NAP: Duration = Duration::from_secs(5);
+
+/// The largest job, in bytes: as the API takes them.
+const MAX_JOB_BYTES: usize = 64 * 1024;
+
+/// Whether whoever applies the job will be able to read it: functions make jobs as they like.
+fn check(envelope: &Envelope) -> Result<(), Failure> {
+    let body = envelope.body();
+    if body.len() > MAX_JOB_BYTES {
+        return Err(Failure::last(format!("the job has {} bytes, more than {MAX_JOB_BYTES}", body.len())));
+    }
+    match Envelope::parse_body(VERSION, body.as_bytes()) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::last(format!("the job cannot be read: {error}"))),
+    }
+}
 
 /// What came of a job that a step submitted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -113,6 +128,7 @@ impl Steps<'_> {
             reply_to: None,
             journaled: false,
         };
+        check(&envelope)?;
         let Surroundings { queue, envelope_key, .. } = self.surroundings;
         queue.enqueue(envelope_key, &[envelope]).await?.into_iter().collect::<Result<(), _>>()?;
         Ok(job_id)
@@ -125,5 +141,47 @@ impl Steps<'_> {
             is_applied: record.status == JobStatus::Applied,
             result: record.result,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use satchel_shared::domain::{ItemId, ItemQuantity, Quantity};
+    use satchel_shared::jobs::{RewardInventoryItem, Work};
+    use serde_json::json;
+
+    use super::*;
+
+    fn checked(work: impl Into<Work>) -> Result<(), String> {
+        let user_id = UserId::parse("u1").unwrap();
+        let job = Job { user_id, reason: None, priority: Priority::default(), not_before: None, work: work.into() };
+        let envelope = Envelope {
+            job_id: JobId::random(),
+            job,
+            actor: Actor::new(Role::Service, "function:a-b-c", Scopes::all()).unwrap(),
+            request_id: RequestId::parse("r").unwrap(),
+            submitted_at: DateTime::UNIX_EPOCH,
+            reply_to: None,
+            journaled: false,
+        };
+        check(&envelope).map_err(|failure| format!("{failure:?}"))
+    }
+
+    fn event(data: Value) -> SendEvent {
+        let data = Map::from_iter([("x".to_owned(), data)]);
+        SendEvent { event_id: EventId::parse("e1").unwrap(), name: EventName::parse("a/b").unwrap(), data, at: None }
+    }
+
+    #[test]
+    fn a_job_that_nobody_could_read_is_not_submitted() {
+        let deep = (0..130).fold(json!(1), |inner, _| json!([inner]));
+        assert_eq!(checked(event(json!("fine"))), Ok(()));
+        assert!(checked(event(deep)).unwrap_err().contains("cannot be read"));
+        assert!(checked(event(json!("x".repeat(MAX_JOB_BYTES)))).unwrap_err().contains("bytes"));
+        let reward = |items| RewardInventoryItem { items };
+        let item = ItemQuantity { item_id: ItemId::parse("key").unwrap(), quantity: Quantity::parse(1).unwrap() };
+        assert_eq!(checked(reward(vec![item.clone()])), Ok(()));
+        assert!(checked(reward(Vec::new())).is_err() && checked(reward(vec![item.clone(), item])).is_err());
     }
 }
