@@ -40,10 +40,7 @@ pub(crate) async fn list(
     request: HttpRequest,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let mut parameters = Parameters::of(&request)?;
-    let target = parameters.take("target", read_target);
-    let query = RunsQuery { target, ..RunsQuery::read(&mut parameters) };
-    let query = parameters.finish_valid(query)?;
+    let query = read_query(&request)?;
     let function_id = function(&state, &request).await?;
     let (runs, next_cursor) = query.page(&state, &function_id).await?;
     Ok(HttpResponse::Ok().json(Runs { runs, next_cursor }))
@@ -78,6 +75,13 @@ impl RunsQuery {
         let next_cursor = last.map(|run| BeforeRun { created_at: run.created_at, run_id: run.run_id }.encode());
         Ok((runs, next_cursor))
     }
+}
+
+fn read_query(request: &HttpRequest) -> Result<RunsQuery, ApiError> {
+    let mut parameters = Parameters::of(request)?;
+    let target = parameters.take("target", read_target);
+    let query = RunsQuery { target, ..RunsQuery::read(&mut parameters) };
+    parameters.finish_valid(query)
 }
 
 fn read_status(text: &str) -> Result<RunStatus, String> {
