@@ -23,6 +23,8 @@ pub enum Reply {
     Status(u16),
     /// With this status and a header field.
     With(u16, &'static str, String),
+    /// With 200, and a body that never ends.
+    Endless,
     /// Never.
     Hang,
 }
@@ -167,12 +169,21 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, told: Arc<Told>) {
         let (status, field) = match reply {
             Reply::Status(status) => (status, String::new()),
             Reply::With(status, name, value) => (status, format!("{name}: {value}\r\n")),
+            Reply::Endless => return endless(&mut stream).await,
             Reply::Hang => return std::future::pending().await,
         };
         let answer = format!("HTTP/1.1 {status} Told\r\n{field}Content-Length: 2\r\n\r\nok");
         if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
         }
+    }
+}
+
+/// Writes until nobody reads any more.
+async fn endless(stream: &mut (impl AsyncWrite + Unpin)) {
+    let mut written = stream.write_all(b"HTTP/1.1 200 Told\r\n\r\n").await;
+    while written.is_ok() {
+        written = stream.write_all(&[b'x'; 4096]).await;
     }
 }
 

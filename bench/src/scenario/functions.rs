@@ -20,6 +20,8 @@ const LOOPBACK: &str = "127.0.0.1/32";
 
 /// How many jobs, and how hard.
 #[derive(Debug, Args)]
+// The other options that it takes along have the same name.
+#[group(id = "functions")]
 pub(crate) struct Options {
     /// How many jobs wait, each time.
     #[arg(long, default_value_t = 500_000, value_parser = parse_jobs)]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod database;
+mod events;
 mod failed;
 mod functions;
 mod housekeeping;

@@ -101,6 +101,27 @@ fn nap<'a>(inbox: &'a Inbox, event: &'a Event, steps: &'a mut Steps<'_>) -> Hand
     })
 }
 
+/// The same step three times, and then something that may fail.
+fn repeat<'a>(inbox: &'a Inbox, event: &'a Event, steps: &'a mut Steps<'_>) -> Handling<'a> {
+    Box::pin(async move {
+        for _ in 0..3 {
+            steps.run("same", |step| async move { inbox.tell("same", &step, event).await }).await?;
+        }
+        inbox.post("attempt", "", event).await?;
+        Ok(())
+    })
+}
+
+/// A step with the largest result, and one with a larger one: each is a text in its quotes.
+fn grow<'a>(_: &'a Inbox, _: &'a Event, steps: &'a mut Steps<'_>) -> Handling<'a> {
+    Box::pin(async move {
+        for (id, bytes) in [("largest", 1 << 20), ("too large", (1 << 20) + 1)] {
+            steps.run(id, |_| async move { Ok("x".repeat(bytes - 2)) }).await?;
+        }
+        Ok(())
+    })
+}
+
 /// Puts itself off once, after a step.
 fn defer<'a>(inbox: &'a Inbox, event: &'a Event, steps: &'a mut Steps<'_>) -> Handling<'a> {
     Box::pin(async move {
@@ -182,6 +203,8 @@ fn functions(inbox: &Inbox) -> Vec<TestFunction> {
         function("test-flaked-caller", &["test/flaked"], swift, flake),
         function("test-slept-sleeper", &["test/slept"], swift, nap),
         function("test-deferred-caller", &["test/deferred"], swift, defer),
+        function("test-repeated-caller", &["test/repeated"], swift, repeat),
+        function("test-grown-maker", &["test/grown"], swift, grow),
         function("test-narrowed-caller", &["test/narrowed"], narrow, flake),
         function("quest-done-rewarder", &["quest/done"], swift, reward),
         function("test-broken-panicker", &["test/broken"], swift, panic),

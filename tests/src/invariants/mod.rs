@@ -39,6 +39,8 @@ pub async fn check_with_parked(satchel: &Satchel, set_aside: &[&[&str]]) {
     let mut violations = violations(satchel);
     the_counters_count_what_is_decided(satchel, &mut violations);
     functions::each_event_has_a_run(satchel, &mut violations);
+    functions::each_endpoint_has_its_runs(satchel, &mut violations);
+    functions::one_run_goes_on_before_those_held(satchel, &mut violations);
     assert!(
         violations.is_empty(),
         "{} violations of the invariants:\n{}",

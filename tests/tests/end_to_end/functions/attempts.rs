@@ -1,7 +1,9 @@
 //! Attempts and steps: failing, sleeping, put off, submitting jobs.
 
+use std::collections::HashSet;
+
 use satchel_tests::{Inbox, Setup, invariants};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{all_ended, run, start, tell};
 
@@ -82,5 +84,44 @@ async fn a_run_submits_a_job_and_waits_for_it_and_tells_of_an_event() {
     assert_eq!(told["events"].as_array().map(Vec::len), Some(1), "{told}");
     assert_eq!(told["events"][0]["data"]["jobId"], entry["jobId"]);
     assert_eq!(told["events"][0]["source"], "service:function:quest-done-rewarder");
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn uses_of_one_id_are_steps_of_their_own_told_apart_by_their_order() {
+    let inbox = Inbox::open().await;
+    let satchel = start(Setup::new(), &inbox).await;
+    inbox.answer("same", &[200, 500]);
+    inbox.answer("attempt", &[500]);
+    tell(&satchel, "e1", "test/repeated").await;
+    let done = run(&satchel, "test-repeated-caller", &["succeeded"]).await;
+    assert_eq!(done["attempts"], 3, "the second use failed once, and what follows the third");
+    let keys: Vec<String> = inbox.of("same").into_iter().map(|call| call.key).collect();
+    assert_eq!((keys.len(), keys[1] == keys[2]), (4, true), "only the one that failed is done again, under its id");
+    assert_eq!(keys.iter().collect::<HashSet<_>>().len(), 3);
+    let path = format!("/api/v1/runs/{}", done["runId"].as_str().expect("an id"));
+    let told = satchel.operator().get(&path).await.expect(200).json();
+    let steps: Vec<_> =
+        told["steps"].as_array().expect("steps").iter().map(|step| (&step["id"], &step["nth"])).collect();
+    assert_eq!(steps, [0, 1, 2].map(|nth| (json!("same"), json!(nth))).each_ref().map(|(id, nth)| (id, nth)));
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn a_result_of_more_than_a_mebibyte_fails_its_run() {
+    let inbox = Inbox::open().await;
+    let satchel = start(Setup::new(), &inbox).await;
+    tell(&satchel, "e1", "test/grown").await;
+    let failed = run(&satchel, "test-grown-maker", &["failed"]).await;
+    let error = failed["failures"][0]["error"].as_str().expect("an error");
+    assert!(error.contains("too large has 1048577 bytes"), "{error}");
+    let path = format!("/api/v1/runs/{}", failed["runId"].as_str().expect("an id"));
+    let told = satchel.operator().get(&path).await.expect(200).json();
+    let step = &told["steps"][0];
+    assert_eq!(
+        (&step["id"], &step["result"], &step["resultBytes"]),
+        (&json!("largest"), &Value::Null, &json!(1 << 20))
+    );
+    assert_eq!(told["steps"].as_array().map(Vec::len), Some(1));
     invariants::check(&satchel).await;
 }

@@ -14,6 +14,8 @@ const EVENTS: &[&str] = &[
     "test/flaked",
     "test/slept",
     "test/deferred",
+    "test/repeated",
+    "test/grown",
     "test/narrowed",
     "test/broken",
     "test/hung",

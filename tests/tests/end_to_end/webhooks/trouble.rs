@@ -164,3 +164,14 @@ async fn what_waits_for_an_endpoint_that_an_operator_has_disabled_is_delivered_w
     assert_eq!(receiver.received()[1].event()["subject"], "u1", "what happened meanwhile is not for it");
     invariants::check(&satchel).await;
 }
+
+#[tokio::test]
+async fn an_answer_without_an_end_is_not_read_to_its_end() {
+    let satchel = start().await;
+    let receiver = Receiver::start(Reply::Endless).await;
+    let endpoint = add(&satchel, &receiver.url(), &[]).await;
+    give(&satchel, "u1").await;
+    let run = last_delivery_is(&satchel, &endpoint, "succeeded").await;
+    assert_eq!((&run["attempts"], receiver.received().len()), (&json!(1), 1), "{run}");
+    invariants::check(&satchel).await;
+}
