@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use satchel_shared::domain::{EventName, FunctionId, RequestId, RunId, UserId};
 use satchel_shared::store::actions::Operator;
-use satchel_shared::store::functions::operate::{self, Replay};
+use satchel_shared::store::functions::operate;
+use satchel_shared::store::functions::replays::{self, Replay};
 use satchel_shared::store::functions::{Run, RunStatus, steps};
 use satchel_shared::store::{Pool, PoolConfig};
 use serde_json::json;
@@ -153,7 +154,7 @@ async fn replay(args: &ReplayArgs) -> Result<()> {
     };
     let request_id = RequestId::random();
     let by = Operator { actor: ACTOR, request_id: request_id.as_str() };
-    let begun = operate::replay(&pool, &function_id, &replay, &by).await.context("cannot begin the replay")?;
+    let begun = replays::ask(&pool, &function_id, &replay, &by).await.context("cannot begin the replay")?;
     println!("replay {}: {} events are looked at", begun.0, begun.1);
     Ok(())
 }

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::process::Process;
 use crate::satchel::free_port;
-use crate::{scratch_dir, wait};
+use crate::{Certificates, scratch_dir, wait};
 
 /// Where Debian, Ubuntu and Homebrew keep the program. (Debian's one in `PATH` runs it as another user.)
 const PROGRAMS: [&str; 3] = [
@@ -45,6 +45,7 @@ struct Place {
     dir: PathBuf,
     name: String,
     amqp_port: u16,
+    tls_port: u16,
     names_port: u16,
     peers_port: u16,
 }
@@ -70,8 +71,17 @@ impl Message {
 impl TestRabbit {
     /// Starts one; returns when it takes connections.
     pub async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// Starts one that takes connections by TLS, too.
+    pub async fn start_tls(certificates: &Certificates) -> Self {
+        Self::start_with(Some(certificates)).await
+    }
+
+    async fn start_with(certificates: Option<&Certificates>) -> Self {
         for _ in 0..MAX_PORTS_TRIED {
-            let place = Place::new();
+            let place = Place::new(certificates);
             let names = place.start_names();
             if let Some(node) = place.start_node().await {
                 return Self { node: Mutex::new(node), _names: names, place };
@@ -83,6 +93,11 @@ impl TestRabbit {
     /// Its connection URL.
     pub fn url(&self) -> String {
         self.place.url()
+    }
+
+    /// Its connection URL for TLS.
+    pub fn tls_url(&self) -> String {
+        Place::url_of("amqps", self.place.tls_port)
     }
 
     /// SIGKILL.
@@ -156,17 +171,28 @@ async fn answered<T>(what: &str, answer: impl Future<Output = lapin::Result<T>>)
 }
 
 impl Place {
-    fn new() -> Self {
+    fn new(certificates: Option<&Certificates>) -> Self {
         let dir = scratch_dir("rabbitmq");
         let random = uuid::Uuid::now_v7().simple().to_string();
         // The last characters of a version 7 UUID are random.
         let name = format!("tests{}@localhost", &random[20..]);
-        let place = Self { dir, name, amqp_port: free_port(), names_port: free_port(), peers_port: free_port() };
+        let [amqp_port, tls_port, names_port, peers_port] = [(); 4].map(|()| free_port());
+        let place = Self { dir, name, amqp_port, tls_port, names_port, peers_port };
         let port = place.amqp_port;
-        let settings = format!(
+        let mut settings = format!(
             "listeners.tcp.1 = 127.0.0.1:{port}\ndefault_user = {USER}\ndefault_pass = {PASSWORD}\n\
              default_vhost = {VIRTUAL_HOST}\nlog.console.level = warning\n"
         );
+        if let Some(certificates) = certificates {
+            let file = |name: &str| certificates.path(name).display().to_string();
+            let lines = [
+                format!("listeners.ssl.1 = 127.0.0.1:{tls_port}\n"),
+                format!("ssl_options.cacertfile = {}\n", file("ca.crt")),
+                format!("ssl_options.certfile = {}\n", file("server.crt")),
+                format!("ssl_options.keyfile = {}\n", file("server.key")),
+            ];
+            settings.extend(lines);
+        }
         for (file, text) in [("rabbitmq.conf", settings.as_str()), ("environment", ""), ("plugins", "[].\n")] {
             std::fs::write(place.path(file), text).expect("a file of RabbitMQ's");
         }
@@ -178,7 +204,11 @@ impl Place {
     }
 
     fn url(&self) -> String {
-        format!("amqp://{USER}:{PASSWORD}@127.0.0.1:{}/{}", self.amqp_port, VIRTUAL_HOST.replace('/', "%2F"))
+        Self::url_of("amqp", self.amqp_port)
+    }
+
+    fn url_of(scheme: &str, port: u16) -> String {
+        format!("{scheme}://{USER}:{PASSWORD}@127.0.0.1:{port}/{}", VIRTUAL_HOST.replace('/', "%2F"))
     }
 
     /// A connection; `None` if there is none in time.

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use satchel_shared::domain::{EventName, UserId};
 use satchel_shared::json::{Node, Pointer};
-use satchel_shared::store::functions::operate::{self, Replay};
+use satchel_shared::store::functions::replays::{self, Replay};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -35,7 +35,7 @@ pub(crate) async fn replay(
     let replay = read(document)?;
     let function_id = function(&state, &request).await?;
     let (replay_id, events) =
-        deadline::answer(operate::replay(&state.pool, &function_id, &replay, &operating.by())).await?;
+        deadline::answer(replays::ask(&state.pool, &function_id, &replay, &operating.by())).await?;
     Ok(HttpResponse::Accepted().json(Replaying { replay_id, events }))
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, Utc};
 use nix::sys::signal::Signal;
 use satchel_tests::job::{reward_pieces, test_catalogue, use_item};
-use satchel_tests::{Message, Satchel, Setup, TestRabbit, invariants, load, wait};
+use satchel_tests::{Certificates, Message, Satchel, Setup, TestRabbit, invariants, load, wait};
 use serde_json::{Value, json};
 
 const EXCHANGE: &str = "satchel.events";
@@ -173,4 +173,29 @@ async fn a_broker_killed_under_load_gets_every_event_in_order_when_it_is_back() 
     assert!(again > 0, "the broker was away when it was needed");
     invariants::check(&satchel).await;
     load::assert_all_applied(&satchel, rounds);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_by_tls_must_have_a_certificate_that_the_system_trusts() {
+    let certificates = Certificates::make();
+    let rabbit = TestRabbit::start_tls(&certificates).await;
+    rabbit.declare(EXCHANGE).await;
+    rabbit.bind(QUEUE, EXCHANGE, "#").await;
+    let setup = || Setup::new().worker_env("SATCHEL_AMQP_URL", &rabbit.tls_url());
+    let strict = setup().start().await;
+    strict.game().submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
+    let why = wait::until("an attempt has failed", || async {
+        strict.database.owner.rows("SELECT failures FROM function_runs WHERE tries > 0").pop()
+    })
+    .await;
+    let why = why["failures"][0]["error"].as_str().expect("an error").to_owned();
+    assert!(why.contains("certificate"), "{why}");
+    assert!(rabbit.take(QUEUE).await.is_empty());
+
+    let authority = certificates.path("ca.crt");
+    let trusting = setup().worker_env("SSL_CERT_FILE", authority.to_str().expect("a path")).start().await;
+    trusting.game().submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
+    runs_succeed(&trusting, 1).await;
+    assert_eq!(rabbit.take(QUEUE).await.len(), 1);
+    invariants::check(&trusting).await;
 }

@@ -5,8 +5,9 @@
 
 use satchel_shared::domain::{FunctionId, Shard};
 use satchel_shared::store::events::Place;
-use satchel_shared::store::functions::dispatch::{self, Heard, NewRun, Replaying, Undispatched};
+use satchel_shared::store::functions::dispatch::{self, Heard, NewRun, Undispatched};
 use satchel_shared::store::functions::listeners::{self, EventNames, Fanout, Listener};
+use satchel_shared::store::functions::replays::{self, Replaying};
 use satchel_shared::store::webhooks::{self, Subscriber};
 use satchel_shared::store::{Session, StoreError, Tx};
 use uuid::Uuid;
@@ -168,7 +169,7 @@ async fn replay(
     portion: Portion,
 ) -> Result<bool, StoreError> {
     let function_ids: Vec<&FunctionId> = listeners.iter().map(|listener| &listener.function_id).collect();
-    let parts = dispatch::replays(session, &function_ids, shards, MAX_REPLAYS).await?;
+    let parts = replays::left(session, &function_ids, shards, MAX_REPLAYS).await?;
     if parts.is_empty() {
         return Ok(false);
     }
@@ -194,7 +195,7 @@ async fn replay(
         if !runs.is_empty() {
             dispatch::add_runs(&mut tx, &runs).await?;
         }
-        dispatch::advance_replay(&mut tx, *replay_id, reached, left.last).await?;
+        replays::advance(&mut tx, *replay_id, reached, left.last).await?;
     }
     tx.commit().await?;
     Ok(true)

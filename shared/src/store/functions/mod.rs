@@ -9,6 +9,7 @@ pub mod dispatch;
 pub mod listeners;
 pub mod operate;
 mod pace;
+pub mod replays;
 pub(super) mod retention;
 mod run;
 pub mod steps;

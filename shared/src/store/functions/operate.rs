@@ -7,7 +7,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{Run, RunStatus};
-use crate::domain::{EventName, FunctionId, JobId, RunId, UserId};
+use crate::domain::{FunctionId, JobId, RunId};
 use crate::store::actions::{self, Action, Operator};
 use crate::store::failed::Failure;
 use crate::store::stored::Unreadable;
@@ -224,72 +224,4 @@ pub async fn cancel(pool: &Pool, run_id: RunId, by: &Operator<'_>) -> Result<boo
         tx.commit().await?;
     }
     Ok(is_done)
-}
-
-/// What is to be given to a function again.
-#[derive(Debug, Clone)]
-pub struct Replay {
-    /// Only events of this name.
-    pub event_name: Option<EventName>,
-    /// Only events about this user.
-    pub user_id: Option<UserId>,
-    /// From this moment on.
-    pub from: DateTime<Utc>,
-    /// Before this moment.
-    pub to: DateTime<Utc>,
-}
-
-/// Has events given to a function again, in runs of their own, by the workers that have their shards. The replay's id, and
-/// how many events it looks at.
-///
-/// # Errors
-/// If Postgres is away.
-pub async fn replay(
-    pool: &Pool,
-    function_id: &FunctionId,
-    replay: &Replay,
-    by: &Operator<'_>,
-) -> Result<(Uuid, i64), StoreError> {
-    let replay_id = Uuid::now_v7();
-    let mut tx = pool.0.begin().await?;
-    sqlx::query!(
-        "INSERT INTO function_replays (replay_id, function_id, event_name, user_id, from_time, to_time, asked_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        replay_id,
-        function_id.as_str(),
-        replay.event_name.as_ref().map(EventName::as_str),
-        replay.user_id.as_ref().map(UserId::as_str),
-        replay.from,
-        replay.to,
-        by.actor,
-    )
-    .execute(&mut *tx)
-    .await?;
-    // No further than what was given to functions in the first place: the rest will be.
-    let events = sqlx::query_scalar!(
-        r#"WITH parts AS (
-               SELECT shard, first_event_since(shard, $2) AS first,
-                      LEAST(first_event_since(shard, $3), dispatched + 1) AS past
-               FROM event_cursors
-           ), added AS (
-               INSERT INTO function_replay_shards (shard, replay_id, next_seq, end_seq)
-               SELECT shard, $1, first, past
-               FROM parts
-               WHERE first < past
-               RETURNING end_seq - next_seq AS events
-           )
-           SELECT COALESCE(sum(events), 0)::bigint AS "events!" FROM added"#,
-        replay_id,
-        replay.from,
-        replay.to,
-    )
-    .fetch_one(&mut *tx)
-    .await?;
-    let detail = json!({
-        "replayId": replay_id, "functionId": function_id, "name": replay.event_name, "userId": replay.user_id,
-        "from": replay.from, "to": replay.to, "events": events,
-    });
-    actions::record(&mut tx, by, Action::REPLAY, None, &detail).await?;
-    tx.commit().await?;
-    Ok((replay_id, events))
 }
