@@ -51,7 +51,10 @@ pub(crate) async fn what_functions_ask(session: &mut Session, pool: &Pool, worke
         let mut tx = session.begin().await.unwrap();
         let begun = claims::claim(&mut tx, &function_id, &limits, worker_id, &leases, 10).await.unwrap().remove(0);
         tx.commit().await.unwrap();
-        assert_eq!(dispatch::requeue_orphans(session, &leases, &[begun.run_id.as_uuid()]).await.unwrap(), 0);
+        assert_eq!(
+            dispatch::requeue_orphans(session, worker_id, &[shard], &[begun.run_id.as_uuid()]).await.unwrap(),
+            0
+        );
         steps::load(pool, &begun).await.unwrap();
         let result = serde_json::value::RawValue::NULL.to_owned();
         steps::save(pool, &begun, &StepKey { hash: [1; 32], nth: 0 }, "s", &result).await.unwrap();

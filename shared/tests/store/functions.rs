@@ -192,9 +192,16 @@ async fn a_run_that_was_cancelled_ends_when_its_worker_is_gone_and_an_attempt_wr
     let other = begun.iter().find(|run| run.user_id.as_str() == "u2").unwrap();
     let pool = stand.database.pool();
     assert!(operate::cancel(&pool, cancelled.run_id, &OPERATOR).await.unwrap());
-    let leases = leases::owned(&mut stand.session, stand.worker_id).await.unwrap();
-    assert_eq!(dispatch::requeue_orphans(&mut stand.session, &leases, &[]).await.unwrap(), 2);
+    let (another, shards) = (Uuid::now_v7(), [Shard::new(SHARD)]);
+    let orphans = dispatch::requeue_orphans(&mut stand.session, another, &shards, &[]).await.unwrap();
+    assert_eq!(orphans, 0, "their worker lives and is at them, whoever has the shard");
+    let both = [cancelled.run_id.as_uuid(), other.run_id.as_uuid()];
+    assert_eq!(dispatch::requeue_orphans(&mut stand.session, stand.worker_id, &shards, &both).await.unwrap(), 0);
+    stand.database.psql("UPDATE workers SET expires_at = now()");
+    assert_eq!(dispatch::requeue_orphans(&mut stand.session, another, &[Shard::new(0)], &[]).await.unwrap(), 0);
+    assert_eq!(dispatch::requeue_orphans(&mut stand.session, another, &shards, &[]).await.unwrap(), 2);
     assert_eq!((stand.statuses("u1"), stand.statuses("u2")), ("cancelled".into(), "queued".into()));
+    leases::renew(&mut stand.session, stand.worker_id, 600_000).await.unwrap();
     let again = stand.begin(1).await.remove(0);
     assert_eq!((again.run_id, again.attempts), (other.run_id, 2));
     assert!(!steps::finish(&pool, &function_id(), other, None, &Ending::Succeeded).await.unwrap(), "it is late");

@@ -140,7 +140,8 @@ impl Executor {
             return Ok(DEAF_LOOK);
         }
         let run_ids: Vec<Uuid> = active.runs.values().map(|(run_id, _)| run_id.as_uuid()).collect();
-        let orphans = in_time(dispatch::requeue_orphans(&mut self.session, &leases, &run_ids)).await?;
+        let requeue = dispatch::requeue_orphans(&mut self.session, self.worker_id, &shards, &run_ids);
+        let orphans = in_time(requeue).await?;
         if orphans > 0 {
             tracing::info!(runs = orphans, "runs whose worker is gone begin anew");
         }

@@ -216,7 +216,7 @@ async fn begin(
     let epochs: Vec<Option<i64>> = chosen.iter().map(|(_, shard)| epoch(*shard)).collect();
     let rows = sqlx::query!(
         r#"UPDATE function_runs
-           SET status = 'running', epoch = chosen.epoch, attempts = attempts + 1
+           SET status = 'running', epoch = chosen.epoch, worker_id = $3, attempts = attempts + 1
            FROM UNNEST($1::uuid[], $2::bigint[]) AS chosen (run_id, epoch)
            WHERE function_runs.run_id = chosen.run_id
              AND EXISTS (

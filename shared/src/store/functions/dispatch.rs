@@ -4,7 +4,6 @@ use uuid::Uuid;
 
 use crate::domain::{FunctionId, RunId, Shard, UserId};
 use crate::store::events::Place;
-use crate::store::leases::Lease;
 use crate::store::stored;
 use crate::store::{Session, StoreError, Tx};
 
@@ -213,24 +212,32 @@ pub async fn advance(tx: &mut Tx<'_>, steps: &[(Undispatched, i64)]) -> Result<b
     Ok(advanced == steps.len() as u64)
 }
 
-/// Runs that nobody is at wait for their turn again, or end if an operator has asked for that: those that were begun under earlier leases of these shards, whose
-/// worker is gone, and those under these leases that are not among the `active` ones, which the caller knows of.
+/// Runs that nobody is at wait for their turn again, or end if an operator has asked for that: those that this worker has
+/// begun and does not know of (`active` are those that it does), and those of its shards whose worker is gone. Those of a
+/// worker that lives are its own to end, though the shard be another one's by now.
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn requeue_orphans(session: &mut Session, leases: &[Lease], active: &[Uuid]) -> Result<u64, StoreError> {
-    let shards: Vec<i32> = leases.iter().map(|lease| lease.shard.get().into()).collect();
-    let epochs: Vec<i64> = leases.iter().map(|lease| lease.epoch).collect();
+pub async fn requeue_orphans(
+    session: &mut Session,
+    worker_id: Uuid,
+    shards: &[Shard],
+    active: &[Uuid],
+) -> Result<u64, StoreError> {
     let requeued = sqlx::query!(
         "UPDATE function_runs
          SET status = CASE WHEN is_cancelled THEN 'cancelled' ELSE 'queued' END,
              finished_at = CASE WHEN is_cancelled THEN clock_timestamp() END,
              due_at = clock_timestamp()
-         FROM UNNEST($1::integer[], $2::bigint[]) AS held (shard, epoch)
-         WHERE function_runs.shard = held.shard AND status = 'running'
-           AND (function_runs.epoch < held.epoch OR function_runs.epoch = held.epoch AND run_id <> ALL($3))",
-        &shards,
-        &epochs,
+         WHERE status = 'running' AND (
+             worker_id = $1 AND run_id <> ALL($3)
+             OR shard = ANY($2) AND NOT EXISTS (
+                 SELECT FROM workers
+                 WHERE workers.worker_id = function_runs.worker_id AND expires_at > clock_timestamp()
+             )
+         )",
+        worker_id,
+        &stored::shard_numbers(shards),
         active,
     )
     .execute(session.connection().await?)
