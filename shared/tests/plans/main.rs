@@ -191,6 +191,16 @@ async fn what_the_api_asks(pool: &Pool, reader: &mut Session) -> JobId {
     kept.job_id
 }
 
+async fn ask_everything(session: &mut Session, pool: &Pool, reader: &mut Session, worker_id: Uuid) {
+    for _ in 0..RUNS {
+        what_a_worker_asks(session, worker_id).await;
+        let kept = what_the_api_asks(pool, reader).await;
+        what_a_worker_asks_of_jobs_that_wait_in_postgres(session, kept).await;
+        what_operators_ask(pool).await;
+        functions::what_functions_ask(session, pool, worker_id).await;
+    }
+}
+
 #[tokio::test]
 async fn no_hot_query_reads_a_whole_table_even_if_it_was_planned_on_an_empty_one() {
     let dir = tempfile::tempdir().unwrap();
@@ -202,13 +212,7 @@ async fn no_hot_query_reads_a_whole_table_even_if_it_was_planned_on_an_empty_one
     let mut session = Session::new(&config(postgres.owner_url())).unwrap();
     let pool = Pool::new(&config(postgres.owner_url())).unwrap();
     let mut reader = Session::beside(&pool);
-    for _ in 0..RUNS {
-        what_a_worker_asks(&mut session, worker_id).await;
-        let kept = what_the_api_asks(&pool, &mut reader).await;
-        what_a_worker_asks_of_jobs_that_wait_in_postgres(&mut session, kept).await;
-        what_operators_ask(&pool).await;
-        functions::what_functions_ask(&mut session, &pool, worker_id).await;
-    }
+    ask_everything(&mut session, &pool, &mut reader, worker_id).await;
     // No ANALYZE: nothing else tells the planner that the tables have grown.
     postgres.psql("satchel", "ALTER SYSTEM SET autovacuum = off").unwrap();
     postgres.psql("satchel", "SELECT pg_reload_conf()").unwrap();
@@ -216,13 +220,7 @@ async fn no_hot_query_reads_a_whole_table_even_if_it_was_planned_on_an_empty_one
     postgres.psql("satchel", functions::GROW).unwrap();
     postgres.psql("satchel", "SELECT pg_stat_reset()").unwrap();
 
-    for _ in 0..RUNS {
-        what_a_worker_asks(&mut session, worker_id).await;
-        let kept = what_the_api_asks(&pool, &mut reader).await;
-        what_a_worker_asks_of_jobs_that_wait_in_postgres(&mut session, kept).await;
-        what_operators_ask(&pool).await;
-        functions::what_functions_ask(&mut session, &pool, worker_id).await;
-    }
+    ask_everything(&mut session, &pool, &mut reader, worker_id).await;
     // Sessions hand in their counts when they end.
     session.close().await;
     reader.close().await;

@@ -30,9 +30,9 @@ const DEAF_LOOK: Duration = Duration::from_secs(5);
 const ANNOUNCE: Duration = Duration::from_mins(1);
 /// The shortest time between two looks: what happens meanwhile is found by one.
 const MIN_LOOK: Duration = Duration::from_millis(20);
-/// While jobs pile up, looks are so far apart, and with each so many runs begin and so many are made, 100 a second:
+/// While jobs pile up, looks are so far apart, and with each so many runs begin and so many are made, 50 a second:
 /// functions take their time then, not the jobs'.
-const BUSY_LOOK: Duration = Duration::from_millis(200);
+const BUSY_LOOK: Duration = Duration::from_millis(400);
 const BUSY_RUNS: usize = 20;
 const BUSY_PORTION: Portion = Portion { shards: 1, runs: 20 };
 /// Otherwise so many events are given with each look.
