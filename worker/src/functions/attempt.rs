@@ -4,7 +4,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use satchel_shared::domain::FunctionId;
 use satchel_shared::store::functions::claims::Claimed;
@@ -70,7 +69,7 @@ async fn one(
     let policy = &registered.policy;
     let Loaded { event, steps: saved } = match in_time(steps::load(&surroundings.pool, run)).await {
         Ok(loaded) => loaded,
-        Err(error) => return Ok((of_store(error, policy, run, Utc::now())?, None)),
+        Err(error) => return Ok((of_store(error, policy, run)?, None)),
     };
     let Some(event) = event else {
         return Ok((Ending::Failed("the event is not kept any more".to_owned()), None));
@@ -88,24 +87,24 @@ async fn one(
         Err(Failure(Kind::PutOff(until))) => Ending::PutOff(until),
         Err(Failure(Kind::Cancelled)) => Ending::Cancelled,
         Err(Failure(Kind::Final(error))) => Ending::Failed(error),
-        Err(Failure(Kind::Retriable { error, after })) => retriable(error, after, policy, run, steps.now()),
+        Err(Failure(Kind::Retriable { error, after })) => retriable(error, after, policy, run),
         Err(Failure(Kind::Lost)) => return Err(Abandoned::Lost),
-        Err(Failure(Kind::Store(error))) => of_store(error, policy, run, steps.now())?,
+        Err(Failure(Kind::Store(error))) => of_store(error, policy, run)?,
     };
     Ok((ending, Some(event.id)))
 }
 
-fn retriable(error: String, after: Option<Duration>, policy: &Policy, run: &Claimed, now: DateTime<Utc>) -> Ending {
+fn retriable(error: String, after: Option<Duration>, policy: &Policy, run: &Claimed) -> Ending {
     match policy.next_attempt(u32::try_from(run.tries).unwrap_or(u32::MAX), after) {
-        Some(wait) => Ending::Retrying(now + wait, error),
+        Some(wait) => Ending::Retrying(run.now() + wait, error),
         None => Ending::Failed(error),
     }
 }
 
 /// What it was about may be to blame, and would be in each attempt: then this one counts. If Postgres is away, it does not.
-fn of_store(error: StoreError, policy: &Policy, run: &Claimed, now: DateTime<Utc>) -> Result<Ending, Abandoned> {
+fn of_store(error: StoreError, policy: &Policy, run: &Claimed) -> Result<Ending, Abandoned> {
     match error.blame() {
-        Blame::Job => Ok(retriable(error.reason(), None, policy, run, now)),
+        Blame::Job => Ok(retriable(error.reason(), None, policy, run)),
         Blame::Contention | Blame::Size | Blame::Store => Err(Abandoned::Store(error)),
     }
 }

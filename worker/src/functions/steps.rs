@@ -43,8 +43,6 @@ pub struct Steps<'r> {
     saved: HashMap<StepKey, Box<RawValue>>,
     /// How often each id was used in this attempt.
     uses: HashMap<[u8; 32], i32>,
-    /// The database's clock when the attempt began, and when that was here.
-    began: (DateTime<Utc>, std::time::Instant),
 }
 
 /// A step that is being done.
@@ -64,7 +62,7 @@ impl<'r> Steps<'r> {
         saved: Vec<SavedStep>,
     ) -> Self {
         let saved = saved.into_iter().map(|step| (step.key, step.result)).collect();
-        Self { surroundings, registered, run, saved, uses: HashMap::new(), began: run.begun }
+        Self { surroundings, registered, run, saved, uses: HashMap::new() }
     }
 
     /// For whom the run is, where the function has several receivers.
@@ -98,7 +96,7 @@ impl<'r> Steps<'r> {
     /// The database's clock.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
-        self.began.0 + TimeDelta::from_std(self.began.1.elapsed()).unwrap_or_default()
+        self.run.now()
     }
 
     /// Does a step, unless an earlier attempt has: then its result is that one's. Steps are told apart by their ids, and

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::candidates::{self, Candidate, Search};
@@ -72,6 +72,15 @@ pub struct Claimed {
     pub epoch: i64,
     /// When, by the database's clock and by this process's.
     pub begun: (DateTime<Utc>, Instant),
+}
+
+impl Claimed {
+    /// The database's clock now: this machine's may be wrong.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        let (at, then) = self.begun;
+        at + TimeDelta::from_std(then.elapsed()).unwrap_or_default()
+    }
 }
 
 /// Those of the functions that have runs whose time has come, of these shards.
