@@ -2,7 +2,8 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use satchel_shared::domain::{JobId, UserId};
+use satchel_shared::domain::{JobId, Priority, UserId};
+use satchel_shared::jobs::PayloadHash;
 use satchel_shared::queue::Pending;
 use satchel_shared::store::jobs::{self, JobRecord};
 use satchel_shared::store::waiting::{WaitingJob, WaitingStatus};
@@ -30,15 +31,22 @@ pub(crate) enum JobStatus {
 pub(crate) struct Undecided {
     job_id: JobId,
     #[serde(rename = "type")]
-    job_type: String,
-    user_id: UserId,
+    pub(crate) job_type: String,
+    pub(crate) user_id: UserId,
     status: WaitingStatus,
-    submitted_at: DateTime<Utc>,
+    pub(crate) submitted_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) not_before: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Priority::is_normal")]
+    priority: Priority,
     applied_at: Option<DateTime<Utc>>,
     attempts: i32,
     result: Option<()>,
     #[serde(skip)]
-    actor: String,
+    pub(crate) actor: String,
+    /// What exactly was asked, where it is known.
+    #[serde(skip)]
+    pub(crate) payload_hash: Option<PayloadHash>,
 }
 
 /// Answers the job's status document.
@@ -51,11 +59,7 @@ pub(crate) async fn show(
     Parameters::of(&request)?.finish()?;
     let job_id = JobId::parse(request.match_info().query("jobId")).map_err(|_| ApiError::NotFound)?;
     let status = find(&state, job_id).await?.ok_or(ApiError::NotFound)?;
-    let (owner, submitter) = match &status {
-        JobStatus::Decided(record) => (&record.user_id, &record.actor),
-        JobStatus::Undecided(job) => (&job.user_id, &job.actor),
-    };
-    permission::may_read_job(&caller, owner, submitter)?;
+    permission::may_read_job(&caller, status.owner(), status.submitter())?;
     Ok(HttpResponse::Ok().json(status))
 }
 
@@ -91,6 +95,22 @@ pub(crate) async fn find(state: &State, job_id: JobId) -> Result<Option<JobStatu
 }
 
 impl JobStatus {
+    /// Whose job it is.
+    pub(crate) fn owner(&self) -> &UserId {
+        match self {
+            Self::Decided(record) => &record.user_id,
+            Self::Undecided(job) => &job.user_id,
+        }
+    }
+
+    /// Who submitted it, as `role:subject`.
+    pub(crate) fn submitter(&self) -> &str {
+        match self {
+            Self::Decided(record) => &record.actor,
+            Self::Undecided(job) => &job.actor,
+        }
+    }
+
     /// The status itself.
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
@@ -116,10 +136,13 @@ impl From<WaitingJob> for JobStatus {
             user_id: job.user_id,
             status: job.status,
             submitted_at: job.submitted_at,
+            not_before: job.not_before,
+            priority: job.priority,
             applied_at: None,
             attempts: job.attempts,
             result: None,
             actor: job.actor,
+            payload_hash: Some(job.payload_hash),
         })
     }
 }
@@ -132,9 +155,12 @@ impl From<Pending> for JobStatus {
             user_id: pending.user_id,
             status: WaitingStatus::Queued,
             submitted_at: pending.submitted_at,
+            not_before: pending.not_before,
+            priority: pending.priority,
             applied_at: None,
             attempts: 0,
             result: None,
+            payload_hash: pending.payload_hash(),
             actor: pending.actor,
         })
     }

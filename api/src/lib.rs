@@ -36,6 +36,7 @@ mod state;
 mod submit;
 mod waiting;
 mod webhooks;
+mod withdraw;
 
 pub use config::{Config, InvalidJournalMode, JournalMode};
 pub use metrics::install as install_metrics;

@@ -6,7 +6,9 @@ use actix_web::{HttpResponse, Resource, Route, guard, web};
 
 use crate::problem::ApiError;
 use crate::queues::{actions, clean, failed, failed_job, failed_jobs, pause, stats};
-use crate::{catalogue, events, functions, health, history, inventory, job_status, metrics, submit, webhooks};
+use crate::{
+    catalogue, events, functions, health, history, inventory, job_status, metrics, submit, webhooks, withdraw,
+};
 
 const READS: &str = "GET, HEAD";
 
@@ -15,7 +17,8 @@ const READS: &str = "GET, HEAD";
 pub(crate) fn routes(table: &mut web::ServiceConfig) {
     table
         .service(at("/api/v1/jobs").route(web::post().to(submit::jobs::submit)).default_service(only("POST")))
-        .service(at("/api/v1/jobs/{jobId}").route(get().to(job_status::show)).default_service(only(READS)))
+        .service(at("/api/v1/jobs/{jobId}").route(get().to(job_status::show)).route(web::delete().to(withdraw::withdraw))
+            .default_service(only("GET, HEAD, DELETE")))
         .service(at("/api/v1/users/{userId}/inventory").route(get().to(inventory::list)).default_service(only(READS)))
         .service(at("/api/v1/users/{userId}/history").route(get().to(history::list)).default_service(only(READS)))
         .service(at("/api/v1/catalogue").route(get().to(catalogue::current)).route(web::put().to(catalogue::publish))

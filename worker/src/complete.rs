@@ -154,7 +154,7 @@ mod tests {
     use satchel_shared::domain::{Actor, Priority, RequestId, Role, Scopes, Shard};
     use satchel_shared::jobs::Submission;
     use satchel_shared::json::{Node, Pointer};
-    use satchel_shared::queue::EntryRef;
+    use satchel_shared::queue::{EntryRef, Place};
 
     use super::*;
 
@@ -173,7 +173,11 @@ mod tests {
                 journaled,
             },
             shard: Shard::new(0),
-            source: Source::Stream(EntryRef { shard: Shard::new(0), class: Priority::Normal, id: "1-0".into() }),
+            source: Source::Queue(EntryRef {
+                shard: Shard::new(0),
+                place: Place::Stream(Priority::Normal),
+                id: "1-0".into(),
+            }),
         }
     }
 

@@ -24,8 +24,8 @@ pub(crate) struct Delivery {
 /// Where a job waited until it was delivered.
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// In its shard's stream.
-    Stream(EntryRef),
+    /// In its shard of the queue.
+    Queue(EntryRef),
     /// Among the set-aside jobs of its player.
     SetAside {
         /// Its place among them.
@@ -44,7 +44,7 @@ impl Delivery {
     pub(crate) fn failures(&self) -> i32 {
         match self.source {
             Source::SetAside { failures, .. } => failures,
-            Source::Stream(_) | Source::Journal => 0,
+            Source::Queue(_) | Source::Journal => 0,
         }
     }
 
@@ -76,7 +76,7 @@ pub(crate) fn decode(entries: Vec<Entry>, keys: &EnvelopeKeys, shards: ShardCoun
         match open(&entry, keys, shards) {
             Ok(envelope) => {
                 let payload_hash = envelope.job.payload_hash();
-                let (shard, source) = (entry.shard, Source::Stream(entry.reference()));
+                let (shard, source) = (entry.shard, Source::Queue(entry.reference()));
                 decoded.deliveries.push(Delivery { envelope, payload_hash, shard, source });
             }
             Err(Fault::Newer(what)) => decoded.waiting.push((entry.shard, what)),

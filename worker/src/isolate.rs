@@ -148,7 +148,7 @@ impl Pipeline {
     ) -> Result<(), RoundError> {
         let tries = match delivery.source {
             Source::SetAside { tries, .. } => tries.saturating_add(1),
-            Source::Stream(_) | Source::Journal => 1,
+            Source::Queue(_) | Source::Journal => 1,
         };
         let retry_in_ms = (tries < self.max_attempts).then(|| {
             let earlier = u32::try_from(tries - 1).unwrap_or(0);

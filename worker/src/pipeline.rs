@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use satchel_shared::domain::raw;
-use satchel_shared::envelope::{Envelope, EnvelopeKey};
-use satchel_shared::queue::{Consumer, EntryRef, Finished, Outcome, Queue, QueueError};
+use satchel_shared::envelope::EnvelopeKey;
+use satchel_shared::queue::{Consumer, EntryRef, Finished, Outcome, Place, Queue, QueueError};
 use satchel_shared::store::leases::Lease;
 use satchel_shared::store::quarantine::Quarantined;
 use satchel_shared::store::{Session, StoreError};
@@ -26,8 +26,9 @@ use crate::stalls::Stalls;
 const BATCH_DEADLINE_MS: u64 = 40_000;
 const BATCH_DEADLINE: Duration = Duration::from_millis(BATCH_DEADLINE_MS);
 
-/// How long a read waits for the first entry, in milliseconds.
-pub(crate) const BLOCK_MS: u32 = 500;
+/// How long a read waits for the first entry, in milliseconds. A delayed job that comes meanwhile and is due sooner is so
+/// late at most; none overtakes it.
+pub(crate) const BLOCK_MS: u32 = 200;
 
 /// A lane's means.
 pub(crate) struct Pipeline {
@@ -117,7 +118,7 @@ impl Pipeline {
         drop(in_batch);
         self.signals.committed(applied.decided);
         measure(&applied, started);
-        put_back(&*self.queue, &self.keys.current, batch, &applied).await?;
+        put_back(&*self.queue, &mut *self.consumer, &self.keys.current, batch, &applied).await?;
         let mut finished = Finished::default();
         *batch = self.account(std::mem::take(batch), applied, &mut finished);
         for (reference, entry) in quarantined {
@@ -172,20 +173,32 @@ impl Pipeline {
     }
 }
 
-/// Jobs that came before their time go back to where delayed jobs wait, before their entries are deleted.
+/// Jobs that came before their time go back to where delayed jobs wait, before their entries are deleted; those that are
+/// there get their time again.
 async fn put_back(
     queue: &dyn Queue,
+    consumer: &mut dyn Consumer,
     key: &EnvelopeKey,
     batch: &[Delivery],
     applied: &Applied,
 ) -> Result<(), QueueError> {
-    let early = batch.iter().zip(&applied.endings).filter(|(_, ending)| matches!(ending, Some(Ending::Early)));
-    let early: Vec<Envelope> = early.map(|(delivery, _)| delivery.envelope.clone()).collect();
-    if early.is_empty() {
+    let (mut delayed, mut others) = (Vec::new(), Vec::new());
+    for (delivery, ending) in batch.iter().zip(&applied.endings) {
+        let Delivery { envelope, source, .. } = delivery;
+        match (ending, source, envelope.job.not_before) {
+            (Some(Ending::Early), Source::Queue(entry), Some(due)) if entry.place == Place::Delayed => {
+                delayed.push((entry.clone(), due));
+            }
+            (Some(Ending::Early), ..) => others.push(envelope.clone()),
+            _ => {}
+        }
+    }
+    if delayed.is_empty() && others.is_empty() {
         return Ok(());
     }
-    tracing::warn!(jobs = early.len(), "delayed jobs stood in a stream before their time: they are put back");
-    queue.enqueue(key, &early).await?.into_iter().collect()
+    tracing::warn!(jobs = delayed.len() + others.len(), "delayed jobs came before their time: they are put back");
+    consumer.defer(&delayed).await?;
+    queue.enqueue(key, &others).await?.into_iter().collect()
 }
 
 /// Postgres, or the way to it, may fall silent.
@@ -207,7 +220,10 @@ fn tell(delivery: &Delivery, ending: Ending, finished: &mut Finished) {
 
 /// What came from the queue, it can forget; but for the record of a job that keeps waiting there.
 fn forget(delivery: Delivery, keeps_waiting: bool, finished: &mut Finished) {
-    if let Source::Stream(entry) = delivery.source {
+    if let Source::Queue(entry) = delivery.source {
+        if keeps_waiting && entry.place == Place::Delayed {
+            return;
+        }
         finished.entries.push(entry);
         if !delivery.envelope.journaled && !keeps_waiting {
             finished.job_ids.push(delivery.envelope.job_id);

@@ -47,6 +47,17 @@ pub(crate) fn may_read_job(actor: &Actor, owner: &UserId, submitter: &str) -> Re
     if may { Ok(()) } else { Err(ApiError::NotFound) }
 }
 
+/// Whether `actor` may withdraw a job that it may read and that `submitter` (`role:subject`) submitted.
+///
+/// # Errors
+/// 403 for all but the submitter and operators.
+pub(crate) fn may_withdraw(actor: &Actor, submitter: &str) -> Result<(), ApiError> {
+    if actor.role == Role::Operator || actor.to_string() == submitter {
+        return Ok(());
+    }
+    Err(ApiError::Forbidden("a job is withdrawn by who submitted it, or by an operator".to_owned()))
+}
+
 /// Whether `actor` may submit any job at all; which ones, [`satchel_shared::jobs::Job::check_submitter`] says.
 ///
 /// # Errors

@@ -84,6 +84,8 @@ pub enum RejectionCode {
     Expired,
     /// It failed again and again, and an operator removed it.
     Removed,
+    /// Who submitted it, or an operator, withdrew it before its turn.
+    Withdrawn,
     /// The catalogue declares no such event.
     UnknownEvent,
     /// The event's data is not as the catalogue says.

@@ -1,9 +1,9 @@
 //! Whether a job may overtake others.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A job's priority.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
     /// In the order accepted.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use crate::domain::{Priority, Shard};
@@ -13,12 +12,21 @@ use crate::envelope::SealedEnvelope;
 pub struct Entry {
     /// The shard in which it stands.
     pub shard: Shard,
-    /// Among the entries of which class.
-    pub class: Priority,
-    /// Its id there: `<milliseconds>-<sequence>`.
+    /// Where in it.
+    pub place: Place,
+    /// Its id there: `<milliseconds>-<sequence>` in a stream; of a delayed job, when it came, and its job's id.
     pub id: String,
     /// Its fields and values, in order.
     fields: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Where in its shard an entry waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// In the stream of a class.
+    Stream(Priority),
+    /// Among the delayed jobs.
+    Delayed,
 }
 
 /// Which entry: enough to delete it.
@@ -26,27 +34,21 @@ pub struct Entry {
 pub struct EntryRef {
     /// Its shard.
     pub shard: Shard,
-    /// Its class.
-    pub class: Priority,
+    /// Where in it.
+    pub place: Place,
     /// Its id.
     pub id: String,
 }
 
 impl Entry {
-    pub(super) fn new(shard: Shard, class: Priority, id: String, fields: Vec<(Vec<u8>, Vec<u8>)>) -> Self {
-        Self { shard, class, id, fields }
+    pub(super) fn new(shard: Shard, place: Place, id: String, fields: Vec<(Vec<u8>, Vec<u8>)>) -> Self {
+        Self { shard, place, id, fields }
     }
 
     /// Which one it is.
     #[must_use]
     pub fn reference(&self) -> EntryRef {
-        EntryRef { shard: self.shard, class: self.class, id: self.id.clone() }
-    }
-
-    /// When it was added, by the queue's clock.
-    #[must_use]
-    pub fn added_at(&self) -> Option<DateTime<Utc>> {
-        DateTime::from_timestamp_millis(i64::try_from(EntryId::parse(&self.id)?.0).ok()?)
+        EntryRef { shard: self.shard, place: self.place, id: self.id.clone() }
     }
 
     /// The signed envelope in it, if it has one's fields.
@@ -73,6 +75,17 @@ impl Entry {
     pub(super) fn after(&self) -> EntryId {
         let text = self.field(b"after").and_then(|value| std::str::from_utf8(value).ok());
         text.and_then(EntryId::parse).unwrap_or_default()
+    }
+
+    /// Of a delayed job: since when it is due, in milliseconds, by the queue's clock.
+    pub(super) fn due_ms(&self) -> u64 {
+        let text = self.field(b"due").and_then(|value| std::str::from_utf8(value).ok());
+        text.and_then(|text| text.parse().ok()).unwrap_or_default()
+    }
+
+    /// Of a delayed job: its class.
+    pub(super) fn class(&self) -> Priority {
+        if self.field(b"class") == Some(b"high") { Priority::High } else { Priority::Normal }
     }
 
     fn field(&self, name: &[u8]) -> Option<&[u8]> {
@@ -124,7 +137,7 @@ mod tests {
 
     fn entry(fields: &[(&str, &str)]) -> Entry {
         let fields = fields.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        Entry::new(Shard::new(0), Priority::High, "7-1".into(), fields)
+        Entry::new(Shard::new(0), Place::Stream(Priority::High), "7-1".into(), fields)
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use super::{Claim, Durability, Entry, EntryRef, Outcome, Pending, QueueError};
-use crate::domain::{JobId, Shard, ShardCount};
+use crate::domain::{JobId, Shard, ShardCount, UserId};
 use crate::envelope::{Envelope, EnvelopeKey, ReplicaId};
 
 /// The queue, as API and workers share it.
@@ -53,14 +54,24 @@ pub trait Queue: Send + Sync + 'static {
     /// If the connection cannot be set up.
     fn consumer(&self, block_ms: u32) -> Result<Box<dyn Consumer>, QueueError>;
 
-    /// Lets delayed jobs of these shards that are due, by the queue's own clock, join the others; in order of their
-    /// time, at most `max_jobs` a shard. How many.
+    /// As [`Queue::enqueue`], for jobs that were accepted before and that the queue has forgotten: a delayed one has the
+    /// place of its time among the others, though that be long past.
     ///
     /// # Errors
-    /// If the queue is away or refuses; what was not moved stays where it was.
-    async fn promote(&self, shards: &[Shard], max_jobs: usize) -> Result<usize, QueueError>;
+    /// As [`Queue::enqueue`].
+    async fn restore(
+        &self,
+        key: &EnvelopeKey,
+        envelopes: &[Envelope],
+    ) -> Result<Vec<Result<(), QueueError>>, QueueError>;
 
-    /// The first entry of each class of these shards that has one.
+    /// Takes a delayed job out, whether it is due or not, and any record of it.
+    ///
+    /// # Errors
+    /// If the queue is away.
+    async fn withdraw(&self, user_id: &UserId, job_id: JobId) -> Result<(), QueueError>;
+
+    /// The first entry of each stream of these shards that has one.
     ///
     /// # Errors
     /// If the queue is away.
@@ -101,6 +112,12 @@ pub trait Consumer: Send {
     /// If the queue is away.
     async fn read(&mut self, shards: &[Shard], max_entries: usize, block_ms: u32) -> Result<Vec<Entry>, QueueError>;
 
+    /// Gives delayed jobs that were read before their time, because somebody set it wrong, their time again.
+    ///
+    /// # Errors
+    /// If the queue is away.
+    async fn defer(&mut self, early: &[(EntryRef, DateTime<Utc>)]) -> Result<(), QueueError>;
+
     /// Publishes the outcomes, deletes the entries and forgets the pending records.
     ///
     /// # Errors
@@ -127,7 +144,7 @@ pub struct Finished {
 pub struct Depth {
     /// The shard.
     pub shard: Shard,
-    /// Entries that wait to be applied, of both classes.
+    /// Entries that wait to be applied, of both classes, and delayed jobs that are due.
     pub waiting: u64,
     /// Jobs that are not due yet.
     pub delayed: u64,

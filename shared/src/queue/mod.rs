@@ -9,7 +9,8 @@
 //! questions about jobs that Postgres does not have yet, and tells a repeated idempotency key.
 //!
 //! A shard has its jobs of normal and of high priority apart. A high job goes before everything else, unless its
-//! player has normal jobs that came before it: these are pulled forward with it (`order.rs`).
+//! player has normal jobs that came before it: these are pulled forward with it (`order.rs`). Delayed jobs lie beside
+//! them, by when they are due, until they are finished: a read takes what is due in between, where its time is.
 
 mod durability;
 mod entry;
@@ -19,6 +20,8 @@ mod memory;
 mod order;
 #[cfg(test)]
 mod order_model_tests;
+#[cfg(test)]
+mod order_tests;
 mod outcomes;
 mod pending;
 mod redis;
@@ -28,7 +31,7 @@ use std::sync::Arc;
 
 pub use self::redis::Config as RedisConfig;
 pub use durability::{Durability, Setting};
-pub use entry::{Entry, EntryRef};
+pub use entry::{Entry, EntryRef, Place};
 pub use error::QueueError;
 pub use interface::{Consumer, Depth, Finished, Queue};
 pub use memory::MemoryStore;

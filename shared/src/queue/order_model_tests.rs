@@ -1,4 +1,5 @@
-//! Random jobs of few players, read in small shares and finished in part, against the order in which they came.
+//! Random jobs of few players, some delayed, read in small shares and finished in part, against the order that their
+//! players were promised.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -6,14 +7,17 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::entry::EntryId;
-use super::order::{High, Normal, Standing, Turn};
+use super::order::{Due, High, Normal, Standing, Turn};
+use crate::domain::Priority;
 
 const PLAYERS: usize = 3;
 
 #[derive(Debug, Clone, Copy)]
-enum Submit {
-    Normal(usize),
-    High(usize),
+struct Submit {
+    player: usize,
+    class: Priority,
+    /// In so many milliseconds; 0 is at once.
+    delay_ms: u64,
 }
 
 /// One read: a first look; what comes meanwhile; a second look; how far the backlog is known; how much is finished.
@@ -22,132 +26,204 @@ struct Read {
     count: usize,
     meanwhile: Vec<Submit>,
     second_count: usize,
-    known_to: u64,
+    known_to_ms: u64,
     finished: usize,
 }
 
 #[derive(Debug, Clone)]
 enum Step {
     Submit(Submit),
+    Tick(u64),
     Read(Read),
 }
 
 fn submit() -> impl Strategy<Value = Submit> {
-    (0..PLAYERS, prop::bool::weighted(0.3))
-        .prop_map(|(player, is_high)| if is_high { Submit::High(player) } else { Submit::Normal(player) })
+    (0..PLAYERS, prop::bool::weighted(0.3), prop_oneof![3 => Just(0_u64), 1 => 1_u64..9]).prop_map(
+        |(player, is_high, delay_ms)| {
+            let class = if is_high { Priority::High } else { Priority::Normal };
+            Submit { player, class, delay_ms }
+        },
+    )
 }
 
 fn read() -> impl Strategy<Value = Read> {
     (1_usize..5, prop::collection::vec(submit(), 0..3), 0_usize..5, 0_u64..60, 0_usize..6).prop_map(
-        |(count, meanwhile, second_count, known_to, finished)| Read {
+        |(count, meanwhile, second_count, known_to_ms, finished)| Read {
             count,
             meanwhile,
             second_count,
-            known_to,
+            known_to_ms,
             finished,
         },
     )
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    prop::collection::vec(prop_oneof![3 => submit().prop_map(Step::Submit), 1 => read().prop_map(Step::Read)], 1..80)
+    let step = prop_oneof![
+        4 => submit().prop_map(Step::Submit),
+        1 => (1_u64..4).prop_map(Step::Tick),
+        1 => read().prop_map(Step::Read),
+    ];
+    prop::collection::vec(step, 1..90)
+}
+
+/// Where a job has its place among its player's: the millisecond, delayed ones first, as they came.
+type Place = (u64, bool, usize);
+
+/// A job: whose, where its place is.
+type Job = (usize, Place);
+
+/// Where a job waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Key {
+    Normal(EntryId),
+    High(EntryId),
+    Delayed(u64, usize),
 }
 
 /// A shard and what its jobs' players were promised.
 #[derive(Default)]
 struct Model {
-    /// Waiting ones: id to player and number.
-    normals: BTreeMap<u64, (usize, usize)>,
-    /// Waiting ones: id to player, number and `after`.
-    highs: BTreeMap<u64, (usize, usize, u64)>,
-    /// Every normal one that there ever was.
-    history: Vec<(u64, usize)>,
-    last_normal: u64,
-    last_high: u64,
-    submitted: [usize; PLAYERS],
-    applied: [usize; PLAYERS],
+    now_ms: u64,
+    arrivals: usize,
+    normals: BTreeMap<EntryId, Job>,
+    highs: BTreeMap<EntryId, (Job, EntryId)>,
+    delayed: BTreeMap<(u64, usize), (Job, Priority)>,
+    /// Every normal entry that there ever was.
+    history: Vec<(EntryId, usize)>,
+    last_normal: EntryId,
+    last_high: EntryId,
 }
 
 impl Model {
-    fn submit(&mut self, job: Submit) {
-        match job {
-            Submit::Normal(player) => {
-                self.last_normal += 1;
-                self.normals.insert(self.last_normal, (player, self.submitted[player]));
-                self.history.push((self.last_normal, player));
-                self.submitted[player] += 1;
-            }
-            Submit::High(player) => {
-                self.last_high += 1;
-                self.highs.insert(self.last_high, (player, self.submitted[player], self.last_normal));
-                self.submitted[player] += 1;
-            }
+    fn submit(&mut self, Submit { player, class, delay_ms }: Submit) {
+        self.arrivals += 1;
+        if delay_ms > 0 {
+            let due_ms = self.now_ms + delay_ms;
+            self.delayed.insert((due_ms, self.arrivals), ((player, (due_ms, false, self.arrivals)), class));
+            return;
+        }
+        let job = (player, (self.now_ms, true, self.arrivals));
+        let last = if class == Priority::High { &mut self.last_high } else { &mut self.last_normal };
+        *last = EntryId(self.now_ms, if last.0 == self.now_ms { last.1 + 1 } else { 0 });
+        let id = *last;
+        if class == Priority::High {
+            self.highs.insert(id, (job, self.last_normal));
+        } else {
+            self.normals.insert(id, job);
+            self.history.push((id, player));
         }
     }
 
-    /// Adds what is behind what was read, and says of which high entries.
-    fn look(&self, standing: &mut Standing, high_ids: &mut Vec<u64>, count: usize) {
-        let (from, from_high) = (standing.last_normal().0, high_ids.last().copied().unwrap_or_default());
-        let before = standing.normals.len();
-        let normals = self.normals.range(from + 1..).take(count);
+    /// Adds what is behind what was read.
+    fn look(&self, standing: &mut Standing, count: usize) {
+        let behind = |last: EntryId| EntryId(last.0, last.1 + 1)..;
+        let from = standing.normals.last().map_or(EntryId::default().., |last| behind(last.id));
+        let normals: Vec<_> = self.normals.range(from).take(count).collect();
+        standing.has_all_normals = normals.len() < count;
         standing
             .normals
-            .extend(normals.map(|(id, (player, _))| Normal { id: EntryId(*id, 0), user: Some(player.to_string()) }));
-        standing.has_all_normals = standing.normals.len() - before < count;
-        let before = high_ids.len();
-        for (id, (player, _, after)) in self.highs.range(from_high + 1..).take(count) {
-            standing.highs.push(High { after: EntryId(*after, 0), user: Some(player.to_string()) });
-            high_ids.push(*id);
+            .extend(normals.into_iter().map(|(id, (player, _))| Normal { id: *id, user: Some(player.to_string()) }));
+        let from = standing.highs.last().map_or(EntryId::default().., |last| behind(last.id));
+        let highs: Vec<_> = self.highs.range(from).take(count).collect();
+        standing.has_all_highs = highs.len() < count;
+        standing.highs.extend(highs.into_iter().map(|(id, ((player, _), after))| High {
+            id: *id,
+            after: *after,
+            user: Some(player.to_string()),
+        }));
+    }
+
+    fn due(&self) -> impl Iterator<Item = (&(u64, usize), &(Job, Priority))> {
+        self.delayed.range(..=(self.now_ms, usize::MAX))
+    }
+
+    /// What a reader sees: in two looks, or, where something is due, at one moment.
+    fn standing(&mut self, read: &Read) -> Standing {
+        let empty = Standing { has_all_dues: true, ..Standing::default() };
+        let mut standing = empty.clone();
+        self.look(&mut standing, read.count);
+        read.meanwhile.iter().for_each(|job| self.submit(*job));
+        if read.second_count > 0 && !(standing.has_all_normals && standing.has_all_highs) {
+            self.look(&mut standing, read.second_count);
         }
-        standing.has_all_highs = high_ids.len() - before < count;
+        if self.due().next().is_some() {
+            standing = empty;
+            self.look(&mut standing, read.count);
+            let dues = self.due().take(read.count).map(|((at_ms, _), ((player, _), class))| Due {
+                at_ms: *at_ms,
+                class: *class,
+                user: Some(player.to_string()),
+            });
+            standing.dues = dues.collect();
+            standing.has_all_dues = standing.dues.len() < read.count;
+        }
+        standing
     }
 
     fn read(&mut self, read: &Read) {
-        let (mut standing, mut high_ids) = (Standing::default(), Vec::new());
-        self.look(&mut standing, &mut high_ids, read.count);
-        read.meanwhile.iter().for_each(|job| self.submit(*job));
-        if read.second_count > 0 && !(standing.has_all_normals && standing.has_all_highs) {
-            self.look(&mut standing, &mut high_ids, read.second_count);
-        }
-        let reach = Cell::new(0);
+        let standing = self.standing(read);
+        let known_to = EntryId(read.known_to_ms, u64::MAX);
+        let reach = Cell::new(EntryId::default());
         let earlier = |user: &str, from: EntryId, to: EntryId| {
-            reach.set(to.0.max(reach.get()));
+            reach.set(to.max(reach.get()));
             // Entries that have gone are known as well.
             let known =
-                self.history.iter().filter(|(id, player)| player.to_string() == user && *id > from.0 && *id <= to.0);
-            (to.0 <= read.known_to).then(|| known.map(|(id, _)| EntryId(*id, 0)).collect())
+                self.history.iter().filter(|(id, player)| player.to_string() == user && *id > from && *id <= to);
+            (to <= known_to).then(|| known.map(|(id, _)| *id).collect())
         };
         let turns = standing.order(earlier);
-        assert!(reach.get() <= standing.reach().map_or(0, |id| id.0));
-        assert!(!turns.is_empty() || (standing.normals.is_empty() && standing.highs.is_empty()));
-        let places: Vec<(bool, u64)> = turns
-            .into_iter()
-            .map(|turn| match turn {
-                Turn::Normal(index) => (false, standing.normals[index].id.0),
-                Turn::Pulled(id) => (false, id.0),
-                Turn::High(index) => (true, high_ids[index]),
-            })
-            .filter(|(is_high, id)| *is_high || self.normals.contains_key(id))
-            .collect();
-        self.check_overtaking(&standing, &high_ids, &places, read.known_to);
-        for (is_high, id) in places.into_iter().take(read.finished) {
-            let (player, number) = if is_high {
-                self.highs.remove(&id).map(|(player, number, _)| (player, number)).unwrap()
-            } else {
-                self.normals.remove(&id).unwrap()
-            };
-            assert_eq!(self.applied[player], number, "out of the player's order");
-            self.applied[player] += 1;
+        assert!(reach.get() <= standing.reach().unwrap_or_default());
+        let is_empty = standing.normals.is_empty() && standing.highs.is_empty() && standing.dues.is_empty();
+        assert!(!turns.is_empty() || is_empty, "nothing has a turn");
+        let dues: Vec<(u64, usize)> = self.due().map(|(key, _)| *key).collect();
+        let keys = turns.into_iter().map(|turn| match turn {
+            Turn::Normal(index) => Key::Normal(standing.normals[index].id),
+            Turn::Pulled(id) => Key::Normal(id),
+            Turn::High(index) => Key::High(standing.highs[index].id),
+            Turn::Due(index) => Key::Delayed(dues[index].0, dues[index].1),
+        });
+        let keys: Vec<Key> = keys.filter(|key| self.job(*key).is_some()).collect();
+        self.check_overtaking(&standing, keys.first().copied(), known_to);
+        for key in keys.into_iter().take(read.finished) {
+            self.apply(key);
+        }
+    }
+
+    fn job(&self, key: Key) -> Option<Job> {
+        match key {
+            Key::Normal(id) => self.normals.get(&id).copied(),
+            Key::High(id) => self.highs.get(&id).map(|(job, _)| *job),
+            Key::Delayed(due_ms, arrival) => self.delayed.get(&(due_ms, arrival)).map(|(job, _)| *job),
+        }
+    }
+
+    /// The place of a player's first job that is not applied.
+    fn first_of(&self, player: usize) -> Option<Place> {
+        let jobs = self.normals.values().copied();
+        let jobs =
+            jobs.chain(self.highs.values().map(|(job, _)| *job)).chain(self.delayed.values().map(|(job, _)| *job));
+        jobs.filter(|(of, _)| *of == player).map(|(_, place)| place).min()
+    }
+
+    fn apply(&mut self, key: Key) {
+        let (player, place) = self.job(key).unwrap();
+        assert_eq!(self.first_of(player), Some(place), "out of the player's order");
+        assert!(place.0 <= self.now_ms, "before its time");
+        match key {
+            Key::Normal(id) => drop(self.normals.remove(&id)),
+            Key::High(id) => drop(self.highs.remove(&id)),
+            Key::Delayed(due_ms, arrival) => drop(self.delayed.remove(&(due_ms, arrival))),
         }
     }
 
     /// The first high job whose player has nothing before it is the next, if that can be known.
-    fn check_overtaking(&self, standing: &Standing, high_ids: &[u64], places: &[(bool, u64)], known_to: u64) {
-        let Some((high, id)) = standing.highs.first().zip(high_ids.first()) else { return };
-        let (player, number, after) = self.highs[id];
-        let is_known = standing.has_all_normals || high.after <= standing.last_normal() || after <= known_to;
-        if number == self.applied[player] && is_known {
-            assert_eq!(places.first(), Some(&(true, *id)), "a high job did not overtake");
+    fn check_overtaking(&self, standing: &Standing, first: Option<Key>, known_to: EntryId) {
+        let Some(high) = standing.highs.first().filter(|_| standing.dues.is_empty()) else { return };
+        let ((player, place), after) = self.highs[&high.id];
+        let is_known = standing.has_all_normals || after <= standing.last_normal() || after <= known_to;
+        if self.first_of(player) == Some(place) && is_known {
+            assert_eq!(first, Some(Key::High(high.id)), "a high job did not overtake");
         }
     }
 }
@@ -159,14 +235,16 @@ proptest! {
         for step in &steps {
             match step {
                 Step::Submit(job) => model.submit(*job),
+                Step::Tick(milliseconds) => model.now_ms += milliseconds,
                 Step::Read(read) => model.read(read),
             }
         }
         // However little is read and known, everything gets done.
-        let drain = Read { count: 1, meanwhile: Vec::new(), second_count: 0, known_to: 0, finished: 1 };
+        let drain = Read { count: 1, meanwhile: Vec::new(), second_count: 0, known_to_ms: 0, finished: 1 };
+        model.now_ms += 9;
         for _ in 0..steps.len() * 4 {
             model.read(&drain);
         }
-        prop_assert_eq!(model.applied, model.submitted);
+        prop_assert!(model.normals.is_empty() && model.highs.is_empty() && model.delayed.is_empty());
     }
 }

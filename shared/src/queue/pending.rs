@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{JobId, MAX_JOB_AGE_DAYS, UserId};
+use crate::domain::{JobId, MAX_JOB_AGE_DAYS, Priority, UserId};
 use crate::envelope::Envelope;
+use crate::jobs::PayloadHash;
 
 /// How long an id stays claimed whose job did not come: longer than a submission can take.
 pub(super) const CLAIM_TTL_SECONDS: u64 = 60;
@@ -24,6 +25,12 @@ pub struct Pending {
     pub job_type: String,
     /// When the API took it.
     pub submitted_at: DateTime<Utc>,
+    /// Until when it is to wait, at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<DateTime<Utc>>,
+    /// Whether it may overtake others.
+    #[serde(default, skip_serializing_if = "Priority::is_normal")]
+    pub priority: Priority,
     /// Who submitted it: `role:subject`.
     pub actor: String,
     /// SHA-256 of the job's canonical form, as hexadecimal digits; empty for a job without idempotency key, whose id
@@ -54,6 +61,8 @@ impl Pending {
             user_id: envelope.job.user_id.clone(),
             job_type: envelope.job.work.type_name().to_owned(),
             submitted_at: envelope.submitted_at,
+            not_before: envelope.job.not_before,
+            priority: envelope.job.priority,
             actor: envelope.actor.to_string(),
             payload_hash: if is_keyed { hex::encode(envelope.job.payload_hash().0) } else { String::new() },
             is_queued: false,
@@ -65,6 +74,13 @@ impl Pending {
         let delay = envelope.job.due_at(envelope.submitted_at) - envelope.submitted_at;
         let ttl_seconds = QUEUED_TTL_SECONDS + u64::try_from(delay.num_seconds()).unwrap_or_default();
         (!envelope.journaled).then(|| (Self { is_queued: true, ..Self::of(envelope) }, ttl_seconds))
+    }
+
+    /// What exactly was asked, of a job with an idempotency key.
+    #[must_use]
+    pub fn payload_hash(&self) -> Option<PayloadHash> {
+        let mut hash = [0; 32];
+        hex::decode_to_slice(&self.payload_hash, &mut hash).ok().map(|()| PayloadHash(hash))
     }
 
     /// What it means for `claimant`, who wants the same id, that this one has it.

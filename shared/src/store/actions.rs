@@ -55,6 +55,8 @@ impl Action {
     pub const REMOVE: &'static str = "remove";
     /// Parked jobs were archived since they stayed parked for too long.
     pub const EXPIRE: &'static str = "expire";
+    /// A job that waited was withdrawn.
+    pub const WITHDRAW: &'static str = "withdraw";
     /// What is past its retention was looked for.
     pub const CLEAN: &'static str = "clean";
     /// A function's run that had ended goes on.

@@ -31,6 +31,7 @@ mod stored;
 pub mod users;
 pub mod waiting;
 pub mod webhooks;
+pub mod withdrawals;
 
 pub use blame::Blame;
 pub use migrate::{MigrateError, migrate};

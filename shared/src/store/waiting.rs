@@ -7,7 +7,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::stored::{self, Unreadable};
-use crate::domain::{JobId, UserId};
+use crate::domain::{JobId, Priority, UserId};
 use crate::jobs::PayloadHash;
 
 /// What an undecided job waits for.
@@ -35,6 +35,10 @@ pub struct WaitingJob {
     pub status: WaitingStatus,
     /// When the API took it.
     pub submitted_at: DateTime<Utc>,
+    /// Until when it is to wait, at least.
+    pub not_before: Option<DateTime<Utc>>,
+    /// Whether it may overtake others.
+    pub priority: Priority,
     /// Attempts that failed.
     pub attempts: i32,
     /// Who asked, as `role:subject`.
@@ -49,6 +53,8 @@ pub(super) struct Row {
     pub(super) user_id: String,
     pub(super) state: String,
     pub(super) submitted_at: DateTime<Utc>,
+    pub(super) not_before: Option<DateTime<Utc>>,
+    pub(super) priority: Option<String>,
     pub(super) attempts: i32,
     pub(super) actor: String,
     pub(super) payload_hash: Vec<u8>,
@@ -69,6 +75,11 @@ impl TryFrom<Row> for WaitingJob {
                 other => return Err(Unreadable::new("state", other)),
             },
             submitted_at: row.submitted_at,
+            not_before: row.not_before,
+            priority: match row.priority.as_deref().map(Priority::parse) {
+                None => Priority::Normal,
+                Some(priority) => priority.map_err(|error| Unreadable::new("priority", error))?,
+            },
             attempts: row.attempts,
             actor: row.actor,
             payload_hash: stored::payload_hash(&row.payload_hash)?,

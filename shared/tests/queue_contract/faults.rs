@@ -51,14 +51,9 @@ pub(crate) async fn a_high_job_that_came_while_the_reader_waited_keeps_its_place
         let jobs = [normal(&users[0]), high(&users[0]), normal(&users[0]), high(&users[0])];
         let jobs = if is_delayed { jobs.map(|job| delayed(job, due)) } else { jobs };
         let sent = enqueue(&queue, &jobs).await;
-        while !reading.is_finished() {
-            queue.promote(&all(), 100).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
         let (mut consumer, mut entries) = reading.await.unwrap();
         finish(&mut consumer, &entries).await;
         while entries.len() < sent.len() {
-            queue.promote(&all(), 100).await.unwrap();
             let more = consumer.read(&all(), 100, BLOCK_MS).await.unwrap();
             finish(&mut consumer, &more).await;
             entries.extend(more);

@@ -73,7 +73,7 @@ pub(crate) enum Servers {
 
 /// The rules of the least that Satchel must be allowed: as the README has it.
 const OWN_USER_RULES: &str = "on >own-password resetkeys ~satchel:* resetchannels &satchel:* -@all +xadd +xread +xrange \
-    +xdel +xlen +xinfo|stream +set +get +unlink +eval +time +zadd +zrem +zcard +zrangebyscore +hset +hget +hexists +hdel \
+    +xdel +xlen +xinfo|stream +set +get +unlink +eval +time +zadd +zrem +zcard +zcount +zrange +zrangebyscore +exists +hset +hget +hexists +hdel \
     +publish +subscribe +ping";
 
 /// What it must be allowed on a cluster beside that.

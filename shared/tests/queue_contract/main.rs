@@ -23,6 +23,9 @@ async fn every_scenario(ground: &mut Ground) {
     order::random_jobs_keep_every_players_order(ground.fresh().await).await;
     delayed::a_delayed_job_joins_when_it_is_due(ground.fresh().await).await;
     delayed::jobs_that_are_due_together_come_as_they_were_accepted(ground.fresh().await).await;
+    delayed::a_due_job_has_the_place_of_its_time_however_late_it_is_read(ground.fresh().await).await;
+    delayed::a_forgotten_job_has_the_place_of_its_time(ground.fresh().await).await;
+    delayed::a_delayed_job_is_withdrawn(ground.fresh().await).await;
     records::a_key_is_claimed_once(ground.fresh().await).await;
     records::a_queued_job_is_known_until_it_is_decided(ground.fresh().await).await;
     records::outcomes_are_told_to_who_waits(ground.fresh().await).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use satchel_shared::domain::Priority;
-use satchel_shared::queue::{Entry, Queue};
+use satchel_shared::queue::{Entry, Place, Queue};
 
 use crate::submit::{all, enqueue, finish, high, ids, normal, opened, players};
 
@@ -17,7 +17,7 @@ pub(crate) async fn jobs_come_in_order_and_stay_until_they_are_finished(queue: A
     let entries = consumer.read(&all(), 100, BLOCK_MS).await.unwrap();
     assert_eq!(ids(&entries), job_ids);
     assert_eq!(entries.iter().map(opened).collect::<Vec<_>>(), jobs);
-    assert!(entries.iter().all(|entry| entry.shard == shard && entry.class == Priority::Normal));
+    assert!(entries.iter().all(|entry| entry.shard == shard && entry.place == Place::Stream(Priority::Normal)));
     // Whoever reads next finds the same; what is finished is gone.
     let mut other = queue.consumer(BLOCK_MS).unwrap();
     assert_eq!(other.read(&all(), 100, BLOCK_MS).await.unwrap(), entries);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
 use satchel_shared::domain::{IdempotencyKey, JobId};
 use satchel_shared::envelope::Envelope;
 use satchel_shared::store::jobs::{JobRecord, JobStatus};
@@ -153,7 +153,26 @@ async fn a_batch_finds_what_its_users_have_before_its_last_job_in_the_order_acce
     let read = Envelope::parse_body(rows[2].envelope_version, rows[2].body.as_bytes()).unwrap();
     assert_eq!((read, rows[2].shard), (u1[2].clone(), shard(&user("u1"))));
     assert_eq!(job_ids(&earlier(&mut session, &[&u1[1], &u2[0]], 2).await), ids([&u1[3], &past]));
-    assert!(earlier(&mut session, &[&late], 100).await.is_empty());
+    // What is delayed has the place of its time: here behind all that is there already, then among them.
+    let rows = earlier(&mut session, &[&late], 100).await;
+    assert_eq!(job_ids(&rows), ids([&u1[3], &past, &u1[2], &u1[1], &u1[4], &late]));
+    database.psql(&format!(
+        "UPDATE journal SET not_before = (SELECT max(accepted_at) FROM journal) WHERE job_id = '{}'",
+        late.job_id
+    ));
+    for delivered in [vec![&u1[1]], vec![&late, &u1[1]]] {
+        let rows = earlier(&mut session, &delivered, 100).await;
+        assert_eq!(job_ids(&rows), ids([&u1[3], &past, &late, &u1[2], &u1[1]]));
+    }
+    assert_eq!(job_ids(&earlier(&mut session, &[&late], 100).await), ids([&u1[3], &past, &late]));
+    // A clock that was set back changes nothing of it.
+    database.psql(&format!(
+        "UPDATE journal SET accepted_at = accepted_at - interval '1 hour' WHERE job_id = '{}'",
+        u1[2].job_id
+    ));
+    let rows = earlier(&mut session, &[&u1[1]], 100).await;
+    let plain: Vec<_> = job_ids(&rows).into_iter().filter(|job_id| *job_id != late.job_id).collect();
+    assert_eq!(plain, ids([&u1[3], &past, &u1[2], &u1[1]]));
 }
 
 #[tokio::test]
@@ -161,12 +180,15 @@ async fn what_nobody_decided_in_time_is_fed_again_once_in_a_while_in_order() {
     let database = Database::new().await;
     let (pool, mut session) = (database.pool(), database.session());
     let jobs: Vec<_> = (1..=4).map(|n| reward("u1", n)).collect();
-    let (later, sooner) =
-        (delayed(reward("u1", 5), TimeDelta::days(1)), delayed(reward("u1", 6), TimeDelta::minutes(-1)));
+    let (later, sooner) = (delayed(reward("u1", 5), TimeDelta::days(1)), delayed(reward("u1", 6), TimeDelta::hours(1)));
     let elsewhere = reward("u2", 1);
     assert_ne!(shard(&user("u1")), shard(&user("u2")));
     append(&pool, &[&jobs[2], &later, &jobs[0], &sooner, &jobs[1], &elsewhere]).await;
     database.psql("UPDATE journal SET accepted_at = now() - interval '1 minute'");
+    database.psql(&format!(
+        "UPDATE journal SET not_before = now() - interval '1 minute' WHERE job_id = '{}'",
+        sooner.job_id
+    ));
     append(&pool, &[&jobs[3]]).await;
 
     let u1 = shard(&user("u1"));
@@ -175,19 +197,17 @@ async fn what_nobody_decided_in_time_is_fed_again_once_in_a_while_in_order() {
     let places = journal::seqs(&mut session, &ids([&jobs[0], &later])).await.unwrap();
     assert_eq!(places.keys().collect::<Vec<_>>(), [&jobs[0].job_id]);
     let forgotten = async |session: &mut Session, before: Option<i64>, max_jobs: i64| {
-        // A delayed job's time counts, and the other entry was there before any of these was due.
-        let added_at = before.map(|_| DateTime::UNIX_EPOCH);
-        let beginning = Beginning { shard: u1, seq: before, added_at };
+        let beginning = Beginning { shard: u1, seq: before.unwrap_or(i64::MAX) };
         job_ids(&journal::forgotten(session, &[beginning], 30_000, max_jobs).await.unwrap())
     };
-    // Before the first that the queue has, if it has any.
-    assert_eq!(forgotten(&mut session, Some(places[&jobs[0].job_id]), 10).await, ids([&jobs[2]]));
+    // Before the first that the queue has, if it has any; and what is due.
+    assert_eq!(forgotten(&mut session, Some(places[&jobs[0].job_id]), 10).await, ids([&jobs[2], &sooner]));
     assert_eq!(forgotten(&mut session, None, 1).await, ids([&jobs[0]]));
     // A batch that is about to decide one is not disturbed.
     let mut other = database.session();
     let mut tx = other.begin().await.unwrap();
     journal::remove(&mut tx, &[jobs[1].job_id]).await.unwrap();
-    assert_eq!(forgotten(&mut session, None, 10).await, ids([&sooner]));
+    assert!(forgotten(&mut session, None, 10).await.is_empty());
     drop(tx);
     other.close().await;
     let mut left = forgotten(&mut session, None, 10).await;
@@ -198,10 +218,8 @@ async fn what_nobody_decided_in_time_is_fed_again_once_in_a_while_in_order() {
     assert_eq!(left, ids([&jobs[1]]));
     assert!(forgotten(&mut session, None, 10).await.is_empty());
     database.psql("UPDATE journal SET refed_at = now() - interval '1 minute' WHERE refed_at IS NOT NULL");
-    assert_eq!(forgotten(&mut session, None, 10).await, ids([&jobs[2], &jobs[0], &sooner, &jobs[1]]));
-    // One that was delayed and is due by now joined when it was due: an older entry may still stand before it.
+    assert_eq!(forgotten(&mut session, None, 10).await, ids([&jobs[2], &jobs[0], &jobs[1], &sooner]));
     database.psql("UPDATE journal SET not_before = now() - interval '2 minutes' WHERE not_before IS NOT NULL");
-    assert!(forgotten(&mut session, Some(i64::MAX), 10).await.is_empty());
     assert!(journal::has_overdue(&mut session, &[u1], 90_000).await.unwrap());
     assert_eq!(forgotten(&mut session, None, 10).await, ids([&later]));
 }

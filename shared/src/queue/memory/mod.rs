@@ -10,13 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use self::shard::Arrival;
 use self::state::State;
-use super::{Claim, Consumer, Depth, Durability, Entry, Finished, Outcome, Pending, Queue, QueueError};
-use crate::domain::{JobId, Shard, ShardCount};
+use super::{Claim, Consumer, Depth, Durability, Entry, EntryRef, Finished, Outcome, Pending, Queue, QueueError};
+use crate::domain::{JobId, Shard, ShardCount, UserId};
 use crate::envelope::{Envelope, EnvelopeKey, ReplicaId};
 
 /// What a queue in memory holds. Clones share it.
@@ -52,6 +53,13 @@ impl MemoryQueue {
     pub(super) fn new(store: &MemoryStore, shards: ShardCount) -> Self {
         Self { store: store.clone(), shards }
     }
+
+    fn add(&self, key: &EnvelopeKey, envelopes: &[Envelope], arrival: Arrival) -> Vec<Result<(), QueueError>> {
+        let mut state = self.store.state();
+        let results = envelopes.iter().map(|envelope| state.enqueue(self.shards, key, envelope, arrival)).collect();
+        self.store.0.appended.notify_waiters();
+        results
+    }
 }
 
 #[async_trait]
@@ -65,10 +73,20 @@ impl Queue for MemoryQueue {
         key: &EnvelopeKey,
         envelopes: &[Envelope],
     ) -> Result<Vec<Result<(), QueueError>>, QueueError> {
-        let mut state = self.store.state();
-        let results = envelopes.iter().map(|envelope| state.enqueue(self.shards, key, envelope)).collect();
-        self.store.0.appended.notify_waiters();
-        Ok(results)
+        Ok(self.add(key, envelopes, Arrival::New))
+    }
+
+    async fn restore(
+        &self,
+        key: &EnvelopeKey,
+        envelopes: &[Envelope],
+    ) -> Result<Vec<Result<(), QueueError>>, QueueError> {
+        Ok(self.add(key, envelopes, Arrival::Again))
+    }
+
+    async fn withdraw(&self, user_id: &UserId, job_id: JobId) -> Result<(), QueueError> {
+        self.store.state().withdraw(self.shards.of_user(user_id), job_id);
+        Ok(())
     }
 
     async fn claim(&self, jobs: &[Pending]) -> Result<Vec<Claim>, QueueError> {
@@ -90,13 +108,6 @@ impl Queue for MemoryQueue {
 
     fn consumer(&self, _block_ms: u32) -> Result<Box<dyn Consumer>, QueueError> {
         Ok(Box::new(MemoryConsumer(self.store.clone())))
-    }
-
-    async fn promote(&self, shards: &[Shard], max_jobs: usize) -> Result<usize, QueueError> {
-        let (mut state, now) = (self.store.state(), Utc::now());
-        let moved = shards.iter().map(|shard| state.shard(*shard).promote(*shard, max_jobs, now)).sum();
-        self.store.0.appended.notify_waiters();
-        Ok(moved)
     }
 
     async fn heads(&self, shards: &[Shard]) -> Result<Vec<Entry>, QueueError> {
@@ -137,11 +148,18 @@ impl Consumer for MemoryConsumer {
         loop {
             // Before the look, so that nothing that comes after it is missed.
             let appended = self.0.0.appended.notified();
-            let entries = self.0.state().read(shards, max_entries);
-            if !entries.is_empty() || tokio::time::timeout_at(end, appended).await.is_err() {
+            let (entries, next_due) = self.0.state().read(shards, max_entries);
+            if !entries.is_empty() || Instant::now() >= end {
                 return Ok(entries);
             }
+            // What ends first; the next look tells which.
+            let _ = tokio::time::timeout_at(next_due.map_or(end, |due| end.min(due.into())), appended).await;
         }
+    }
+
+    async fn defer(&mut self, _early: &[(EntryRef, DateTime<Utc>)]) -> Result<(), QueueError> {
+        // Nobody but this process can have set their time.
+        Ok(())
     }
 
     async fn finish(&mut self, _key: &EnvelopeKey, finished: &Finished) -> Result<(), QueueError> {

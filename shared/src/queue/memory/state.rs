@@ -1,14 +1,15 @@
 //! Everything that a queue in memory holds.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use chrono::Utc;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::records::Records;
-use super::shard::{MemoryShard, Sealed};
-use crate::domain::{Shard, ShardCount};
+use super::shard::{Arrival, MemoryShard, Sealed};
+use crate::domain::{JobId, Shard, ShardCount};
 use crate::envelope::{Envelope, EnvelopeKey, ReplicaId};
 use crate::queue::share::allot;
 use crate::queue::{Entry, Finished, Outcome, Pending, QueueError};
@@ -39,6 +40,7 @@ impl State {
         shards: ShardCount,
         key: &EnvelopeKey,
         envelope: &Envelope,
+        arrival: Arrival,
     ) -> Result<(), QueueError> {
         if self.jobs >= MAX_JOBS {
             return Err(QueueError::Refused(format!("{MAX_JOBS} jobs wait in memory").into()));
@@ -47,24 +49,36 @@ impl State {
             self.records.set(record, ttl_seconds)?;
         }
         let shard = shards.of_user(&envelope.job.user_id);
-        if self.shard(shard).add(shard, Sealed::of(key, envelope), Utc::now()) {
+        if self.shard(shard).add(shard, Sealed::of(key, envelope), Utc::now(), arrival) {
             self.jobs += 1;
         }
         Ok(())
     }
 
-    /// The next entries of these shards: each gives at most its share, then those that have more.
-    pub(super) fn read(&self, shards: &[Shard], max_entries: usize) -> Vec<Entry> {
+    /// The next entries of these shards: each gives at most its share, then those that have more. And when the first of
+    /// their delayed jobs will be due.
+    pub(super) fn read(&self, shards: &[Shard], max_entries: usize) -> (Vec<Entry>, Option<Instant>) {
+        let now = Utc::now();
         let share = (max_entries / shards.len().max(1)).max(1);
         let waiting: Vec<_> = shards.iter().filter_map(|shard| self.shards.get(shard)).collect();
-        let sizes: Vec<_> = waiting.iter().map(|shard| (shard.waiting(), share)).collect();
-        waiting.iter().zip(allot(&sizes, max_entries)).flat_map(|(shard, size)| shard.next(size)).collect()
+        let sizes: Vec<_> = waiting.iter().map(|shard| (shard.waiting(now), share)).collect();
+        let entries = waiting.iter().zip(allot(&sizes, max_entries)).flat_map(|(shard, size)| shard.next(size, now));
+        let next_due = waiting.iter().filter_map(|shard| shard.next_due(now)).min();
+        (entries.collect(), next_due.and_then(|due| Some(Instant::now() + (due - now).to_std().ok()?)))
+    }
+
+    /// Takes a delayed job out, and its record.
+    pub(super) fn withdraw(&mut self, shard: Shard, job_id: JobId) {
+        if self.shard(shard).withdraw(job_id) {
+            self.jobs -= 1;
+        }
+        self.records.forget(job_id);
     }
 
     /// Deletes, forgets and tells.
     pub(super) fn finish(&mut self, finished: &Finished) {
         for entry in &finished.entries {
-            if self.shard(entry.shard).remove(entry.class, &entry.id) {
+            if self.shard(entry.shard).remove(entry.place, &entry.id) {
                 self.jobs -= 1;
             }
         }

@@ -4,21 +4,24 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use redis::RedisError;
 use tokio::time::Instant;
 
 use super::backlog::Backlog;
 use super::batch::Batch;
 use super::client::{Client, Connection};
+use super::delayed::Delays;
 use super::page::{Page, Pages};
+use super::producer::due_ms;
 use super::streams::{Run, Start};
-use super::{keys, pending, streams};
+use super::{delayed, keys, pending, streams};
 use crate::domain::{Priority, Shard, ShardCount};
 use crate::envelope::EnvelopeKey;
 use crate::queue::entry::EntryId;
 use crate::queue::order::{Standing, Turn};
 use crate::queue::share::allot;
-use crate::queue::{Consumer, Entry, Finished, QueueError, outcomes};
+use crate::queue::{Consumer, Entry, EntryRef, Finished, Place, QueueError, outcomes};
 
 /// How long a shard is left alone that cannot be read, in milliseconds.
 const SICK_SHARD_PAUSE_MS: u64 = 2_000;
@@ -34,6 +37,7 @@ pub(super) struct RedisConsumer {
     connection: Connection,
     shards: ShardCount,
     backlog: Backlog,
+    delays: Delays,
     /// Shards that cannot be read, and until when to leave them alone.
     sick: HashMap<Shard, Instant>,
 }
@@ -41,18 +45,44 @@ pub(super) struct RedisConsumer {
 impl RedisConsumer {
     pub(super) fn new(client: Client, deadline: Duration, shards: ShardCount) -> Result<Self, QueueError> {
         let connection = client.connect(deadline)?;
-        Ok(Self { client, deadline, connection, shards, backlog: Backlog::default(), sick: HashMap::new() })
+        Ok(Self {
+            client,
+            deadline,
+            connection,
+            shards,
+            backlog: Backlog::default(),
+            delays: Delays::default(),
+            sick: HashMap::new(),
+        })
     }
 
-    /// Reads on from these starts; without `block_ms` it does not wait.
-    async fn look(&mut self, starts: &[Start], count: usize, block_ms: Option<u32>) -> Result<Vec<Run>, QueueError> {
-        if !self.connection.is_cluster() {
-            match streams::read(&self.connection, starts, count, block_ms).await {
-                Err(error) if is_wrong_type(&error) => {}
-                answer => return answer,
+    /// Reads on from these starts, and behind that asks what is delayed; without `block_ms` it does not wait.
+    /// `shards` are all that are being read.
+    async fn look(
+        &mut self,
+        shards: &[Shard],
+        starts: &[Start],
+        count: usize,
+        block_ms: Option<u32>,
+    ) -> Result<Vec<Run>, QueueError> {
+        let (runs, knows_delays) = if self.connection.is_cluster() {
+            (self.poll(starts, count, block_ms).await?, false)
+        } else {
+            let questions = self.delays.questions(shards);
+            match streams::read(&self.connection, starts, count, block_ms, questions).await {
+                Ok((runs, answers)) => (runs, self.delays.hear(shards, answers)?),
+                Err(error) if is_wrong_type(&error) => (self.look_at_each(starts, count).await?, false),
+                Err(error) => return Err(error),
             }
-            return self.look_at_each(starts, count).await;
+        };
+        if !knows_delays {
+            self.delays.look(&self.connection, shards).await?;
         }
+        Ok(runs)
+    }
+
+    /// Asks a cluster again and again.
+    async fn poll(&mut self, starts: &[Start], count: usize, block_ms: Option<u32>) -> Result<Vec<Run>, QueueError> {
         let end = Instant::now() + Duration::from_millis(block_ms.unwrap_or_default().into());
         let mut pause = Duration::from_millis(FIRST_POLL_MS);
         loop {
@@ -77,10 +107,7 @@ impl RedisConsumer {
                     has_answer = true;
                     runs.extend(of_shard);
                 }
-                Err(error @ QueueError::Protocol(_)) => {
-                    tracing::error!(shard = %start.shard, %error, "a shard cannot be read");
-                    self.sick.insert(start.shard, Instant::now() + Duration::from_millis(SICK_SHARD_PAUSE_MS));
-                }
+                Err(error @ QueueError::Protocol(_)) => self.leave_alone(start.shard, &error),
                 Err(error) => failure = Some(error),
             }
         }
@@ -90,10 +117,34 @@ impl RedisConsumer {
         }
     }
 
+    /// Reads those shards anew, all at one moment, in which a delayed job is due.
+    async fn read_due(&mut self, pages: &mut Pages, share: usize, max_entries: usize) -> Result<(), QueueError> {
+        let due = self.delays.due(|shard| pages.last_ms(shard));
+        if due.is_empty() {
+            return Ok(());
+        }
+        pages.pages.retain(|page| !due.contains(&page.shard));
+        let count = share.max(max_entries.saturating_sub(pages.entries()) / due.len());
+        for (shard, snapshot) in due.iter().zip(delayed::read_all(&self.connection, &due, count).await?) {
+            match snapshot {
+                Ok(snapshot) => pages.pages.push(Page::of(*shard, snapshot, count)),
+                Err(error @ QueueError::Protocol(_)) => self.leave_alone(*shard, &error),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Has a shard left alone for a while.
+    fn leave_alone(&mut self, shard: Shard, error: &QueueError) {
+        tracing::error!(%shard, %error, "a shard cannot be read");
+        self.sick.insert(shard, Instant::now() + Duration::from_millis(SICK_SHARD_PAUSE_MS));
+    }
+
     /// Puts the pages' entries in order, at most `max_entries` in all.
     async fn arrange(&mut self, pages: Vec<Page>, max_entries: usize) -> Result<Vec<Entry>, QueueError> {
         let standings: Vec<(&Page, Standing)> =
-            pages.iter().filter(|page| !page.highs.is_empty()).map(|page| (page, page.standing())).collect();
+            pages.iter().filter(|page| page.is_mixed()).map(|page| (page, page.standing())).collect();
         self.backlog.extend(&self.connection, &standings).await?;
         let mut standings =
             standings.into_iter().map(|(page, standing)| (page.shard, standing)).collect::<HashMap<_, _>>();
@@ -132,21 +183,31 @@ impl Consumer for RedisConsumer {
         self.backlog.keep(shards);
         let now = Instant::now();
         self.sick.retain(|_, until| *until > now);
-        let starts: Vec<_> =
-            shards.iter().filter(|shard| !self.sick.contains_key(shard)).map(|shard| Start::of(*shard)).collect();
+        let served: Vec<Shard> = shards.iter().copied().filter(|shard| !self.sick.contains_key(shard)).collect();
+        let starts: Vec<_> = served.iter().map(|shard| Start::of(*shard)).collect();
         if starts.is_empty() {
             tokio::time::sleep(Duration::from_millis(block_ms.into())).await;
             return Ok(Vec::new());
         }
         let share = (max_entries / shards.len()).max(1);
         let mut pages = Pages::default();
-        pages.add(&starts, share, self.look(&starts, share, Some(block_ms)).await?);
+        let block_ms = self.delays.patience(block_ms);
+        pages.add(&starts, share, self.look(&served, &starts, share, Some(block_ms)).await?);
         let (rests, room) = (pages.rests(), max_entries.saturating_sub(pages.entries()));
         if room >= rests.len() && !rests.is_empty() {
             let count = room / rests.len();
-            pages.add(&rests, count, self.look(&rests, count, None).await?);
+            pages.add(&rests, count, self.look(&served, &rests, count, None).await?);
         }
+        self.read_due(&mut pages, share, max_entries).await?;
         self.arrange(pages.pages, max_entries).await
+    }
+
+    async fn defer(&mut self, early: &[(EntryRef, DateTime<Utc>)]) -> Result<(), QueueError> {
+        let mut batch = Batch::default();
+        for (entry, due) in early {
+            batch.add(entry.shard, delayed::defer(entry.shard, &entry.id, due_ms(*due)));
+        }
+        if batch.is_empty() { Ok(()) } else { self.connection.run_all(batch).await }
     }
 
     async fn finish(&mut self, key: &EnvelopeKey, finished: &Finished) -> Result<(), QueueError> {
@@ -162,13 +223,15 @@ impl Consumer for RedisConsumer {
         }
         let mut batch = Batch::default();
         pending::forget(self.shards, &finished.job_ids, &mut batch);
-        let mut by_stream: BTreeMap<(Shard, Priority), Vec<&str>> = BTreeMap::new();
+        let mut by_place: BTreeMap<(Shard, Place), Vec<&str>> = BTreeMap::new();
         for entry in &finished.entries {
-            by_stream.entry((entry.shard, entry.class)).or_default().push(&entry.id);
+            by_place.entry((entry.shard, entry.place)).or_default().push(&entry.id);
         }
-        for ((shard, class), ids) in by_stream {
-            let mut command = redis::cmd("XDEL");
-            command.arg(keys::stream(shard, class)).arg(ids);
+        for ((shard, place), ids) in by_place {
+            let command = match place {
+                Place::Stream(class) => streams::delete(shard, class, &ids),
+                Place::Delayed => delayed::remove(shard, &ids),
+            };
             // Last: an entry that is still there brings its job here again, so that no record of it stays for good.
             batch.add_later(shard, command);
         }
@@ -177,7 +240,7 @@ impl Consumer for RedisConsumer {
         }
         self.connection.run_all(batch).await?;
         if !self.backlog.is_empty() {
-            for entry in finished.entries.iter().filter(|entry| entry.class == Priority::Normal) {
+            for entry in finished.entries.iter().filter(|entry| entry.place == Place::Stream(Priority::Normal)) {
                 self.backlog.forget(entry.shard, EntryId::parse(&entry.id).unwrap_or_default());
             }
         }
@@ -190,6 +253,7 @@ impl Consumer for RedisConsumer {
             self.connection = connection;
         }
         self.backlog.clear();
+        self.delays.clear();
     }
 }
 
@@ -197,10 +261,12 @@ impl Consumer for RedisConsumer {
 fn take(page: Page, plan: &[Turn], fetched: &mut impl Iterator<Item = Option<Entry>>) -> Vec<Entry> {
     let mut normals: Vec<_> = page.normals.into_iter().map(Some).collect();
     let mut highs: Vec<_> = page.highs.into_iter().map(Some).collect();
+    let mut dues: Vec<_> = page.dues.into_iter().map(Some).collect();
     plan.iter()
         .filter_map(|turn| match turn {
             Turn::Normal(index) => normals.get_mut(*index).and_then(Option::take),
             Turn::High(index) => highs.get_mut(*index).and_then(Option::take),
+            Turn::Due(index) => dues.get_mut(*index).and_then(Option::take),
             Turn::Pulled(_) => fetched.next().flatten(),
         })
         .collect()

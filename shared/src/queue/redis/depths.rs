@@ -6,7 +6,7 @@ use super::batch::Batch;
 use super::client::Connection;
 use super::{keys, scripts, streams};
 use crate::domain::{Priority, Shard};
-use crate::queue::{Depth, Entry, QueueError};
+use crate::queue::{Depth, Entry, Place, QueueError};
 
 /// See [`crate::queue::Queue::depths`].
 pub(super) async fn depths(connection: &Connection, shards: &[Shard]) -> Result<Vec<Depth>, QueueError> {
@@ -45,7 +45,7 @@ pub(super) async fn heads(connection: &Connection, shards: &[Shard]) -> Result<V
     let mut heads = Vec::new();
     for ((shard, class), answer) in streams.into_iter().zip(answers) {
         if let Value::Array(values) = answer? {
-            heads.extend(values.into_iter().filter_map(|value| streams::entry(shard, class, value)));
+            heads.extend(values.into_iter().filter_map(|value| streams::entry(shard, Place::Stream(class), value)));
         }
     }
     Ok(heads)

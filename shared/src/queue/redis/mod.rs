@@ -24,8 +24,9 @@ use async_trait::async_trait;
 
 use self::client::{Client, Connection};
 use self::consumer::RedisConsumer;
+use self::producer::Arrival;
 use super::{Claim, Consumer, Depth, Durability, Entry, Outcome, Pending, Queue, QueueError};
-use crate::domain::{JobId, Shard, ShardCount};
+use crate::domain::{JobId, Shard, ShardCount, UserId};
 use crate::envelope::{Envelope, EnvelopeKey, ReplicaId};
 
 pub use config::Config;
@@ -82,7 +83,25 @@ impl Queue for RedisQueue {
         key: &EnvelopeKey,
         envelopes: &[Envelope],
     ) -> Result<Vec<Result<(), QueueError>>, QueueError> {
-        producer::enqueue(self.connection()?, self.shards, key, envelopes).await
+        producer::enqueue(self.connection()?, self.shards, key, envelopes, Arrival::New).await
+    }
+
+    async fn restore(
+        &self,
+        key: &EnvelopeKey,
+        envelopes: &[Envelope],
+    ) -> Result<Vec<Result<(), QueueError>>, QueueError> {
+        producer::enqueue(self.connection()?, self.shards, key, envelopes, Arrival::Again).await
+    }
+
+    async fn withdraw(&self, user_id: &UserId, job_id: JobId) -> Result<(), QueueError> {
+        let mut batch = batch::Batch::default();
+        pending::forget(self.shards, &[job_id], &mut batch);
+        let shard = self.shards.of_user(user_id);
+        let mut command = scripts::run(scripts::WITHDRAW, shard);
+        command.arg(job_id.to_string());
+        batch.add(shard, command);
+        self.connection()?.run_all(batch).await
     }
 
     async fn claim(&self, jobs: &[Pending]) -> Result<Vec<Claim>, QueueError> {
@@ -102,10 +121,6 @@ impl Queue for RedisQueue {
     fn consumer(&self, block_ms: u32) -> Result<Box<dyn Consumer>, QueueError> {
         let deadline = self.deadline + Duration::from_millis(block_ms.into());
         Ok(Box::new(RedisConsumer::new(self.client.clone(), deadline, self.shards)?))
-    }
-
-    async fn promote(&self, shards: &[Shard], max_jobs: usize) -> Result<usize, QueueError> {
-        delayed::promote(self.connection()?, shards, max_jobs).await
     }
 
     async fn heads(&self, shards: &[Shard]) -> Result<Vec<Entry>, QueueError> {

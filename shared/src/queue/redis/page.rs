@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use super::delayed::Snapshot;
 use super::streams::{Run, Start};
 use crate::domain::{Priority, Shard};
 use crate::queue::Entry;
 use crate::queue::entry::EntryId;
-use crate::queue::order::{High, Normal, Standing};
+use crate::queue::order::{Due, High, Normal, Standing};
 
 /// The beginnings of one shard's streams.
 pub(super) struct Page {
@@ -15,18 +16,45 @@ pub(super) struct Page {
     pub(super) highs: Vec<Entry>,
     /// How many entries were asked for, of each class.
     pub(super) asked: usize,
+    /// Delayed jobs that are due.
+    pub(super) dues: Vec<Entry>,
     has_all_normals: bool,
     has_all_highs: bool,
+    has_all_dues: bool,
 }
 
 impl Page {
+    /// What a snapshot of a shard shows for which so many entries of each kind were asked.
+    pub(super) fn of(shard: Shard, snapshot: Snapshot, asked: usize) -> Self {
+        let Snapshot { highs, normals, dues } = snapshot;
+        Self {
+            shard,
+            has_all_normals: normals.len() < asked,
+            has_all_highs: highs.len() < asked,
+            has_all_dues: dues.len() < asked,
+            normals,
+            highs,
+            dues,
+            asked,
+        }
+    }
+
+    /// Whether its entries have another order than that of the normal stream.
+    pub(super) fn is_mixed(&self) -> bool {
+        !self.highs.is_empty() || !self.dues.is_empty()
+    }
+
     /// The shard's entries as their order hangs on them.
     pub(super) fn standing(&self) -> Standing {
+        let high = |entry: &Entry| High { id: id_of(entry), after: entry.after(), user: entry.peek_user() };
+        let due = |entry: &Entry| Due { at_ms: entry.due_ms(), class: entry.class(), user: entry.peek_user() };
         Standing {
             normals: self.normals.iter().map(|entry| Normal { id: id_of(entry), user: entry.peek_user() }).collect(),
             has_all_normals: self.has_all_normals,
-            highs: self.highs.iter().map(|entry| High { after: entry.after(), user: entry.peek_user() }).collect(),
+            highs: self.highs.iter().map(high).collect(),
             has_all_highs: self.has_all_highs,
+            dues: self.dues.iter().map(due).collect(),
+            has_all_dues: self.has_all_dues,
         }
     }
 
@@ -49,6 +77,14 @@ impl Pages {
     /// How many entries there are.
     pub(super) fn entries(&self) -> usize {
         self.pages.iter().map(|page| page.normals.len() + page.highs.len()).sum()
+    }
+
+    /// When the last entry that was read of a shard was added, in milliseconds by its server's clock.
+    pub(super) fn last_ms(&self, shard: Shard) -> u64 {
+        let page = self.of_shard.get(&shard).and_then(|index| self.pages.get(*index));
+        let last =
+            page.map(|page| page.normals.last().into_iter().chain(page.highs.last()).map(|entry| id_of(entry).0));
+        last.and_then(Iterator::max).unwrap_or_default()
     }
 
     /// Where to read on.
@@ -83,9 +119,11 @@ impl Pages {
                 shard,
                 normals: Vec::new(),
                 highs: Vec::new(),
+                dues: Vec::new(),
                 asked,
                 has_all_normals: true,
                 has_all_highs: true,
+                has_all_dues: true,
             };
             self.pages.push(page);
             self.pages.len() - 1

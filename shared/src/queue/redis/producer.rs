@@ -10,13 +10,21 @@ use crate::domain::{Priority, Shard, ShardCount};
 use crate::envelope::{Envelope, EnvelopeKey};
 use crate::queue::{Pending, QueueError};
 
-/// See [`crate::queue::Queue::enqueue`]. An answer comes after Redis has written to disk, where it is set up so
+/// Whether jobs come for the first time, or because they were forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrival {
+    New,
+    Again,
+}
+
+/// See [`crate::queue::Queue::enqueue`] and [`crate::queue::Queue::restore`]. An answer comes after Redis has written to disk, where it is set up so
 /// (`appendfsync always`).
 pub(super) async fn enqueue(
     connection: &Connection,
     shards: ShardCount,
     key: &EnvelopeKey,
     envelopes: &[Envelope],
+    arrival: Arrival,
 ) -> Result<Vec<Result<(), QueueError>>, QueueError> {
     if envelopes.is_empty() {
         return Ok(Vec::new());
@@ -29,7 +37,7 @@ pub(super) async fn enqueue(
             batch.add(shard, pending::set(&record, ttl_seconds, shard));
         }
         let shard = shards.of_user(&envelope.job.user_id);
-        batch.add_later(shard, append(key, envelope, shard));
+        batch.add_later(shard, append(key, envelope, shard, arrival));
     }
     let answers = connection.run_each(batch).await?;
     // One whose record was refused is not answered for, even if its entry was taken.
@@ -49,7 +57,7 @@ const XADD_ARGUMENTS: usize = 9;
 /// What its arguments but key, body and MAC take, in bytes: five words and a number of 10 digits at most.
 const XADD_OTHER_BYTES: usize = 23;
 
-fn append(key: &EnvelopeKey, envelope: &Envelope, shard: Shard) -> Cmd {
+fn append(key: &EnvelopeKey, envelope: &Envelope, shard: Shard, arrival: Arrival) -> Cmd {
     let sealed = key.seal(envelope);
     let class = envelope.job.priority;
     match envelope.job.not_before {
@@ -71,12 +79,13 @@ fn append(key: &EnvelopeKey, envelope: &Envelope, shard: Shard) -> Cmd {
             let mut command = scripts::run(scripts::DELAY, shard);
             command.arg(scripts::class_name(class)).arg(sealed.version).arg(sealed.body).arg(sealed.mac);
             command.arg(envelope.job_id.to_string()).arg(due_ms(not_before));
+            command.arg(if arrival == Arrival::Again { "1" } else { "0" });
             command
         }
     }
 }
 
 /// In whole milliseconds, never earlier than said.
-fn due_ms(time: DateTime<Utc>) -> i64 {
+pub(super) fn due_ms(time: DateTime<Utc>) -> i64 {
     time.timestamp_millis() + i64::from(!time.timestamp_subsec_micros().is_multiple_of(1_000))
 }

@@ -16,8 +16,12 @@ macro_rules! script {
 pub(super) const APPEND: &str = script!("lua/append.lua");
 /// Lays a job aside until it is due.
 pub(super) const DELAY: &str = script!("lua/delay.lua");
-/// Appends the delayed jobs that are due.
-pub(super) const PROMOTE: &str = script!("lua/promote.lua");
+/// Reads what comes first, delayed jobs that are due included.
+pub(super) const READ: &str = script!("lua/read.lua");
+/// Removes delayed jobs that are finished.
+pub(super) const REMOVE: &str = script!("lua/remove.lua");
+/// Removes a delayed job by its job's id.
+pub(super) const WITHDRAW: &str = script!("lua/withdraw.lua");
 /// How much waits.
 pub(super) const DEPTH: &str = script!("lua/depth.lua");
 

@@ -3,11 +3,13 @@
 use redis::{Cmd, Value};
 
 use super::batch::Batch;
-use super::client::Connection;
+use super::client::{Connection, no_answer};
 use super::keys;
 use crate::domain::{Priority, Shard};
 use crate::queue::entry::EntryId;
-use crate::queue::{Entry, QueueError};
+use crate::queue::{Entry, Place, QueueError};
+
+const NORMAL: Place = Place::Stream(Priority::Normal);
 
 /// A shard, and the last entries of each class that are not wanted.
 #[derive(Debug, Clone, Copy)]
@@ -38,20 +40,27 @@ pub(super) struct Run {
     pub(super) entries: Vec<Entry>,
 }
 
-/// Reads the next entries of several shards at one moment, at most `count` of each class and shard. If there are none,
-/// waits up to `block_ms` for the first.
+/// Reads the next entries of several shards of one server at one moment, at most `count` of each class and shard. If
+/// there are none, waits up to `block_ms` for the first. Behind that, in the same round trip, the questions are asked.
 ///
 /// Who waits is woken by the first entry that comes, and given the entries of its stream alone (Redis before 7.2). That
 /// is no less right: the other streams were empty until then, and no command appends a later job before an earlier
-/// one of the same player (see `lua/promote.lua`).
+/// one of the same player.
 pub(super) async fn read(
     connection: &Connection,
     starts: &[Start],
     count: usize,
     block_ms: Option<u32>,
-) -> Result<Vec<Run>, QueueError> {
-    let answer: Value = connection.run(&xread(starts, count, block_ms)).await?;
-    Ok(runs(answer, starts))
+    questions: Vec<Cmd>,
+) -> Result<(Vec<Run>, std::vec::IntoIter<Result<Value, QueueError>>), QueueError> {
+    let mut batch = Batch::with_capacity(1 + questions.len());
+    batch.add_keyless(xread(starts, count, block_ms));
+    for question in questions {
+        batch.add_keyless(question);
+    }
+    let mut answers = connection.run_each(batch).await?.into_iter();
+    let runs = runs(answers.next().unwrap_or_else(|| Err(no_answer()))?, starts);
+    Ok((runs, answers))
 }
 
 /// Like [`read`], but shard by shard, each with an answer of its own, and without waiting.
@@ -104,10 +113,17 @@ pub(super) async fn fetch(
         .iter()
         .zip(answers)
         .map(|((shard, _), answer)| match answer? {
-            Value::Array(values) => Ok(values.into_iter().find_map(|value| entry(*shard, Priority::Normal, value))),
+            Value::Array(values) => Ok(values.into_iter().find_map(|value| entry(*shard, NORMAL, value))),
             _ => Ok(None),
         })
         .collect()
+}
+
+/// The command that deletes entries of a stream.
+pub(super) fn delete(shard: Shard, class: Priority, ids: &[&str]) -> Cmd {
+    let mut command = redis::cmd("XDEL");
+    command.arg(keys::stream(shard, class)).arg(ids);
+    command
 }
 
 fn xread(starts: &[Start], count: usize, block_ms: Option<u32>) -> Cmd {
@@ -151,7 +167,8 @@ fn runs(answer: Value, starts: &[Start]) -> Vec<Run> {
         let key = bytes(key).unwrap_or_default();
         let stream = asked.find(|(start, class)| keys::stream(start.shard, *class).as_bytes() == key);
         if let (Some((start, class)), Value::Array(values)) = (stream, values) {
-            let entries = values.into_iter().filter_map(|value| entry(start.shard, class, value)).collect();
+            let entries =
+                values.into_iter().filter_map(|value| entry(start.shard, Place::Stream(class), value)).collect();
             runs.push(Run { shard: start.shard, class, entries });
         }
     }
@@ -160,7 +177,7 @@ fn runs(answer: Value, starts: &[Start]) -> Vec<Run> {
 
 /// Reads `[id, [field, value, …]]`. Whatever is not bytes there is left out, so that one odd entry cannot
 /// hide the others.
-pub(super) fn entry(shard: Shard, class: Priority, value: Value) -> Option<Entry> {
+pub(super) fn entry(shard: Shard, place: Place, value: Value) -> Option<Entry> {
     let Value::Array(parts) = value else { return None };
     let mut parts = parts.into_iter();
     let id = String::from_utf8(bytes(parts.next()?)?).ok()?;
@@ -172,7 +189,7 @@ pub(super) fn entry(shard: Shard, class: Priority, value: Value) -> Option<Entry
     while let (Some(name), Some(value)) = (texts.next(), texts.next()) {
         fields.push((bytes(name).unwrap_or_default(), bytes(value).unwrap_or_default()));
     }
-    Some(Entry::new(shard, class, id, fields))
+    Some(Entry::new(shard, place, id, fields))
 }
 
 pub(super) fn bytes(value: Value) -> Option<Vec<u8>> {

@@ -113,7 +113,7 @@ async fn insert(connection: &mut PgConnection, entries: &[&JournalEntry<'_>]) ->
     let payload_hashes: Vec<_> = entries.iter().map(|entry| &entry.payload_hash.0[..]).collect();
     let actors: Vec<_> = entries.iter().map(|entry| entry.envelope.actor.to_string()).collect();
     let submitted_at: Vec<_> = entries.iter().map(|entry| entry.envelope.submitted_at).collect();
-    let not_before: Vec<_> = entries.iter().map(|entry| delayed_until(entry.envelope)).collect();
+    let not_before: Vec<_> = entries.iter().map(|entry| entry.envelope.job.not_before).collect();
     let bodies: Vec<_> = entries.iter().map(|entry| entry.envelope.body()).collect();
     let taken = sqlx::query_scalar!(
         r#"WITH numbered AS MATERIALIZED (
@@ -123,8 +123,11 @@ async fn insert(connection: &mut PgConnection, entries: &[&JournalEntry<'_>]) ->
                     AS given (user_id, job_id, shard, type, payload_hash, actor, submitted_at, not_before, body)
            ), added AS (
                INSERT INTO journal (user_id, job_id, shard, seq, type, payload_hash, actor, submitted_at, not_before,
-                                    envelope_version, body)
-               SELECT user_id, job_id, shard, seq, type, payload_hash, actor, submitted_at, not_before, $10, body
+                                    envelope_version, body, accepted_at)
+               SELECT user_id, job_id, shard, seq, type, payload_hash, actor, submitted_at,
+                      -- One that is due already is like any other.
+                      CASE WHEN not_before > statement_timestamp() THEN not_before END,
+                      $10, body, statement_timestamp()
                FROM numbered
                -- Two that add the same ids wait for each other in one direction only.
                ORDER BY job_id
@@ -146,11 +149,6 @@ async fn insert(connection: &mut PgConnection, entries: &[&JournalEntry<'_>]) ->
         i32::try_from(envelope::VERSION).unwrap_or(i32::MAX),
     );
     Ok(taken.fetch_all(connection).await?.into_iter().collect())
-}
-
-/// When the job joins its user's others, if that is later than it was accepted.
-fn delayed_until(envelope: &Envelope) -> Option<DateTime<Utc>> {
-    envelope.job.not_before.filter(|not_before| *not_before > envelope.submitted_at)
 }
 
 /// Takes back, of jobs that were just added, those whose idempotency key was used before by one that has left the

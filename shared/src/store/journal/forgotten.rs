@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
-
 use super::{Journaled, Row};
 use crate::domain::{JobId, Shard};
 use crate::store::{Session, StoreError, stored};
 
 /// How long a job is left alone that was put into the queue again, in milliseconds.
 const REFEED_AGAIN_MS: u32 = 30_000;
+/// The same of a delayed job: a queue that has it takes it for the same.
+const REFEED_DELAYED_AGAIN_MS: u32 = 5_000;
 
 /// Whether any of these shards has a job that should have been decided `older_than_ms` milliseconds ago. Cheap where the
 /// journal is empty or young.
@@ -64,16 +64,14 @@ pub async fn seqs(session: &mut Session, job_ids: &[JobId]) -> Result<HashMap<Jo
 pub struct Beginning {
     /// The shard.
     pub shard: Shard,
-    /// The place of its first job in the journal; `None` if the queue is empty.
-    pub seq: Option<i64>,
-    /// When its first entry was added; `None` if the queue is empty.
-    pub added_at: Option<DateTime<Utc>>,
+    /// The place in the journal of what its streams begin with: jobs without delay before it are missing there.
+    pub seq: i64,
 }
 
-/// Jobs of these shards that should have been decided `older_than_ms` milliseconds ago, would stand before what their
-/// queue begins with, and were not put into it again within [`REFEED_AGAIN_MS`]; at most `max_jobs` of each kind and
-/// shard, each shard's in order. They count as put into the queue now. A job without delay has its place by `seq`; a
-/// delayed one joined when it was due.
+/// Jobs of these shards that should have been decided `older_than_ms` milliseconds ago, and were not put into the queue
+/// again lately ([`REFEED_AGAIN_MS`], [`REFEED_DELAYED_AGAIN_MS`]): those without delay that would stand before what the
+/// streams begin with, and the delayed ones, in order; at most `max_jobs` of each kind and shard. They count as put into
+/// the queue now.
 ///
 /// # Errors
 /// If Postgres is away.
@@ -84,13 +82,12 @@ pub async fn forgotten(
     max_jobs: i64,
 ) -> Result<Vec<Journaled>, StoreError> {
     let shards: Vec<_> = beginnings.iter().map(|beginning| i32::from(beginning.shard.get())).collect();
-    let seqs: Vec<_> = beginnings.iter().map(|beginning| beginning.seq.unwrap_or(i64::MAX)).collect();
-    let added_at: Vec<_> = beginnings.iter().map(|beginning| beginning.added_at).collect();
+    let seqs: Vec<_> = beginnings.iter().map(|beginning| beginning.seq).collect();
     let rows = sqlx::query_as!(
         Row,
         r#"WITH late AS (
                SELECT late.job_id
-               FROM UNNEST($1::integer[], $2::bigint[], $3::timestamptz[]) AS wanted (shard, seq, added_at)
+               FROM UNNEST($1::integer[], $2::bigint[]) AS wanted (shard, seq)
                CROSS JOIN LATERAL (
                    (SELECT job_id
                     FROM journal
@@ -106,8 +103,8 @@ pub async fn forgotten(
                     FROM journal
                     WHERE journal.shard = wanted.shard
                       AND not_before IS NOT NULL
-                      AND not_before < LEAST(wanted.added_at, statement_timestamp()) - $4 * interval '1 millisecond'
-                      AND (refed_at IS NULL OR refed_at < statement_timestamp() - $5 * interval '1 millisecond')
+                      AND not_before < statement_timestamp() - $4 * interval '1 millisecond'
+                      AND (refed_at IS NULL OR refed_at < statement_timestamp() - $3 * interval '1 millisecond')
                     ORDER BY not_before
                     LIMIT $6)
                ) AS late
@@ -118,14 +115,14 @@ pub async fn forgotten(
                SET refed_at = statement_timestamp()
                FROM held
                WHERE journal.job_id = held.job_id
-               RETURNING journal.user_id, journal.job_id, journal.shard, seq, envelope_version, body
+               RETURNING journal.user_id, journal.job_id, journal.shard, seq, envelope_version, body, not_before
            )
            SELECT user_id, job_id, shard, seq, envelope_version, body
            FROM refed
-           ORDER BY shard, seq"#,
+           ORDER BY shard, not_before NULLS FIRST, seq"#,
         &shards,
         &seqs,
-        &added_at as &[Option<DateTime<Utc>>],
+        f64::from(REFEED_DELAYED_AGAIN_MS),
         f64::from(older_than_ms),
         f64::from(REFEED_AGAIN_MS),
         max_jobs,

@@ -265,9 +265,11 @@ pub async fn find_many(pool: &Pool, job_ids: &[JobId]) -> Result<HashMap<JobId, 
     let job_ids: Vec<_> = job_ids.iter().map(JobId::as_uuid).collect();
     let rows = sqlx::query_as!(
         waiting::Row,
-        "SELECT job_id, type AS job_type, user_id, state, submitted_at, attempts, actor, payload_hash
-         FROM parked_jobs
-         WHERE job_id = ANY($1)",
+        r#"SELECT job_id, type AS job_type, user_id, state, submitted_at,
+                  (body #>> '{job,notBefore}')::timestamptz AS not_before, body #>> '{job,priority}' AS priority,
+                  attempts, actor, payload_hash
+           FROM parked_jobs
+           WHERE job_id = ANY($1)"#,
         &job_ids,
     )
     .fetch_all(&pool.0)
