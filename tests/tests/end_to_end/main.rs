@@ -36,6 +36,7 @@ mod priority;
 mod queue_entries;
 mod redis_access;
 mod redis_faults;
+mod refused_credentials;
 mod retention;
 mod scale;
 mod submit;
