@@ -22,6 +22,7 @@ mod delayed;
 mod dev;
 mod discord;
 mod events;
+mod exposure;
 mod functions;
 mod health;
 mod history;
