@@ -18,8 +18,8 @@ use ring::{hmac, rsa};
 const ED25519_BYTES: usize = 32;
 
 static PROVIDER: CryptoProvider = CryptoProvider {
-    signer_factory: signer,
-    verifier_factory: verifier,
+    signer_factory: |algorithm, key| signer(*algorithm, key),
+    verifier_factory: |algorithm, key| verifier(*algorithm, key),
     key_utils: KeyUtils {
         rsa_pub_components_from_private_key: |_| unsupported(),
         rsa_pub_components_from_public_key: |_| unsupported(),
@@ -68,11 +68,11 @@ struct Checker {
     key: DecodingKey,
 }
 
-fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
+fn verifier(algorithm: Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
     is_of(key.family(), algorithm.family())?;
     match algorithm {
         Algorithm::HS256 | Algorithm::RS256 | Algorithm::ES256 | Algorithm::EdDSA => {
-            Ok(Box::new(Checker { algorithm: *algorithm, key: key.clone() }))
+            Ok(Box::new(Checker { algorithm, key: key.clone() }))
         }
         _ => unsupported(),
     }
@@ -117,7 +117,7 @@ struct Author {
     secret: Secret,
 }
 
-fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>, Error> {
+fn signer(algorithm: Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>, Error> {
     is_of(key.family(), algorithm.family())?;
     let bytes = key.as_bytes();
     let shared = |digest| Ok(Secret::Shared(hmac::Key::new(digest, bytes)));
@@ -141,7 +141,7 @@ fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>
             .map_err(|_| ErrorKind::InvalidEddsaKey.into()),
         _ => unsupported(),
     };
-    secret.map(|secret| Box::new(Author { algorithm: *algorithm, secret }) as Box<dyn JwtSigner>)
+    secret.map(|secret| Box::new(Author { algorithm, secret }) as Box<dyn JwtSigner>)
 }
 
 impl Signer<Vec<u8>> for Author {
