@@ -1,8 +1,12 @@
 #!/bin/sh
-# Starts Redis as Satchel needs it. The password goes in by standard input, not by the command line.
+# Starts Redis as Satchel needs it. Its users are those of redis-users.acl: `default` is off, and `satchel` may do what
+# Satchel does, on its own keys; the file has the SHA-256 of its password. (Add a line there for a user of your own.)
 set -eu
+umask 077
+hash=$(printf %s "$REDIS_PASSWORD" | sha256sum | cut -d ' ' -f 1)
+sed "s/@REDIS_PASSWORD_SHA256@/$hash/" /satchel-redis-users.acl > /tmp/users.acl
 exec redis-server - <<CONF
-requirepass $REDIS_PASSWORD
+aclfile /tmp/users.acl
 dir /data
 appendonly yes
 appendfsync always

@@ -8,10 +8,11 @@ use satchel_shared::config::{Env, Retention};
 use satchel_shared::envelope::EnvelopeKey;
 use satchel_shared::outbound::Allowed;
 use satchel_shared::queue;
+use satchel_shared::sealing::SealKeys;
 use satchel_shared::store::PoolConfig;
 use serde::Serialize;
 
-use crate::auth::{Origin, TokenKeys};
+use crate::auth::{KeySource, Rules, TokenKeys};
 use crate::deadline;
 
 /// The most connections to Postgres that the HTTP threads share: queries and look-ups of keys are short. Beside these
@@ -52,10 +53,14 @@ impl FromStr for JournalMode {
 pub struct Config {
     /// `SATCHEL_API_ADDR`: where `satchel-api` listens. Default 127.0.0.1:8080.
     pub address: SocketAddr,
+    /// `SATCHEL_API_OPS_ADDR`: where `/metrics` and what `/readyz` has to say are served instead. Default: at `address`.
+    pub operations_address: Option<SocketAddr>,
     /// `SATCHEL_API_THREADS`: HTTP threads, each with a connection to Postgres of its own. Default: the number of cores.
     pub threads: usize,
     /// `DATABASE_URL` (required) and `SATCHEL_DATABASE_ROLE`.
     pub database: PoolConfig,
+    /// `SATCHEL_ALLOW_OWNER_LOGIN`: whether `DATABASE_URL` may log in as the schema's owner or a superuser. Default false.
+    pub allows_owner_login: bool,
     /// `REDIS_URL` (required).
     pub queue: queue::Config,
     /// `SATCHEL_ENVELOPE_KEY` (required): signs queue entries, at least 32 bytes.
@@ -66,66 +71,50 @@ pub struct Config {
     pub journal: JournalMode,
     /// `SATCHEL_JOB_RETENTION_DAYS`, `SATCHEL_PARKED_RETENTION_DAYS`: what cleaning finds too old.
     pub retention: Retention,
+    /// `SATCHEL_SECRETS_KEY`, `SATCHEL_SECRETS_KEY_PREVIOUS`: seal the secrets of webhooks. Default: there are none.
+    pub seal_keys: Option<SealKeys>,
     /// `SATCHEL_OUTBOUND_ALLOW`: where webhooks may lead to beside the public Internet. Default: nowhere.
     pub allowed: Allowed,
     /// Where `/metrics` comes from. `None` unless set by a program that installed a recorder itself.
     pub metrics: Option<PrometheusHandle>,
     /// `SATCHEL_JWT_SECRET` (HS256, at least 32 bytes) and `SATCHEL_JWT_KEYS_FILE` (public keys in PEM or JWKS
-    /// form), one of them required; `SATCHEL_JWT_ISSUER` and `SATCHEL_JWT_AUDIENCE`, default satchel.
+    /// form, read again when it changes), one of them required; `SATCHEL_JWT_SECRET_PREVIOUS`;
+    /// `SATCHEL_JWT_ISSUER` and `SATCHEL_JWT_AUDIENCE`, default satchel.
+    pub(crate) key_source: KeySource,
+    /// The keys as they are at start.
     pub(crate) token_keys: TokenKeys,
+    /// `SATCHEL_JWT_MAX_AGE`, `SATCHEL_REFUSED_PER_MINUTE`, `SATCHEL_TRUSTED_PROXIES`.
+    pub(crate) credentials: Rules,
 }
 
 impl Config {
     /// Reads the environment. Faults are noted in `env`; the configuration may be used if
     /// [`Env::finish`] then finds none.
     pub fn from_env(env: &mut Env) -> Self {
+        let (key_source, token_keys) = KeySource::from_env(env);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             address: env.or("SATCHEL_API_ADDR", SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
+            operations_address: env.optional("SATCHEL_API_OPS_ADDR"),
             threads: env.number_or("SATCHEL_API_THREADS", 1..=MAX_THREADS, cores.min(MAX_THREADS)),
             database: PoolConfig {
                 statement_timeout_ms: deadline::ANSWER_DEADLINE_MS,
                 ..PoolConfig::from_env(env, "satchel-api", MAX_DATABASE_CONNECTIONS)
             },
+            allows_owner_login: env.or("SATCHEL_ALLOW_OWNER_LOGIN", false),
             queue: queue::Config::from_env(env),
             envelope_key: EnvelopeKey::from_env(env, "SATCHEL_ENVELOPE_KEY"),
             requires_idempotency_key: env.or("SATCHEL_REQUIRE_IDEMPOTENCY_KEY", false),
             journal: env.or("SATCHEL_JOURNAL", JournalMode::None),
             retention: Retention::from_env(env),
+            seal_keys: SealKeys::from_env(env),
             allowed: Allowed::from_env(env),
             metrics: None,
-            token_keys: token_keys(env),
+            key_source,
+            token_keys,
+            credentials: Rules::from_env(env),
         }
     }
-}
-
-fn token_keys(env: &mut Env) -> TokenKeys {
-    const SECRET: &str = "SATCHEL_JWT_SECRET";
-    const FILE: &str = "SATCHEL_JWT_KEYS_FILE";
-    let satchel = || "satchel".to_owned();
-    let issuer = env.or("SATCHEL_JWT_ISSUER", satchel());
-    let audience = env.or("SATCHEL_JWT_AUDIENCE", satchel());
-    let mut keys = TokenKeys::new(Origin { issuer, audience });
-
-    let secret = env.optional_secret(SECRET);
-    let file: Option<String> = env.optional(FILE);
-    if secret.is_none() && file.is_none() {
-        env.fault(SECRET, format!("give it or {FILE}, else no token can be verified"));
-    }
-    if let Some(Err(fault)) = secret.map(|secret| keys.add_secret(&secret)) {
-        env.fault(SECRET, fault);
-    }
-    if let Some(path) = file {
-        match std::fs::read_to_string(&path) {
-            Ok(text) => {
-                if let Err(fault) = keys.add_public(&text) {
-                    env.fault(FILE, format!("{path}: {fault}"));
-                }
-            }
-            Err(error) => env.fault(FILE, format!("cannot read {path}: {error}")),
-        }
-    }
-    keys
 }
 
 #[cfg(test)]
@@ -154,10 +143,15 @@ mod tests {
     fn every_fault_is_told_at_once() {
         let told = faults(&[
             ("SATCHEL_API_ADDR", "here"),
+            ("SATCHEL_API_OPS_ADDR", "there"),
             ("SATCHEL_API_THREADS", "0"),
             ("SATCHEL_ENVELOPE_KEY", "short"),
             ("SATCHEL_JWT_SECRET", "short"),
+            ("SATCHEL_JWT_SECRET_PREVIOUS", "short"),
             ("SATCHEL_JWT_KEYS_FILE", "/nowhere/keys.pem"),
+            ("SATCHEL_JWT_MAX_AGE", "long"),
+            ("SATCHEL_REFUSED_PER_MINUTE", "-1"),
+            ("SATCHEL_TRUSTED_PROXIES", "nginx"),
             ("SATCHEL_REQUIRE_IDEMPOTENCY_KEY", "maybe"),
             ("SATCHEL_JOURNAL", "redis"),
             ("SATCHEL_JOB_RETENTION_DAYS", "89"),
@@ -168,10 +162,15 @@ mod tests {
             "DATABASE_URL",
             "REDIS_URL",
             "SATCHEL_API_ADDR",
+            "SATCHEL_API_OPS_ADDR",
             "SATCHEL_API_THREADS",
             "SATCHEL_ENVELOPE_KEY",
             "SATCHEL_JWT_SECRET",
+            "SATCHEL_JWT_SECRET_PREVIOUS",
             "SATCHEL_JWT_KEYS_FILE",
+            "SATCHEL_JWT_MAX_AGE",
+            "SATCHEL_REFUSED_PER_MINUTE",
+            "SATCHEL_TRUSTED_PROXIES",
             "SATCHEL_REQUIRE_IDEMPOTENCY_KEY",
             "SATCHEL_JOURNAL",
             "SATCHEL_JOB_RETENTION_DAYS",

@@ -27,6 +27,16 @@ pub(crate) async fn live() -> HttpResponse {
     HttpResponse::Ok().json(serde_json::json!({"status": "ok"}))
 }
 
+/// `GET /readyz` where the details are for another address: the status alone.
+pub(crate) async fn ready_or_not(state: web::Data<State>) -> HttpResponse {
+    let status = ready(state).await.status();
+    let mut answer = HttpResponse::build(status);
+    if !status.is_success() {
+        answer.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS));
+    }
+    answer.json(serde_json::json!({"status": if status.is_success() { OK } else { AWAY }}))
+}
+
 /// `GET /readyz`: 503 while a store is away that jobs are accepted by. Wrong durability settings are warnings: jobs
 /// still flow.
 pub(crate) async fn ready(state: web::Data<State>) -> HttpResponse {

@@ -64,6 +64,12 @@ pub(crate) enum ApiError {
     /// 422: well-formed JSON that does not say what it must.
     #[error("the document has {} that must be corrected", count(.0))]
     Invalid(Faults),
+    /// 429: too many bad credentials from there; they are not looked at for a while.
+    #[error("too many requests with bad credentials came from your address; try again in {seconds} s")]
+    TooManyRefused {
+        /// Until when.
+        seconds: u64,
+    },
     /// 500: a fault of Satchel's own. The cause is in the log, not in the answer.
     #[error("an unexpected error happened; it was logged under this request's id")]
     Internal,
@@ -179,6 +185,9 @@ impl ApiError {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "/problems/unsupported-media-type", "Unsupported media type")
             }
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "/problems/invalid", "Invalid document"),
+            Self::TooManyRefused { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, "/problems/too-many-requests", "Too many requests")
+            }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "/problems/internal", "Internal error"),
             Self::Unavailable(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "/problems/unavailable", "Temporarily unavailable")
@@ -210,6 +219,7 @@ impl ResponseError for ApiError {
             Self::MethodNotAllowed { allow } => response.insert_header((header::ALLOW, *allow)),
             Self::UnsupportedMediaType(_) => response.insert_header((header::ACCEPT_ENCODING, "gzip, identity")),
             Self::Unavailable(_) => response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS)),
+            Self::TooManyRefused { seconds } => response.insert_header((header::RETRY_AFTER, seconds.to_string())),
             // What is left of the body is not worth reading.
             Self::RequestTimeout { .. } | Self::TooLarge { .. } => response.force_close(),
             _ => &mut response,

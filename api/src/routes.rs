@@ -53,9 +53,25 @@ pub(crate) fn routes(table: &mut web::ServiceConfig) {
         .service(at("/api/v1/webhooks/{endpointId}/deliveries").route(get().to(webhooks::deliveries::list)).default_service(only(READS)))
         .service(at("/api/v1/webhooks/{endpointId}/deliveries/{runId}/redeliver").route(web::post().to(webhooks::delivery::redeliver))
             .default_service(only("POST")))
-        .service(at("/healthz").route(get().to(health::live)).default_service(only(READS)))
+        .service(at("/healthz").route(get().to(health::live)).default_service(only(READS)));
+}
+
+/// What tells of the service itself: everything, for those who run it.
+pub(crate) fn operations(table: &mut web::ServiceConfig) {
+    table
         .service(at("/readyz").route(get().to(health::ready)).default_service(only(READS)))
         .service(at("/metrics").route(get().to(metrics::show)).default_service(only(READS)));
+}
+
+/// What is left of that at the public address where there is one for operations.
+pub(crate) fn bare_readiness(table: &mut web::ServiceConfig) {
+    table.service(at("/readyz").route(get().to(health::ready_or_not)).default_service(only(READS)));
+}
+
+/// The routes of the address for operations.
+pub(crate) fn operations_only(table: &mut web::ServiceConfig) {
+    table.service(at("/healthz").route(get().to(health::live)).default_service(only(READS)));
+    operations(table);
 }
 
 /// Answers what no route takes.

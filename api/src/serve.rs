@@ -5,14 +5,15 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpServer, web};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use satchel_shared::domain::ShardCount;
 use satchel_shared::envelope::ReplicaId;
 use satchel_shared::queue::{self, Queue};
-use satchel_shared::store::Pool;
+use satchel_shared::store::{Pool, webhooks};
 use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
 
+use crate::answer_headers;
 use crate::auth::Authenticator;
 use crate::config::{Config, JournalMode};
 use crate::current_catalogue::CurrentCatalogue;
@@ -23,7 +24,7 @@ use crate::lookup::Lookup;
 use crate::metrics::{self, RequestMeters, SubmissionMeters};
 use crate::queues::gauges::Gauges;
 use crate::request_id;
-use crate::routes::{not_found, routes};
+use crate::routes::{bare_readiness, not_found, operations, operations_only, routes};
 use crate::state::State;
 use crate::waiting::{self, WaitingRoom};
 
@@ -34,6 +35,8 @@ const START_RETRY_MS: u64 = 500;
 
 /// The most connections per HTTP thread; more wait in the listener's backlog.
 const MAX_CONNECTIONS_PER_THREAD: usize = 10_000;
+/// The most connections at the address for operations.
+const MAX_OPERATIONS_CONNECTIONS: usize = 64;
 /// The most connections that wait to be taken.
 const MAX_BACKLOG: u32 = 2_048;
 /// An idle connection is closed after so long, in seconds.
@@ -69,9 +72,20 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let Some(shards) = shutdown.run_until_cancelled(wait_for_schema(&pool)).await.transpose()? else {
         return Ok(());
     };
+    if !config.allows_owner_login
+        && let Some(excess) = pool.excess_of_login().await?
+    {
+        bail!("DATABASE_URL: its login {excess}: log in as satchel_app (see `satchel migrate`)");
+    }
     let queue = queue::open(&config.queue, shards).context("REDIS_URL")?;
     tell_durability(queue.as_ref(), config.journal).await;
 
+    if let Some(keys) = &config.seal_keys {
+        let resealed = webhooks::reseal(&pool, keys).await.context("the secrets of webhooks")?;
+        if resealed > 0 {
+            tracing::info!(resealed, "secrets of webhooks are sealed by the current key now");
+        }
+    }
     let envelope_key = config.envelope_key;
     let meters = SubmissionMeters::new();
     let (journal, feeding) = match config.journal {
@@ -82,7 +96,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         }
     };
     let state = web::Data::new(State {
-        authenticator: Authenticator::new(config.token_keys, pool.clone()),
+        authenticator: Authenticator::new(config.token_keys, config.credentials, pool.clone()),
         catalogue: CurrentCatalogue::new(pool.clone()),
         lookup: Lookup::start(pool.clone()),
         pool: pool.clone(),
@@ -97,6 +111,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         gauges: Gauges::default(),
         requires_idempotency_key: config.requires_idempotency_key,
         retention: config.retention,
+        seal_keys: config.seal_keys,
         allowed: config.allowed,
     });
 
@@ -106,12 +121,24 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         let (state, background) = (state.clone(), background.clone());
         async move { waiting::hear(&state, background).await }
     });
+    let rekeying = tokio::spawn({
+        let (state, background) = (state.clone(), background.clone());
+        async move { config.key_source.watch(&state.authenticator, &background).await }
+    });
     let upkeep = handle.map(|handle| tokio::spawn(metrics::keep_up(handle, background.clone())));
 
     tracing::info!(address = %listener.local_addr()?, threads = config.threads, "serving");
-    let served = run(state, listener, config.threads, shutdown).await;
+    let served = match config.operations_address {
+        None => run(state, listener, config.threads, shutdown, operations).await,
+        Some(address) => {
+            let beside =
+                listen(address).with_context(|| format!("SATCHEL_API_OPS_ADDR: cannot listen on {address}"))?;
+            let public = run(state.clone(), listener, config.threads, shutdown.clone(), bare_readiness);
+            tokio::try_join!(public, serve_operations(state, beside, shutdown)).map(|((), ())| ())
+        }
+    };
     background.cancel();
-    for task in std::iter::once(hearing).chain(upkeep) {
+    for task in [hearing, rekeying].into_iter().chain(upkeep) {
         task.await?;
     }
     if let Some(feeding) = feeding {
@@ -127,6 +154,7 @@ async fn run(
     listener: TcpListener,
     threads: usize,
     shutdown: CancellationToken,
+    about_itself: fn(&mut web::ServiceConfig),
 ) -> std::io::Result<()> {
     HttpServer::new(move || {
         let meters = Rc::new(RequestMeters::default());
@@ -134,8 +162,10 @@ async fn run(
             .app_data(state.clone())
             .app_data(web::Data::new(Reader::start(&state.pool)))
             .configure(routes)
+            .configure(about_itself)
             .default_service(not_found())
             .wrap_fn(move |request, next| metrics::measure(&meters, request, next))
+            .wrap_fn(answer_headers::add)
             .wrap_fn(request_id::tag)
     })
     .workers(threads)
@@ -144,6 +174,31 @@ async fn run(
     .client_request_timeout(Duration::from_secs(HEAD_DEADLINE_SECONDS))
     .client_disconnect_timeout(Duration::from_secs(DISCONNECT_DEADLINE_SECONDS))
     .tcp_nodelay(true)
+    .shutdown_timeout(SHUTDOWN_GRACE_SECONDS)
+    .shutdown_signal(shutdown.cancelled_owned())
+    .listen(listener)?
+    .run()
+    .await
+}
+
+/// Serves what is for those who run the service, on one thread.
+async fn serve_operations(
+    state: web::Data<State>,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> std::io::Result<()> {
+    HttpServer::new(move || {
+        App::new()
+            .app_data(state.clone())
+            .configure(operations_only)
+            .default_service(not_found())
+            .wrap_fn(answer_headers::add)
+            .wrap_fn(request_id::tag)
+    })
+    .workers(1)
+    .max_connections(MAX_OPERATIONS_CONNECTIONS)
+    .keep_alive(Duration::from_secs(KEEP_ALIVE_SECONDS))
+    .client_request_timeout(Duration::from_secs(HEAD_DEADLINE_SECONDS))
     .shutdown_timeout(SHUTDOWN_GRACE_SECONDS)
     .shutdown_signal(shutdown.cancelled_owned())
     .listen(listener)?

@@ -7,6 +7,7 @@ use satchel_shared::config::Retention;
 use satchel_shared::envelope::{EnvelopeKey, ReplicaId};
 use satchel_shared::outbound::Allowed;
 use satchel_shared::queue::Queue;
+use satchel_shared::sealing::SealKeys;
 use satchel_shared::store::Pool;
 
 use crate::auth::Authenticator;
@@ -44,6 +45,8 @@ pub(crate) struct State {
     pub(crate) requires_idempotency_key: bool,
     /// What is too old to be kept.
     pub(crate) retention: Retention,
+    /// Seals the secrets of webhooks; `None` if no key was given, and then there are none.
+    pub(crate) seal_keys: Option<SealKeys>,
     /// Where webhooks may lead to beside the public Internet.
     pub(crate) allowed: Allowed,
 }

@@ -6,8 +6,9 @@ use anyhow::{Context, Result, bail};
 use chrono::Utc;
 use clap::Args;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use satchel_shared::config::Env;
+use satchel_shared::config::{Env, Span};
 use satchel_shared::domain::{Actor, Role, Scope, Scopes};
+use satchel_shared::token_crypto;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
@@ -48,16 +49,8 @@ impl FromStr for Ttl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const FORM: &str = "must be a number with s, m, h or d, at most 366d, such as 90s, 15m, 1h or 7d";
-        let unit_s = match text.chars().last() {
-            Some('s') => 1,
-            Some('m') => 60,
-            Some('h') => 3600,
-            Some('d') => 24 * 3600,
-            _ => return Err(FORM),
-        };
-        let number: u64 = text.get(..text.len() - 1).and_then(|number| number.parse().ok()).ok_or(FORM)?;
-        let seconds = number.checked_mul(unit_s).filter(|seconds| (1..=MAX_TTL_S).contains(seconds));
-        seconds.map(Self).ok_or(FORM)
+        let span: Span = text.parse().map_err(|_| FORM)?;
+        if span.seconds > MAX_TTL_S { Err(FORM) } else { Ok(Self(span.seconds)) }
     }
 }
 
@@ -108,6 +101,7 @@ impl Minter {
             iat: now,
             exp: now.saturating_add_unsigned(ttl.0),
         };
+        token_crypto::install();
         let key = EncodingKey::from_secret(self.secret.expose_secret().as_bytes());
         Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)?)
     }

@@ -9,5 +9,7 @@ pub mod jobs;
 pub mod json;
 pub mod outbound;
 pub mod queue;
+pub mod sealing;
 pub mod shutdown;
 pub mod store;
+pub mod token_crypto;

@@ -54,6 +54,12 @@ impl Server {
         Self { postgres: Mutex::new(postgres), template, databases: AtomicU32::new(0) }
     }
 
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        let postgres = self.postgres.lock().unwrap();
+        std::fs::read_to_string(postgres.log_path()).expect("the log of Postgres")
+    }
+
     /// Stops it in order.
     pub fn stop(&self) {
         let mut postgres = self.postgres.lock().unwrap();

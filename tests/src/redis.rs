@@ -5,15 +5,15 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
 use satchel_cli::private::{ExposeSecret, PrivateCluster, PrivateRedis, RedisOptions};
+use sha2::{Digest, Sha256};
 
 use crate::certificates::Certificates;
 use crate::janitor::{self, scratch_dir};
 
 /// The user that [`RedisKind::OwnUser`] logs in as, and the password.
 const OWN_USER: (&str, &str) = ("satchel", "password-of-the-tests");
-/// What it may do: the least that Satchel needs, as the README has it. No `CONFIG` among it.
-const OWN_USER_RULES: &str = "~satchel:* &satchel:* +set +get +unlink +xadd +xdel +xread +xrange +xlen +xinfo|stream \
-    +eval +time +zadd +zrem +zcard +zrangebyscore +hset +hget +hdel +hexists +publish +subscribe";
+/// The users as they are shipped (`docker/redis.sh` fills in the password's hash).
+const SHIPPED_USERS: &str = include_str!("../../docker/redis-users.acl");
 
 /// Which kind of Redis a test wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -138,12 +138,15 @@ impl Drop for TestRedis {
     }
 }
 
-/// Makes the user; gives what the programs are told.
+/// Makes the user as the shipped file says it; gives what the programs are told.
 fn own_user(cli: &RedisCli) -> Vec<(String, String)> {
     let (name, password) = OWN_USER;
-    let secret = format!(">{password}");
-    let rules: Vec<&str> = OWN_USER_RULES.split(' ').collect();
-    cli.run(&[&["ACL", "SETUSER", name, "on", &secret], rules.as_slice()].concat());
+    assert!(SHIPPED_USERS.starts_with("user default off "), "{SHIPPED_USERS}");
+    let hash = hex::encode(Sha256::digest(password));
+    let rules = SHIPPED_USERS.lines().find_map(|line| line.strip_prefix("user satchel ")).expect("the user");
+    let rules = rules.replace("@REDIS_PASSWORD_SHA256@", &hash);
+    let rules: Vec<&str> = rules.split(' ').collect();
+    cli.run(&[&["ACL", "SETUSER", name], rules.as_slice()].concat());
     vec![("REDIS_URL".to_owned(), format!("redis://{name}:{password}@127.0.0.1:{}/0", cli.ports[0]))]
 }
 

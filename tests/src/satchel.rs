@@ -15,6 +15,9 @@ use crate::{Caller, Database, Journal, Process, Server, Setup, TestRedis, binary
 /// The key that the API signs queue entries with.
 pub const ENVELOPE_KEY: &str = "test-envelope-key-test-envelope-key!";
 
+/// The key that seals the secrets of webhooks.
+const SECRETS_KEY: &str = "test-secrets-key-test-secrets-key!";
+
 /// Ports below those that systems give to outgoing connections, so that no client takes the API's while it restarts.
 const PORTS: std::ops::Range<u16> = 15_000..32_000;
 /// How many ports are tried: another process may take one just before the API does.
@@ -132,6 +135,11 @@ impl Satchel {
         api.wait()
     }
 
+    /// The first line of the API's output so far that contains `part`.
+    pub fn api_line(&self, part: &str) -> Option<String> {
+        self.api.lock().unwrap().line_with(part)
+    }
+
     /// Kills the API at once.
     pub fn kill_api(&self) {
         self.stop_api(Signal::SIGKILL);
@@ -178,6 +186,7 @@ pub(crate) fn command(program: &str, env: &[(String, String)], database: &Databa
         .envs(redis.env().iter().map(|(name, value)| (name, value)))
         .env("SATCHEL_ENVELOPE_KEY", ENVELOPE_KEY)
         .env("SATCHEL_JWT_SECRET", SECRET)
+        .env("SATCHEL_SECRETS_KEY", SECRETS_KEY)
         .env("RUST_BACKTRACE", "1")
         .env("NO_COLOR", "1")
         .envs(env.iter().map(|(name, value)| (name, value)));

@@ -199,7 +199,7 @@ impl Applier {
             parked::set_aside(&mut tx, &of(delivery), error, retry_in_ms).await?;
         }
         if retry_in_ms.is_none() {
-            tell_of_parking(&mut tx, delivery, error, now).await?;
+            tell_of_parking(&mut tx, delivery, now).await?;
         }
         tx.commit().await?;
         Ok(())

@@ -31,6 +31,8 @@ impl EnvelopeKeys {
 pub struct Config {
     /// `DATABASE_URL`, `SATCHEL_DATABASE_ROLE`.
     pub pool: PoolConfig,
+    /// `SATCHEL_ALLOW_OWNER_LOGIN`: whether `DATABASE_URL` may log in as the schema's owner or a superuser. Default false.
+    pub allows_owner_login: bool,
     /// The same, for what functions ask.
     pub functions_pool: PoolConfig,
     /// `REDIS_URL`.
@@ -62,6 +64,7 @@ impl Config {
     pub fn from_env(env: &mut Env) -> Self {
         let config = Self {
             pool: PoolConfig::from_env(env, "satchel-worker", 1),
+            allows_owner_login: env.or("SATCHEL_ALLOW_OWNER_LOGIN", false),
             functions_pool: PoolConfig::from_env(env, "satchel-functions", FUNCTION_CONNECTIONS),
             queue: queue::Config::from_env(env),
             envelope_keys: EnvelopeKeys {

@@ -89,6 +89,11 @@ async fn first_shard_count(config: &Config, shutdown: &CancellationToken) -> any
     loop {
         match pool.shard_count().await {
             Ok(shards) => {
+                if !config.allows_owner_login
+                    && let Some(excess) = pool.excess_of_login().await?
+                {
+                    anyhow::bail!("DATABASE_URL: its login {excess}: log in as satchel_app (see `satchel migrate`)");
+                }
                 pool.close().await;
                 return Ok(Some(shards));
             }

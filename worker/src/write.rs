@@ -89,12 +89,7 @@ fn counts(records: &[Arc<JobRecord>], shards: &[Shard]) -> Vec<ShardCounts> {
 }
 
 /// Tells that a job is parked.
-pub(crate) async fn tell_of_parking(
-    tx: &mut Tx<'_>,
-    delivery: &Delivery,
-    error: &str,
-    at: DateTime<Utc>,
-) -> Result<(), StoreError> {
+pub(crate) async fn tell_of_parking(tx: &mut Tx<'_>, delivery: &Delivery, at: DateTime<Utc>) -> Result<(), StoreError> {
     let envelope = &delivery.envelope;
     let job = JobFacts {
         job_id: envelope.job_id,
@@ -105,7 +100,7 @@ pub(crate) async fn tell_of_parking(
     };
     // A job that was retried may be parked again: that is another event.
     let id = format!("{}:parked:{}", envelope.job_id, delivery.failures().saturating_add(1));
-    let told = Emission { id: Some(id), ..JobParked { job, error: error.to_owned() }.emission() };
+    let told = Emission { id: Some(id), ..JobParked { job, code: JobParked::CANNOT_BE_APPLIED.to_owned() }.emission() };
     let event = NewEvent::of_job(delivery.shard, &envelope.job.user_id, envelope.job_id, 0, told);
     progress::write(tx, Progress { events: &[event], ..Progress::none(at) }).await
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use moka::future::Cache;
 use satchel_shared::domain::Actor;
 use satchel_shared::store::{self, StoreError, api_keys};
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::API_KEY_MARK;
+use super::refusals::Refusal;
 use crate::deadline;
 use crate::problem::ApiError;
 
@@ -42,25 +42,18 @@ impl ApiKeys {
         Self { pool, by_prefix }
     }
 
-    /// The actor that the key speaks for.
+    /// The actor that the key, with this SHA-256, speaks for.
     ///
     /// # Errors
-    /// 401 for a key that is unknown, wrong or revoked; 503 if that cannot be found out.
-    pub(super) async fn verify(&self, key: &str) -> Result<Arc<Actor>, ApiError> {
-        let Some(prefix) = prefix(key) else {
-            tracing::debug!("refused an API key: not of a key's form");
-            return Err(ApiError::Unauthenticated);
-        };
+    /// Why it is unknown, wrong or revoked; 503 if that cannot be found out.
+    pub(super) async fn verify(&self, key: &str, digest: &[u8; 32]) -> Result<Result<Arc<Actor>, Refusal>, ApiError> {
+        let refuse = |detail| Ok(Err(Refusal { check: "api_key", detail }));
+        let Some(prefix) = prefix(key) else { return refuse("it is not of an API key's form".to_owned()) };
         let known = self.by_prefix.try_get_with(prefix.into(), deadline::answer(self.look_up(prefix))).await;
-        let known = known.map_err(|error| ApiError::clone(&error))?;
-        let given: [u8; 32] = Sha256::digest(key).into();
-        match known {
-            Some(key) if bool::from(key.secret_hash.ct_eq(&given)) => Ok(key.actor),
-            known => {
-                let reason = if known.is_some() { "wrong secret" } else { "unknown or revoked" };
-                tracing::debug!(key.prefix = prefix, reason, "refused an API key");
-                Err(ApiError::Unauthenticated)
-            }
+        match known.map_err(|error| ApiError::clone(&error))? {
+            Some(key) if bool::from(key.secret_hash.ct_eq(digest)) => Ok(Ok(key.actor)),
+            Some(_) => refuse(format!("the secret of the API key {prefix} is wrong")),
+            None => refuse(format!("the API key {prefix} is unknown or revoked")),
         }
     }
 

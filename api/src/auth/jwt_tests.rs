@@ -5,6 +5,7 @@ use std::time::Duration;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, encode};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::super::keys::Origin;
 use super::*;
@@ -24,16 +25,17 @@ fn keys() -> TokenKeys {
 fn by_secret() -> TokenVerifier {
     let mut keys = keys();
     keys.add_secret(&SECRET.into()).unwrap();
-    TokenVerifier::new(keys)
+    TokenVerifier::new(keys, None)
 }
 
 fn by_public_keys() -> TokenVerifier {
     let mut keys = keys();
     keys.add_public(&[RSA_PUBLIC, P256_PUBLIC, ED_PUBLIC].concat()).unwrap();
-    TokenVerifier::new(keys)
+    TokenVerifier::new(keys, None)
 }
 
 fn now() -> u64 {
+    satchel_shared::token_crypto::install();
     get_current_timestamp()
 }
 
@@ -77,17 +79,24 @@ fn base64_url(bytes: &[u8]) -> String {
     digits.collect()
 }
 
+impl TokenVerifier {
+    fn take(&self, token: &str) -> Result<Arc<Actor>, Refused> {
+        let digest = Sha256::digest(token).into();
+        self.remembered(&digest).map_or_else(|| self.verify(token, digest), Ok)
+    }
+}
+
 fn assert_refused(verifier: &TokenVerifier, token: &str, why: &str) {
-    assert!(verifier.verify(token).is_err(), "{why}");
+    assert!(verifier.take(token).is_err(), "{why}");
 }
 
 #[test]
 fn a_good_token_names_its_actor_and_unknown_scopes_grant_nothing() {
-    let actor = by_secret().verify(&hs256(&Header::default(), &claims())).unwrap();
+    let actor = by_secret().take(&hs256(&Header::default(), &claims())).unwrap();
     assert_eq!(actor.to_string(), "service:game");
     assert_eq!(actor.scopes.to_string(), "rewards:write");
     let many = claims_with("aud", json!(["other", "satchel"]));
-    assert!(by_secret().verify(&hs256(&Header::default(), &many)).is_ok());
+    assert!(by_secret().take(&hs256(&Header::default(), &many)).is_ok());
 }
 
 #[test]
@@ -99,7 +108,7 @@ fn each_kind_of_public_key_verifies_its_own_algorithm() {
         (Algorithm::EdDSA, EncodingKey::from_ed_pem(ED_PRIVATE.as_bytes())),
     ] {
         let token = encode(&Header::new(algorithm), &claims(), &key.unwrap()).unwrap();
-        assert!(verifier.verify(&token).is_ok(), "{algorithm:?}");
+        assert!(verifier.take(&token).is_ok(), "{algorithm:?}");
         let (message, _) = token.rsplit_once('.').unwrap();
         assert_refused(&verifier, &format!("{message}."), "a signature taken away");
     }
@@ -161,7 +170,7 @@ fn a_header_that_brings_or_points_at_keys_is_refused_though_the_signature_is_goo
         let header = json!({"alg": "HS256", name: value});
         assert_refused(&by_secret(), &hs256_raw(&header, &claims()), name);
     }
-    assert!(by_secret().verify(&hs256_raw(&json!({"alg": "HS256"}), &claims())).is_ok());
+    assert!(by_secret().take(&hs256_raw(&json!({"alg": "HS256"}), &claims())).is_ok());
 }
 
 #[test]
@@ -194,11 +203,87 @@ fn each_required_claim_must_be_there_and_right() {
 }
 
 #[test]
+fn a_refusal_says_which_check_failed() {
+    let check = |token: &str| Refusal::from(by_secret().take(token).unwrap_err()).check;
+    let of_claim = |name: &str, value: Value| check(&hs256(&Header::default(), &claims_with(name, value)));
+    assert_eq!(of_claim("exp", json!(now() - 60)), "exp");
+    assert_eq!(of_claim("nbf", json!(now() + 60)), "nbf");
+    assert_eq!(of_claim("iat", json!(now() + 60)), "iat");
+    assert_eq!(of_claim("iss", json!("other")), "iss");
+    assert_eq!(of_claim("aud", json!("other")), "aud");
+    assert_eq!(of_claim("role", json!("root")), "role");
+    assert_eq!(of_claim("sub", json!("a b")), "sub");
+    let other = EncodingKey::from_secret(b"another secret of thirty-two byte");
+    assert_eq!(check(&encode(&Header::default(), &claims(), &other).unwrap()), "signature");
+    assert_eq!(check(&hs256(&Header { kid: Some("k".into()), ..Header::default() }, &claims())), "key");
+    assert_eq!(check("garbage"), "form");
+}
+
+#[test]
+fn iat_is_not_in_the_future_and_typ_is_that_of_a_token() {
+    for (iat, good) in
+        [(json!(now()), true), (json!(now() + 25), true), (json!(now() + 40), false), (json!("now"), false)]
+    {
+        let token = hs256(&Header::default(), &claims_with("iat", iat.clone()));
+        assert_eq!(by_secret().take(&token).is_ok(), good, "{iat}");
+    }
+    for (typ, good) in [
+        ("JWT", true),
+        ("jwt", true),
+        ("at+jwt", true),
+        ("AT+JWT", true),
+        ("application/at+jwt", true),
+        ("dpop+jwt", false),
+        ("logout+jwt", false),
+        ("JOSE", false),
+        ("", false),
+    ] {
+        assert_eq!(
+            by_secret().take(&hs256_raw(&json!({"alg": "HS256", "typ": typ}), &claims())).is_ok(),
+            good,
+            "{typ}"
+        );
+    }
+    assert_refused(&by_secret(), &hs256_raw(&json!({"alg": "HS256", "typ": 7}), &claims()), "typ 7");
+}
+
+#[test]
+fn a_token_lives_no_longer_than_is_allowed() {
+    let mut keys = keys();
+    keys.add_secret(&SECRET.into()).unwrap();
+    let verifier = TokenVerifier::new(keys, Some(Span { seconds: 100 }));
+    let token = |iat: Value, exp: u64| {
+        let mut claims = claims_with("exp", json!(exp));
+        claims["iat"] = iat;
+        hs256(&Header::default(), &claims)
+    };
+    assert!(verifier.take(&token(json!(now()), now() + 100)).is_ok());
+    assert_refused(&verifier, &token(json!(now()), now() + 101), "too long");
+    assert_refused(&verifier, &token(Value::Null, now() + 10), "no iat");
+    assert!(by_secret().take(&token(json!(now()), now() + 10_000_000)).is_ok(), "without a limit");
+}
+
+#[test]
+fn the_previous_secret_is_accepted_beside_the_current_one() {
+    const OLD: &str = "fedcba9876543210fedcba9876543210";
+    let old = encode(&Header::default(), &claims(), &EncodingKey::from_secret(OLD.as_bytes())).unwrap();
+    assert_refused(&by_secret(), &old, "another secret");
+    let mut keys = keys();
+    keys.add_secret(&SECRET.into()).unwrap();
+    keys.add_previous_secret(&OLD.into()).unwrap();
+    let verifier = TokenVerifier::new(keys, None);
+    assert!(verifier.take(&old).is_ok());
+    assert!(verifier.take(&hs256(&Header::default(), &claims())).is_ok());
+    let third = EncodingKey::from_secret(b"another secret of thirty-two byte");
+    assert_refused(&verifier, &encode(&Header::default(), &claims(), &third).unwrap(), "a third one");
+}
+
+#[test]
 fn clocks_may_differ_by_half_a_minute() {
     let late = claims_with("exp", json!(now() - 25));
-    assert!(by_secret().verify(&hs256(&Header::default(), &late)).is_ok());
+    assert!(by_secret().take(&hs256(&Header::default(), &late)).is_ok());
     let early = claims_with("nbf", json!(now() + 25));
-    assert!(by_secret().verify(&hs256(&Header::default(), &early)).is_ok());
+    assert!(by_secret().take(&hs256(&Header::default(), &early)).is_ok());
 }
 
 #[test]
@@ -216,14 +301,14 @@ fn a_wrong_secret_an_edited_claim_and_garbage_are_refused() {
         assert_refused(&by_secret(), garbage, garbage);
     }
     let long = hs256(&Header::default(), &claims_with("pad", json!("x".repeat(MAX_TOKEN_BYTES))));
-    assert!(matches!(by_secret().verify(&long), Err(Refused::TooLong)));
+    assert!(matches!(by_secret().take(&long), Err(Refused::TooLong)));
 }
 
 #[tokio::test]
 async fn a_remembered_token_still_ends_when_it_expires() {
     let verifier = by_secret();
     let token = hs256(&Header::default(), &claims_with("exp", json!(now() - 29)));
-    assert!(verifier.verify(&token).is_ok());
+    assert!(verifier.take(&token).is_ok());
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_refused(&verifier, &token, "expired since");
 }

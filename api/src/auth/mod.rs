@@ -1,49 +1,151 @@
 //! Who is calling: a JWT or an API key in `Authorization: Bearer …`, nowhere else.
 
 mod api_key;
+mod client_address;
+mod jwks;
 mod jwt;
+mod key_source;
 mod keys;
+mod limit;
 pub(crate) mod permission;
+mod refusals;
 
 use std::future::{Ready, ready};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::{FromRequest, HttpRequest, dev, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev, web};
 use futures_util::future::{Either, LocalBoxFuture};
-use satchel_shared::domain::Actor;
+use satchel_shared::config::{Env, Networks, Span};
+use satchel_shared::domain::{Actor, RequestId};
 use satchel_shared::store;
+use sha2::{Digest, Sha256};
 
 use crate::problem::ApiError;
 use crate::state::State;
 use api_key::ApiKeys;
 use jwt::TokenVerifier;
+use limit::Limit;
+use refusals::{Refusal, Refusals};
 
-pub(crate) use keys::{Origin, TokenKeys};
+pub(crate) use key_source::KeySource;
+pub(crate) use keys::TokenKeys;
 
 /// How API keys begin.
 const API_KEY_MARK: &str = "sk_";
+
+/// How many bad credentials an address may send in a minute before it is answered 429.
+const REFUSED_PER_MINUTE: u32 = 600;
+
+/// What is asked of credentials, beside their keys.
+pub(crate) struct Rules {
+    /// `SATCHEL_JWT_MAX_AGE`: the longest time that a token may be valid for. Default: any.
+    max_age: Option<Span>,
+    /// `SATCHEL_REFUSED_PER_MINUTE`: bad credentials from one address before it is answered 429; 0 for no limit.
+    refused_per_minute: u32,
+    /// `SATCHEL_TRUSTED_PROXIES`: whose `X-Forwarded-For` is believed. Default: nobody's.
+    proxies: Networks,
+}
+
+impl Rules {
+    /// Reads the environment; faults are noted in `env`.
+    pub(crate) fn from_env(env: &mut Env) -> Self {
+        Self {
+            max_age: env.optional("SATCHEL_JWT_MAX_AGE"),
+            refused_per_minute: env.or("SATCHEL_REFUSED_PER_MINUTE", REFUSED_PER_MINUTE),
+            proxies: env.or("SATCHEL_TRUSTED_PROXIES", Networks::default()),
+        }
+    }
+}
 
 /// Turns credentials into actors.
 pub(crate) struct Authenticator {
     tokens: TokenVerifier,
     api_keys: ApiKeys,
+    limit: Limit,
+    refusals: Refusals,
+    proxies: Networks,
+}
+
+/// Where a credential came from.
+struct Sender {
+    address: Option<IpAddr>,
+    request: Option<RequestId>,
 }
 
 impl Authenticator {
-    pub(crate) fn new(keys: TokenKeys, pool: store::Pool) -> Self {
-        Self { tokens: TokenVerifier::new(keys), api_keys: ApiKeys::new(pool) }
+    pub(crate) fn new(keys: TokenKeys, rules: Rules, pool: store::Pool) -> Self {
+        refusals::describe();
+        Self {
+            tokens: TokenVerifier::new(keys, rules.max_age),
+            api_keys: ApiKeys::new(pool),
+            limit: Limit::new(rules.refused_per_minute),
+            refusals: Refusals::default(),
+            proxies: rules.proxies,
+        }
+    }
+
+    /// From now on tokens are checked by these keys, and no others.
+    fn change_keys(&self, keys: TokenKeys) {
+        self.tokens.change_keys(keys);
     }
 
     /// The actor that a token stands for.
     ///
     /// # Errors
-    /// 401 whatever is wrong with it.
-    fn of_token(&self, token: &str) -> Result<Arc<Actor>, ApiError> {
-        self.tokens.verify(token).map_err(|reason| {
-            tracing::debug!(%reason, "refused a token");
-            ApiError::Unauthenticated
+    /// 401 whatever is wrong with it; 429 after too many bad ones.
+    fn of_token(&self, token: &str, request: &HttpRequest) -> Result<Arc<Actor>, ApiError> {
+        let digest: [u8; 32] = Sha256::digest(token).into();
+        if let Some(actor) = self.tokens.remembered(&digest) {
+            return Ok(actor);
+        }
+        let sender = self.sender(request);
+        self.admit(&sender, &digest)?;
+        self.conclude(self.tokens.verify(token, digest).map_err(Refusal::from), &sender, digest)
+    }
+
+    /// The actor that an API key stands for.
+    ///
+    /// # Errors
+    /// As [`Self::of_token`], and 503 if it cannot be looked up.
+    async fn of_api_key(&self, key: &str, sender: Sender) -> Result<Arc<Actor>, ApiError> {
+        let digest: [u8; 32] = Sha256::digest(key).into();
+        self.admit(&sender, &digest)?;
+        self.conclude(self.api_keys.verify(key, &digest).await?, &sender, digest)
+    }
+
+    fn sender(&self, request: &HttpRequest) -> Sender {
+        Sender {
+            address: client_address::of(request, &self.proxies),
+            request: request.extensions().get::<RequestId>().cloned(),
+        }
+    }
+
+    fn admit(&self, sender: &Sender, digest: &[u8; 32]) -> Result<(), ApiError> {
+        self.limit.admit(sender.address, digest).map_err(|seconds| {
+            self.refusals.count("limit");
+            ApiError::TooManyRefused { seconds }
         })
+    }
+
+    fn conclude(
+        &self,
+        checked: Result<Arc<Actor>, Refusal>,
+        sender: &Sender,
+        digest: [u8; 32],
+    ) -> Result<Arc<Actor>, ApiError> {
+        match checked {
+            Ok(actor) => {
+                self.limit.know(digest);
+                Ok(actor)
+            }
+            Err(refusal) => {
+                self.limit.refuse(sender.address);
+                self.refusals.note(&refusal, sender.address, sender.request.as_ref());
+                Err(ApiError::Unauthenticated)
+            }
+        }
     }
 }
 
@@ -80,14 +182,14 @@ impl FromRequest for Caller {
             return Either::Left(ready(Err(ApiError::Internal)));
         };
         let Some(credential) = bearer(request.headers()) else {
-            tracing::debug!("refused: no bearer credential");
+            state.authenticator.refusals.count("none");
             return Either::Left(ready(Err(ApiError::Unauthenticated)));
         };
         if !credential.starts_with(API_KEY_MARK) {
-            return Either::Left(ready(state.authenticator.of_token(credential).map(Self)));
+            return Either::Left(ready(state.authenticator.of_token(credential, request).map(Self)));
         }
-        let (state, key) = (state.clone(), credential.to_owned());
-        Either::Right(Box::pin(async move { state.authenticator.api_keys.verify(&key).await.map(Self) }))
+        let (state, key, sender) = (state.clone(), credential.to_owned(), state.authenticator.sender(request));
+        Either::Right(Box::pin(async move { state.authenticator.of_api_key(&key, sender).await.map(Self) }))
     }
 }
 

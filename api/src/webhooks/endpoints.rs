@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use satchel_shared::store::webhooks::{Endpoint, MAX_ENDPOINTS, operate};
 use serde::Serialize;
 
-use super::document;
+use super::{document, seal_keys};
 use crate::deadline;
 use crate::document::document;
 use crate::operating::Operating;
@@ -45,7 +45,7 @@ pub(crate) async fn add(
 ) -> Result<HttpResponse, ApiError> {
     let new = document::new_endpoint(document(&request, payload).await?, &state.allowed)?;
     Parameters::of(&request)?.finish()?;
-    let added = deadline::answer(operate::add(&state.pool, &new, &operating.by())).await?;
+    let added = deadline::answer(operate::add(&state.pool, &new, seal_keys(&state)?, &operating.by())).await?;
     let Some(endpoint) = added else {
         return Err(ApiError::Conflict(format!("there are {MAX_ENDPOINTS} endpoints; remove one first")));
     };

@@ -11,6 +11,7 @@ pub(crate) mod secret;
 
 use actix_web::HttpRequest;
 use satchel_shared::domain::WebhookSecret;
+use satchel_shared::sealing::SealKeys;
 use satchel_shared::store::webhooks::{Endpoint, operate};
 use uuid::Uuid;
 
@@ -45,6 +46,15 @@ async fn find_enabled(state: &State, endpoint_id: Uuid) -> Result<Endpoint, ApiE
     } else {
         Err(ApiError::Conflict("the endpoint is disabled; enable it first".to_owned()))
     }
+}
+
+/// What seals secrets.
+///
+/// # Errors
+/// 409 if no key was given.
+fn seal_keys(state: &State) -> Result<&SealKeys, ApiError> {
+    let without = "webhooks need SATCHEL_SECRETS_KEY, which seals their secrets: give it to the API and the workers";
+    state.seal_keys.as_ref().ok_or_else(|| ApiError::Conflict(without.to_owned()))
 }
 
 /// A new secret.

@@ -6,7 +6,7 @@ use satchel_shared::store::webhooks::operate;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{id_of, new_secret};
+use super::{id_of, new_secret, seal_keys};
 use crate::deadline;
 use crate::document::{document, nothing};
 use crate::operating::Operating;
@@ -33,7 +33,7 @@ pub(crate) async fn rotate(
     Parameters::of(&request)?.finish()?;
     let (endpoint_id, secret) = (id_of(&request)?, new_secret()?);
     let by = operating.by();
-    let rotated = operate::rotate_secret(&state.pool, endpoint_id, &secret, &by);
+    let rotated = operate::rotate_secret(&state.pool, endpoint_id, &secret, seal_keys(&state)?, &by);
     let previous_secret_until = deadline::answer(rotated).await?.ok_or(ApiError::NotFound)?;
     Ok(HttpResponse::Ok().json(Rotated { endpoint_id, secret: secret.reveal(), previous_secret_until }))
 }

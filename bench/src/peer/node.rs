@@ -12,6 +12,9 @@ use crate::stand::programs;
 
 const OLDEST_NODE: u32 = 20;
 
+/// The one package whose installation needs a script of its own.
+const WITH_SCRIPT: &str = "msgpackr-extract";
+
 /// Where the peers are.
 pub(crate) fn peers_dir() -> PathBuf {
     programs::source().join("peers")
@@ -32,9 +35,14 @@ pub(crate) fn ensure_installed() -> Result<()> {
     if !has_packages(&peers_dir()) {
         eprintln!("bench: npm ci in bench/peers");
         let mut npm = Command::new("npm");
-        npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(peers_dir());
+        // Packages run nothing at their installation, but for one.
+        npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(peers_dir());
         let done = quietly(&mut npm).context("cannot run npm (Debian package npm)")?;
         ensure!(done, "npm ci in bench/peers has failed: repair that, or use --no-peers");
+        let mut npm = Command::new("npm");
+        npm.args(["rebuild", "--no-audit", "--no-fund", WITH_SCRIPT]).current_dir(peers_dir());
+        let done = quietly(&mut npm).context("cannot run npm (Debian package npm)")?;
+        ensure!(done, "npm rebuild {WITH_SCRIPT} in bench/peers has failed: repair that, or use --no-peers");
     }
     Ok(())
 }

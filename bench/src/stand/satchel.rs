@@ -157,6 +157,7 @@ impl Environment {
             ("SATCHEL_APP_PASSWORD", password),
             ("REDIS_URL", servers.redis_url()),
             ("SATCHEL_ENVELOPE_KEY", secret()),
+            ("SATCHEL_SECRETS_KEY", secret()),
             ("SATCHEL_JWT_SECRET", jwt_secret.clone()),
             ("NO_COLOR", "1".to_owned()),
         ];

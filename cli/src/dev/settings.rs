@@ -15,19 +15,20 @@ use crate::environment::Environment;
 const FILE: &str = "dev.env";
 
 /// Made once if the environment does not give them.
-const SECRETS: [&str; 3] = ["SATCHEL_ENVELOPE_KEY", "SATCHEL_JWT_SECRET", APP_PASSWORD];
+const SECRETS: [&str; 4] = ["SATCHEL_ENVELOPE_KEY", "SATCHEL_JWT_SECRET", "SATCHEL_SECRETS_KEY", APP_PASSWORD];
 /// Made for a private Postgres only: roles of others are not ours to change.
 const APP_PASSWORD: &str = "SATCHEL_APP_PASSWORD";
 const SECRET_BYTES: usize = 32;
 
 /// What is kept besides the secrets.
-const KEPT: [&str; 11] = [
+const KEPT: [&str; 12] = [
     "DATABASE_URL",
     "REDIS_CA_FILE",
     "REDIS_CERT_FILE",
     "REDIS_KEY_FILE",
     "REDIS_URL",
     "SATCHEL_REDIS_CLUSTER",
+    "SATCHEL_ALLOW_OWNER_LOGIN",
     "SATCHEL_API_ADDR",
     "SATCHEL_DATABASE_ROLE",
     "SATCHEL_JWT_AUDIENCE",

@@ -82,6 +82,9 @@ fn postgres(dir: &Path, environment: &mut Environment) -> Result<Option<PrivateP
         if owner.is_none() && environment.get("SATCHEL_DATABASE_ROLE").is_none() {
             environment.set("SATCHEL_DATABASE_ROLE", APPLICATION_ROLE);
         }
+        if owner.is_none() {
+            environment.set("SATCHEL_ALLOW_OWNER_LOGIN", "true");
+        }
         environment.set("SATCHEL_OWNER_DATABASE_URL", owner.unwrap_or(url).expose_secret());
         tracing::info!("using the Postgres of DATABASE_URL");
         return Ok(None);
@@ -91,6 +94,7 @@ fn postgres(dir: &Path, environment: &mut Environment) -> Result<Option<PrivateP
     environment.set("DATABASE_URL", postgres.url_as(APPLICATION_ROLE, &password, "satchel").expose_secret());
     environment.set("SATCHEL_OWNER_DATABASE_URL", postgres.owner_url().expose_secret());
     environment.remove("SATCHEL_DATABASE_ROLE");
+    environment.remove("SATCHEL_ALLOW_OWNER_LOGIN");
     tracing::info!(port = postgres.port(), log = %postgres.log_path().display(), "private Postgres runs");
     Ok(Some(postgres))
 }

@@ -2,10 +2,14 @@
 
 mod env;
 mod logging;
+mod networks;
 mod retention;
+mod span;
 mod switch;
 
 pub use env::{ConfigFaults, Env};
 pub use logging::{LogFormat, init_logging};
+pub use networks::{InvalidNetworks, Networks};
 pub use retention::Retention;
+pub use span::{InvalidSpan, Span};
 pub use switch::{InvalidSwitch, Switch};

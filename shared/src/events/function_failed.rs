@@ -24,8 +24,13 @@ pub struct FunctionFailed {
     pub event: String,
     /// Attempts begun.
     pub attempts: i32,
-    /// The last error.
-    pub error: String,
+    /// Why, in a word: `run_failed`. What exactly happened is for operators (`GET /runs/{runId}`): it may name tables.
+    pub code: String,
+}
+
+impl FunctionFailed {
+    /// Its attempts are used up, or no attempt can succeed.
+    pub const RUN_FAILED: &'static str = "run_failed";
 }
 
 impl EventType for FunctionFailed {

@@ -11,8 +11,13 @@ pub struct JobParked {
     /// The job.
     #[serde(flatten)]
     pub job: JobFacts,
-    /// The last error.
-    pub error: String,
+    /// Why, in a word: `cannot_be_applied`. What exactly happened is for operators (`GET /queues/failed`): it names tables.
+    pub code: String,
+}
+
+impl JobParked {
+    /// Each attempt to apply it failed.
+    pub const CANNOT_BE_APPLIED: &'static str = "cannot_be_applied";
 }
 
 impl EventType for JobParked {

@@ -51,9 +51,14 @@ const fn v6(address: u128, prefix: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::from_bits(address), prefix)
 }
 
-/// Networks that may be reached though they are not of the public Internet. Default: none.
+/// What may be sent to beside the public Internet by `https`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Allowed(Vec<IpNet>);
+pub struct Allowed {
+    /// Networks that may be reached though they are not of the public Internet. Default: none.
+    networks: Vec<IpNet>,
+    /// Whether `http` may be used everywhere. Default: to addresses in `networks` alone.
+    pub(super) http: bool,
+}
 
 /// A text that is no list of networks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,16 +66,22 @@ pub struct Allowed(Vec<IpNet>);
 pub struct InvalidAllowed(String);
 
 impl Allowed {
-    /// `SATCHEL_OUTBOUND_ALLOW`; a fault is noted in `env`.
+    /// `SATCHEL_OUTBOUND_ALLOW` and `SATCHEL_OUTBOUND_ALLOW_HTTP`; faults are noted in `env`.
     pub fn from_env(env: &mut Env) -> Self {
-        env.or("SATCHEL_OUTBOUND_ALLOW", Self::default())
+        let http = env.or("SATCHEL_OUTBOUND_ALLOW_HTTP", false);
+        Self { http, ..env.or("SATCHEL_OUTBOUND_ALLOW", Self::default()) }
+    }
+
+    /// Whether the operator has named this address.
+    pub(super) fn names(&self, address: IpAddr) -> bool {
+        let meant = embedded(address).map_or(address, IpAddr::V4);
+        self.networks.iter().any(|network| network.contains(&address) || network.contains(&meant))
     }
 
     /// Whether something may be sent to this address.
     #[must_use]
     pub fn permits(&self, address: IpAddr) -> bool {
-        let meant = embedded(address).map_or(address, IpAddr::V4);
-        is_global(meant) || self.0.iter().any(|network| network.contains(&address) || network.contains(&meant))
+        is_global(embedded(address).map_or(address, IpAddr::V4)) || self.names(address)
     }
 }
 
@@ -79,7 +90,8 @@ impl FromStr for Allowed {
 
     fn from_str(text: &str) -> Result<Self, InvalidAllowed> {
         let network = |part: &str| part.trim().parse().map_err(|_| InvalidAllowed(part.to_owned()));
-        text.split(',').map(network).collect::<Result<_, _>>().map(Self)
+        let networks = text.split(',').map(network).collect::<Result<_, _>>()?;
+        Ok(Self { networks, ..Self::default() })
     }
 }
 

@@ -7,6 +7,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Row};
 
+use super::scram::{self, NoVerifier};
 use crate::domain::ShardCount;
 
 /// Every migration, in order, built into the program.
@@ -38,6 +39,9 @@ pub enum MigrateError {
     /// The application would not be bound by its grants.
     #[error("the role {APPLICATION_ROLE} is a superuser: grants do not bind it")]
     Unbound,
+    /// The application's password cannot be set.
+    #[error("SATCHEL_APP_PASSWORD: {0}")]
+    Password(#[from] NoVerifier),
     /// The login that connected is also the application's role.
     #[error("connect as the owner of the schema, not as {APPLICATION_ROLE}")]
     NotOwner,
@@ -92,13 +96,8 @@ async fn ensure_role(connection: &mut PgConnection, password: Option<&SecretStri
         return Err(MigrateError::Unbound);
     }
     if let Some(password) = password {
-        // ALTER ROLE takes no parameters: format() quotes the password on the server. The statement with the
-        // password in it is not logged unless log_statement says so.
-        let statement: String = sqlx::query("SELECT format('ALTER ROLE satchel_app LOGIN PASSWORD %L', $1::text)")
-            .bind(password.expose_secret())
-            .fetch_one(&mut *connection)
-            .await?
-            .try_get(0)?;
+        // ALTER ROLE takes no parameters, and a statement may be logged: so it has a verifier in place of the password.
+        let statement = format!("ALTER ROLE satchel_app LOGIN PASSWORD '{}'", scram::verifier(password)?);
         sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut *connection).await?;
     }
     Ok(())

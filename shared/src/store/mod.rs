@@ -25,6 +25,7 @@ pub mod quarantine;
 pub mod queue_state;
 pub mod rule_grants;
 pub mod rules;
+mod scram;
 mod session;
 pub mod stats;
 mod stored;

@@ -4,8 +4,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{Connection as _, Row as _};
 
 use super::session::make_durable;
 use super::stored::Unreadable;
@@ -150,6 +150,25 @@ impl Pool {
             count => count?,
         };
         u16::try_from(count).ok().and_then(ShardCount::new).ok_or(StoreError::NotMigrated)
+    }
+
+    /// Why the login is one that could do more than the application may, e.g. by `SET ROLE NONE`; `None` if it is not.
+    ///
+    /// # Errors
+    /// If Postgres is away, or has no schema.
+    pub async fn excess_of_login(&self) -> Result<Option<&'static str>, StoreError> {
+        let asked = sqlx::query(
+            "SELECT rolsuper, pg_has_role(session_user, relowner, 'MEMBER')
+             FROM pg_roles, pg_class
+             WHERE rolname = session_user AND pg_class.oid = 'shard_leases'::regclass",
+        );
+        let row = asked.fetch_one(&self.0).await?;
+        let (is_superuser, is_owner): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+        Ok(match (is_superuser, is_owner) {
+            (true, _) => Some("is a superuser"),
+            (false, true) => Some("owns the schema"),
+            (false, false) => None,
+        })
     }
 
     /// Closes all connections.

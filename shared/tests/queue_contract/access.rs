@@ -14,7 +14,13 @@ async fn settings_are_shown_where_they_may_be_and_else_unknown() {
 
     let redis = Redis::own_user();
     let durability = open(&redis.config(), shards()).unwrap().durability().await.unwrap();
-    assert_eq!((durability.appendonly.clone(), durability.warnings().len()), (Setting::Unknown, 3));
+    let known = |value: &str| Setting::Known(value.to_owned());
+    assert_eq!((&durability.appendonly, &durability.maxmemory_policy), (&known("yes"), &known("noeviction")));
+    assert_eq!((&durability.appendfsync, durability.warnings().len()), (&Setting::Unknown, 1));
+    redis.run_everywhere(&["CONFIG", "SET", "appendonly", "no"]).await;
+    redis.run_everywhere(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
+    let durability = open(&redis.config(), shards()).unwrap().durability().await.unwrap();
+    assert_eq!((durability.appendonly, durability.maxmemory_policy), (known("no"), known("allkeys-lru")));
 }
 
 #[tokio::test]

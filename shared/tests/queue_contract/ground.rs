@@ -71,10 +71,12 @@ pub(crate) enum Servers {
     Cluster(PrivateCluster),
 }
 
-/// The rules of the least that Satchel must be allowed: as the README has it.
-const OWN_USER_RULES: &str = "on >own-password resetkeys ~satchel:* resetchannels &satchel:* -@all +xadd +xread +xrange \
-    +xdel +xlen +xinfo|stream +set +get +unlink +eval +time +zadd +zrem +zcard +zcount +zrange +zrangebyscore +exists +hset +hget +hexists +hdel \
-    +publish +subscribe +ping";
+/// The rules of the least that Satchel must be allowed: those that are shipped, with a password of the tests.
+fn own_user_rules() -> String {
+    let shipped = include_str!("../../../docker/redis-users.acl");
+    let rules = shipped.lines().find_map(|line| line.strip_prefix("user satchel ")).unwrap();
+    rules.replace("#@REDIS_PASSWORD_SHA256@", ">own-password")
+}
 
 /// What it must be allowed on a cluster beside that.
 const CLUSTER_RULES: &str = "+cluster|slots +readonly +asking";
@@ -90,7 +92,7 @@ impl Redis {
     pub(crate) fn own_user() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut options = RedisOptions::new(dir.path());
-        options.settings = vec![format!("user satchel {OWN_USER_RULES}")];
+        options.settings = vec![format!("user satchel {}", own_user_rules())];
         let server = PrivateRedis::start(&options).unwrap();
         let url = format!("redis://satchel:own-password@127.0.0.1:{}/0", server.port());
         Self::of(dir, server, BTreeMap::from([("REDIS_URL".to_owned(), url)]))
@@ -132,7 +134,7 @@ impl Redis {
     /// A cluster on which Satchel is a user of its own.
     pub(crate) async fn cluster_of_own_user() -> Self {
         let mut cluster = Self::cluster();
-        let rules = format!("ACL SETUSER satchel {OWN_USER_RULES} {CLUSTER_RULES}");
+        let rules = format!("ACL SETUSER satchel {} {CLUSTER_RULES}", own_user_rules());
         for answer in cluster.run_everywhere(&rules.split_whitespace().collect::<Vec<_>>()).await {
             answer.unwrap();
         }

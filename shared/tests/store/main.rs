@@ -14,3 +14,4 @@ mod network;
 mod parked;
 mod rules;
 mod stats;
+mod webhooks;

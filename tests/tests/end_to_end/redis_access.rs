@@ -41,14 +41,30 @@ async fn check_everything_works(satchel: &Satchel) {
     assert_eq!(satchel.outcomes(), "applied 73");
 }
 
+/// Redis remembers the commands that a user was not allowed, and counts them.
+fn assert_nothing_was_denied(satchel: &Satchel) {
+    assert_eq!(satchel.redis.cli.run(&["ACL", "LOG"]).trim(), "");
+    let errors = satchel.redis.cli.run(&["INFO", "errorstats"]);
+    assert!(!errors.contains("NOPERM"), "{errors}");
+}
+
+#[tokio::test]
+async fn a_user_of_its_own_without_journal_is_denied_nothing_either() {
+    let satchel = Setup::new().brisk().redis(RedisKind::OwnUser).workers(2).start().await;
+    check_everything_works(&satchel).await;
+    assert_nothing_was_denied(&satchel);
+}
+
 #[tokio::test]
 async fn a_user_with_the_least_rights_is_enough_and_unreadable_settings_are_said_to_be_unknown() {
-    let satchel = Setup::new().brisk().redis(RedisKind::OwnUser).workers(2).start().await;
+    let satchel = Setup::new().brisk().redis(RedisKind::OwnUser).journaled().workers(2).start().await;
     let ready = satchel.anyone().get("/readyz").await.expect(200).json();
     let redis = &ready["checks"]["redis"];
     assert_eq!((&redis["status"], &redis["durability"]["appendfsync"]), (&json!("ok"), &json!("unknown")), "{ready}");
-    assert_eq!(redis["warnings"].as_array().unwrap().len(), 3, "{ready}");
+    assert_eq!(redis["durability"]["appendonly"], "yes", "{ready}");
+    assert_eq!(redis["warnings"].as_array().unwrap().len(), 1, "{ready}");
     check_everything_works(&satchel).await;
+    assert_nothing_was_denied(&satchel);
 }
 
 #[tokio::test]

@@ -178,6 +178,8 @@ fn programs_that_are_set_up_wrongly_say_all_of_it_at_once() {
             assert!(said.contains(name), "{program} does not name {name}: {said}");
         }
     }
+    let said = refused(&mut bare("satchel-worker", &[], &[("SATCHEL_WEBHOOKS", "on")]));
+    assert!(said.contains("SATCHEL_SECRETS_KEY"), "{said}");
     let said =
         refused(&mut bare("satchel-api", &[], &[("SATCHEL_ENVELOPE_KEY", "short-secret"), ("SATCHEL_API_ADDR", "x")]));
     assert!(said.contains("SATCHEL_ENVELOPE_KEY") && said.contains("SATCHEL_API_ADDR"), "{said}");

@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
 use satchel_shared::config::{Env, Switch};
 use satchel_shared::events::CloudEvent;
+use satchel_shared::sealing::SealKeys;
 use satchel_shared::store::events::Event;
 use satchel_shared::store::webhooks::FUNCTION;
 use satchel_shared::store::webhooks::sending::{self, Admission, Destination, Refusal};
@@ -33,6 +34,8 @@ const DELIVER: &str = "deliver";
 /// See the module.
 pub(super) struct EventAnyWebhookSender {
     outbound: Outbound,
+    /// Opens the endpoints' secrets.
+    keys: SealKeys,
 }
 
 impl EventAnyWebhookSender {
@@ -41,7 +44,11 @@ impl EventAnyWebhookSender {
         if env.or("SATCHEL_WEBHOOKS", Switch::Off) == Switch::Off {
             return None;
         }
-        Some(Box::new(Self { outbound: Outbound::from_env(env)? }))
+        let keys = SealKeys::from_env(env);
+        if keys.is_none() {
+            env.fault("SATCHEL_SECRETS_KEY", "is required with SATCHEL_WEBHOOKS=on: it opens the endpoints' secrets");
+        }
+        Some(Box::new(Self { outbound: Outbound::from_env(env)?, keys: keys? }))
     }
 
     /// Sends it once, and has the endpoint's breaker know what came of it.
@@ -113,7 +120,7 @@ impl Function for EventAnyWebhookSender {
         if steps.is_done(DELIVER) {
             return Ok(());
         }
-        let to = match sending::admit(steps.pool(), endpoint_id).await.map_err(Failure::of_store)? {
+        let to = match sending::admit(steps.pool(), endpoint_id, &self.keys).await.map_err(Failure::of_store)? {
             Admission::Send(to) => to,
             Admission::NotBefore(when) => return Err(Failure::not_before(when)),
             Admission::Never => return Err(Failure::cancelled()),

@@ -75,6 +75,16 @@ impl Client {
         Ok(Connection { link, deadline })
     }
 
+    /// Whether it logs in as another user than Redis's own one.
+    pub(super) fn has_own_user(&self) -> bool {
+        let node = match self {
+            Self::Server(client) => Some(client.as_ref()),
+            Self::Cluster { nodes, .. } => nodes.first(),
+        };
+        let name = node.and_then(|node| node.get_connection_info().redis_settings().username());
+        name.is_some_and(|name| name != "default")
+    }
+
     /// A connection for messages, to the first server that answers: a cluster's nodes pass messages on to each other.
     pub(super) async fn subscriber(&self, deadline: Duration) -> Result<PubSub, QueueError> {
         let nodes = match self {

@@ -72,6 +72,9 @@ impl Config {
 
     fn server(&self, url: &str) -> RedisResult<redis::Client> {
         let info: ConnectionInfo = url.into_connection_info()?.set_tcp_settings(self.tcp_settings());
+        // A user with the least rights may not say which library it uses.
+        let settings = info.redis_settings().clone().set_skip_set_lib_name();
+        let info = info.set_redis_settings(settings);
         match &self.certificates {
             Some(certificates) => redis::Client::build_with_tls(info, certificates.clone()),
             None => redis::Client::open(info),

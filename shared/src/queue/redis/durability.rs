@@ -2,33 +2,70 @@
 
 use std::collections::HashMap;
 
-use redis::from_redis_value;
+use redis::{FromRedisValue, from_redis_value};
 
 use super::client::Connection;
 use crate::queue::{Durability, QueueError, Setting};
 
 /// See [`crate::queue::Queue::durability`]. A refusal to tell is no error but [`Setting::Unknown`].
-pub(super) async fn ask(connection: &Connection) -> Result<Durability, QueueError> {
+///
+/// `CONFIG GET` tells all of it, and Redis's passwords as well: a user of Satchel's own has no business there. `INFO` tells
+/// all but `appendfsync`.
+pub(super) async fn ask(connection: &Connection, may_ask_config: bool) -> Result<Durability, QueueError> {
     let [appendonly, appendfsync, policy] = Durability::WANTED;
+    if may_ask_config {
+        let told = Durability {
+            appendonly: config(connection, "appendonly", appendonly).await?,
+            appendfsync: config(connection, "appendfsync", appendfsync).await?,
+            maxmemory_policy: config(connection, "maxmemory-policy", policy).await?,
+        };
+        if told.appendonly != Setting::Unknown {
+            return Ok(told);
+        }
+    }
+    let has_log = info(connection, "persistence", "aof_enabled", "1").await?;
     Ok(Durability {
-        appendonly: worst(connection, "appendonly", appendonly).await?,
-        appendfsync: worst(connection, "appendfsync", appendfsync).await?,
-        maxmemory_policy: worst(connection, "maxmemory-policy", policy).await?,
+        appendonly: match has_log {
+            Setting::Known(enabled) => Setting::Known(if enabled == "1" { "yes" } else { "no" }.to_owned()),
+            other => other,
+        },
+        appendfsync: Setting::Unknown,
+        maxmemory_policy: info(connection, "memory", "maxmemory_policy", policy).await?,
     })
 }
 
-/// The setting of one of the servers where it is not as wanted, else of any.
-async fn worst(connection: &Connection, name: &str, wanted: &str) -> Result<Setting, QueueError> {
+/// A setting by `CONFIG GET`.
+async fn config(connection: &Connection, name: &str, wanted: &str) -> Result<Setting, QueueError> {
     let mut command = redis::cmd("CONFIG");
     command.arg("GET").arg(name);
+    worst(connection, command, wanted, |mut values: HashMap<String, String>| values.remove(name)).await
+}
+
+/// A field of a section of `INFO`.
+async fn info(connection: &Connection, section: &str, field: &str, wanted: &str) -> Result<Setting, QueueError> {
+    let mut command = redis::cmd("INFO");
+    command.arg(section);
+    let read = |text: String| {
+        text.lines().find_map(|line| Some(line.strip_prefix(field)?.strip_prefix(':')?.trim().to_owned()))
+    };
+    worst(connection, command, wanted, read).await
+}
+
+/// What one of the servers answers where it is not as wanted, else any.
+async fn worst<T: FromRedisValue>(
+    connection: &Connection,
+    command: redis::Cmd,
+    wanted: &str,
+    read: impl Fn(T) -> Option<String>,
+) -> Result<Setting, QueueError> {
     let answers = match connection.run_everywhere(command).await {
         Ok(answers) => answers,
         Err(QueueError::Protocol(_)) => return Ok(Setting::Unknown),
         Err(error) => return Err(error),
     };
     let settings = answers.into_iter().map(|answer| {
-        let values: Option<HashMap<String, String>> = from_redis_value(answer).ok();
-        values.and_then(|mut values| values.remove(name)).map_or(Setting::Unknown, Setting::Known)
+        let value = from_redis_value(answer).ok().and_then(&read);
+        value.map_or(Setting::Unknown, Setting::Known)
     });
     let is_well = |setting: &Setting| matches!(setting, Setting::Known(value) if value == wanted);
     Ok(settings.min_by_key(is_well).unwrap_or(Setting::Unknown))

@@ -55,13 +55,16 @@ pub(super) struct RedisQueue {
     shards: ShardCount,
     connections: Vec<Connection>,
     next: AtomicUsize,
+    /// Whether the login is Redis's own user, who may do everything.
+    may_ask_config: bool,
 }
 
 impl RedisQueue {
     pub(super) fn new(config: &Config, shards: ShardCount) -> Result<Self, QueueError> {
         let (client, deadline) = (config.client()?, config.deadline());
         let connections = (0..CONNECTIONS).map(|_| client.connect(deadline)).collect::<Result<_, _>>()?;
-        Ok(Self { client, deadline, shards, connections, next: AtomicUsize::default() })
+        let may_ask_config = !client.has_own_user();
+        Ok(Self { client, deadline, shards, connections, next: AtomicUsize::default(), may_ask_config })
     }
 
     /// The connection whose turn it is. What one call sends goes over one connection, and so stays in order.
@@ -141,6 +144,6 @@ impl Queue for RedisQueue {
     }
 
     async fn durability(&self) -> Result<Durability, QueueError> {
-        durability::ask(self.connection()?).await
+        durability::ask(self.connection()?, self.may_ask_config).await
     }
 }

@@ -180,7 +180,7 @@ pub async fn finish(
     .fetch_optional(&mut *tx.0)
     .await?;
     let Some(now) = now else { return Ok(false) };
-    if let Ending::Failed(error) = ending
+    if let Ending::Failed(_) = ending
         && run.event_name != FunctionFailed::NAME
     {
         let failed = FunctionFailed {
@@ -190,7 +190,7 @@ pub async fn finish(
             event_id: event_id.map(ToOwned::to_owned),
             event: run.event_name.clone(),
             attempts: run.attempts,
-            error: parked::kept(error),
+            code: FunctionFailed::RUN_FAILED.to_owned(),
         };
         let told = NewEvent::of_run(run, failed.emission());
         progress::write(&mut tx, Progress { events: &[told], ..Progress::none(now) }).await?;

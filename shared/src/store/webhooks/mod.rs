@@ -3,11 +3,13 @@
 pub mod deliveries;
 mod endpoint;
 pub mod operate;
+mod secrets;
 pub mod sending;
 
 use uuid::Uuid;
 
 pub use endpoint::Endpoint;
+pub use secrets::reseal;
 
 use super::{StoreError, Tx};
 use crate::domain::FunctionId;

@@ -6,9 +6,10 @@ use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::endpoint::Row;
-use super::{Endpoint, FUNCTION, MAX_ENDPOINTS, function_id};
+use super::{Endpoint, FUNCTION, MAX_ENDPOINTS, function_id, secrets};
 use crate::domain::{EventName, RunId, ShardCount, WebhookSecret};
 use crate::events::{EventType, WebhookPing};
+use crate::sealing::SealKeys;
 use crate::store::actions::{self, Action, Operator};
 use crate::store::events::NewEvent;
 use crate::store::progress::{self, Progress};
@@ -84,7 +85,12 @@ async fn select(executor: impl PgExecutor<'_>, endpoint_id: Option<Uuid>) -> Res
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn add(pool: &Pool, new: &NewEndpoint, by: &Operator<'_>) -> Result<Option<Endpoint>, StoreError> {
+pub async fn add(
+    pool: &Pool,
+    new: &NewEndpoint,
+    keys: &SealKeys,
+    by: &Operator<'_>,
+) -> Result<Option<Endpoint>, StoreError> {
     let endpoint_id = Uuid::now_v7();
     let mut tx = pool.0.begin().await?;
     let added = sqlx::query!(
@@ -96,7 +102,7 @@ pub async fn add(pool: &Pool, new: &NewEndpoint, by: &Operator<'_>) -> Result<Op
         &names(&new.events),
         new.description,
         new.enabled,
-        new.secret.reveal(),
+        secrets::seal(keys, endpoint_id, &new.secret)?,
         MAX_ENDPOINTS,
     );
     added.execute(&mut *tx).await?;
@@ -193,6 +199,7 @@ pub async fn rotate_secret(
     pool: &Pool,
     endpoint_id: Uuid,
     secret: &WebhookSecret,
+    keys: &SealKeys,
     by: &Operator<'_>,
 ) -> Result<Option<DateTime<Utc>>, StoreError> {
     let mut tx = pool.0.begin().await?;
@@ -204,7 +211,7 @@ pub async fn rotate_secret(
            WHERE endpoint_id = $1
            RETURNING previous_secret_until AS "until!""#,
         endpoint_id,
-        secret.reveal(),
+        secrets::seal(keys, endpoint_id, secret)?,
         PREVIOUS_SECRET_HOURS,
     );
     let until = rotated.fetch_optional(&mut *tx).await?;

@@ -8,12 +8,13 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use super::secrets;
 use crate::domain::WebhookSecret;
 use crate::events::{EventType, WebhookDisabled};
+use crate::sealing::SealKeys;
 use crate::store::events::NewEvent;
 use crate::store::functions::claims::Claimed;
 use crate::store::progress::{self, Progress};
-use crate::store::stored::Unreadable;
 use crate::store::{Pool, StoreError, Tx};
 
 /// Failures in a row that open the breaker.
@@ -69,7 +70,7 @@ pub struct Refusal {
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn admit(pool: &Pool, endpoint_id: Uuid) -> Result<Admission, StoreError> {
+pub async fn admit(pool: &Pool, endpoint_id: Uuid, keys: &SealKeys) -> Result<Admission, StoreError> {
     let row = sqlx::query!(
         r#"WITH probe AS (
                UPDATE webhook_endpoints
@@ -99,7 +100,7 @@ pub async fn admit(pool: &Pool, endpoint_id: Uuid) -> Result<Admission, StoreErr
         // Where another one was let through at this moment, what was read is from before that.
         return Ok(Admission::NotBefore(open_until.max(row.now + TimeDelta::seconds(1))));
     }
-    let secret = |text: &str| WebhookSecret::parse(text).map_err(|error| Unreadable::new("secret", error));
+    let secret = |text: &str| secrets::open(keys, endpoint_id, text);
     Ok(Admission::Send(Destination {
         url: row.url,
         secret: secret(&row.secret)?,

@@ -28,6 +28,8 @@ fn setup(networks: &str) -> Setup {
         .worker_env("SATCHEL_WEBHOOKS", "on")
         .worker_env("SATCHEL_OUTBOUND_ALLOW", networks)
         .api_env("SATCHEL_OUTBOUND_ALLOW", LOOPBACK)
+        .worker_env("SATCHEL_OUTBOUND_ALLOW_HTTP", "true")
+        .api_env("SATCHEL_OUTBOUND_ALLOW_HTTP", "true")
 }
 
 async fn operate(satchel: &Satchel, method: Method, path: &str, body: Option<Value>) -> Answer {

@@ -1,0 +1,104 @@
+//! Where the keys of tokens come from: a secret and the one before it, and a file of public keys that may change.
+
+use std::time::Duration;
+
+use satchel_shared::config::Env;
+use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
+
+use super::Authenticator;
+use super::keys::{KeyFault, Origin, TokenKeys};
+
+const SECRET: &str = "SATCHEL_JWT_SECRET";
+const PREVIOUS: &str = "SATCHEL_JWT_SECRET_PREVIOUS";
+const FILE: &str = "SATCHEL_JWT_KEYS_FILE";
+
+/// The file is read again this often, in milliseconds, to see whether it has changed.
+const RELOAD_MS: u64 = 2_000;
+
+/// A larger file is refused, in bytes.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// See the module.
+pub(crate) struct KeySource {
+    origin: Origin,
+    secret: Option<SecretString>,
+    previous: Option<SecretString>,
+    path: Option<String>,
+    /// What the file held when it was last read, good or bad.
+    text: Result<String, String>,
+}
+
+impl KeySource {
+    /// Reads the settings and the file. Faults are noted in `env`.
+    pub(crate) fn from_env(env: &mut Env) -> (Self, TokenKeys) {
+        let satchel = || "satchel".to_owned();
+        let issuer = env.or("SATCHEL_JWT_ISSUER", satchel());
+        let audience = env.or("SATCHEL_JWT_AUDIENCE", satchel());
+        let path: Option<String> = env.optional(FILE);
+        let source = Self {
+            origin: Origin { issuer, audience },
+            secret: env.optional_secret(SECRET),
+            previous: env.optional_secret(PREVIOUS),
+            text: path.as_deref().map_or_else(|| Ok(String::new()), read),
+            path,
+        };
+        if source.secret.is_none() && source.path.is_none() {
+            env.fault(SECRET, format!("give it or {FILE}, else no token can be verified"));
+        }
+        if source.secret.is_none() && source.previous.is_some() {
+            env.fault(PREVIOUS, format!("is for a change of {SECRET}, which is not given"));
+        }
+        let mut keys = TokenKeys::new(source.origin.clone());
+        source.fill(&mut keys, |name, fault| env.fault(name, fault));
+        (source, keys)
+    }
+
+    /// Adds all keys; each fault goes to `fault` with the setting's name.
+    fn fill(&self, keys: &mut TokenKeys, mut fault: impl FnMut(&str, String)) {
+        if let Some(Err(error)) = self.secret.as_ref().map(|secret| keys.add_secret(secret)) {
+            fault(SECRET, error.to_string());
+        }
+        if let Some(Err(error)) = self.previous.as_ref().map(|secret| keys.add_previous_secret(secret)) {
+            fault(PREVIOUS, error.to_string());
+        }
+        let Some(path) = &self.path else { return };
+        let added =
+            self.text.clone().and_then(|text| keys.add_public(&text).map_err(|error: KeyFault| error.to_string()));
+        if let Err(error) = added {
+            fault(FILE, format!("{path}: {error}"));
+        }
+    }
+
+    /// Gives new keys to `authenticator` whenever the file has changed, until the shutdown. A file that cannot be used
+    /// changes nothing but the log.
+    pub(crate) async fn watch(mut self, authenticator: &Authenticator, shutdown: &CancellationToken) {
+        let Some(path) = self.path.clone() else { return };
+        let next = || tokio::time::sleep(Duration::from_millis(RELOAD_MS));
+        while shutdown.run_until_cancelled(next()).await.is_some() {
+            let file = path.clone();
+            let Ok(text) = tokio::task::spawn_blocking(move || read(&file)).await else { continue };
+            if text == self.text {
+                continue;
+            }
+            self.text = text;
+            let mut keys = TokenKeys::new(self.origin.clone());
+            let mut faults = Vec::new();
+            self.fill(&mut keys, |name, fault| faults.push(format!("{name}: {fault}")));
+            if faults.is_empty() {
+                tracing::info!(file = path, "the keys of tokens have changed");
+                authenticator.change_keys(keys);
+            } else {
+                tracing::error!(faults = faults.join("; "), "the keys of tokens stay as they were");
+            }
+        }
+    }
+}
+
+fn read(path: &str) -> Result<String, String> {
+    let size = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.len();
+    if size > MAX_FILE_BYTES {
+        return Err(format!("has {size} bytes, more than {MAX_FILE_BYTES}"));
+    }
+    std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))
+}

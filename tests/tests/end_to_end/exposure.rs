@@ -1,0 +1,97 @@
+//! What nobody outside, and no thief of one part, learns: passwords, secrets, tables, and who runs the service how.
+
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+
+use reqwest::Method;
+use satchel_tests::job::reward_pieces;
+use satchel_tests::poison::{self, poisonous};
+use satchel_tests::token::SECRET;
+use satchel_tests::{ENVELOPE_KEY, Satchel, Server, Setup, binary, invariants, wait};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_login_that_owns_the_schema_is_refused_whatever_role_it_acts_as() {
+    let satchel = Setup::new().workers(0).start().await;
+    for program in ["satchel-api", "satchel-worker"] {
+        for role in ["", "satchel_app"] {
+            let mut command = Command::new(binary(program));
+            command.env_clear().stdin(Stdio::null());
+            command.env("DATABASE_URL", satchel.database.owner.url()).env("SATCHEL_DATABASE_ROLE", role);
+            command.env("REDIS_URL", satchel.redis.url()).env("SATCHEL_ENVELOPE_KEY", ENVELOPE_KEY);
+            command.env("SATCHEL_JWT_SECRET", SECRET).env("SATCHEL_API_ADDR", "127.0.0.1:0");
+            let output = command.output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(!output.status.success(), "{program} as {role:?}: {said}");
+            assert!(said.contains("DATABASE_URL") && said.contains("superuser"), "{program} as {role:?}: {said}");
+        }
+    }
+    invariants::check(&satchel).await;
+}
+
+#[test]
+fn no_statement_of_a_migration_has_the_password_in_it() {
+    let server = Server::private(&[("log_statement", "all")]);
+    let log = server.log();
+    assert!(log.contains("ALTER ROLE satchel_app LOGIN PASSWORD 'SCRAM-SHA-256$4096:"), "{log}");
+    assert!(!log.contains("app-password-of-the-tests"));
+}
+
+#[tokio::test]
+async fn the_secret_of_a_webhook_lies_sealed_in_postgres() {
+    let satchel = Setup::new().workers(0).start().await;
+    let operator = satchel.operator();
+    let post = |path: &str| operator.request(Method::POST, &format!("/api/v1/webhooks{path}"));
+    let body = json!({"url": "https://example.com/hook"});
+    let added = operator.send(post("").json(&body)).await.expect(201).json();
+    let rotated = operator.send(post(&format!("/{}/secret", added["endpointId"].as_str().unwrap()))).await.expect(200);
+    let rows = satchel.database.owner.rows("SELECT secret, previous_secret FROM webhook_endpoints");
+    let kept = json!(rows).to_string();
+    assert_eq!(kept.matches("sealed1:").count(), 2, "{kept}");
+    for secret in [&added["secret"], &rotated.json()["secret"]] {
+        let secret = secret.as_str().unwrap().strip_prefix("whsec_").unwrap();
+        assert!(!kept.contains(secret), "{kept}");
+    }
+    let plain = operator.send(post("").json(&json!({"url": "http://example.com/hook"}))).await;
+    assert_eq!(plain.pointers(), ["/url"]);
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn events_say_a_code_and_not_what_postgres_said() {
+    let satchel = Setup::new().brisk().start().await;
+    poison::lay(&satchel);
+    let job_id = satchel.game().submit(&poisonous(reward_pieces("u1", "arrow", 1))).await.expect(202).job_id();
+    satchel.status_becomes(&job_id, "parked").await;
+    let events = satchel.operator().get("/api/v1/events?name=job/parked").await.expect(200).text;
+    assert!(events.contains("cannot_be_applied") && events.contains(&job_id), "{events}");
+    assert!(!events.contains("SQLSTATE") && !events.contains(poison::MESSAGE), "{events}");
+    assert!(satchel.failed().await[0]["reason"].as_str().unwrap().contains(poison::MESSAGE));
+    poison::clear(&satchel);
+    satchel.retry(&job_id).await.expect(202);
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn with_an_address_for_operations_the_public_one_tells_the_status_alone() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let satchel: Satchel = Setup::new().api_env("SATCHEL_API_OPS_ADDR", &free).start().await;
+    satchel.anyone().get("/healthz").await.expect(200);
+    assert_eq!(satchel.anyone().get("/readyz").await.expect(200).json(), json!({"status": "ok"}));
+    satchel.anyone().get("/metrics").await.problem(404);
+
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ask = |path: &str| client.get(format!("http://{free}{path}")).send();
+    assert!(ask("/metrics").await.unwrap().text().await.unwrap().contains("satchel_api_requests_total"));
+    assert!(ask("/readyz").await.unwrap().text().await.unwrap().contains("appendfsync"));
+    assert_eq!(ask("/healthz").await.unwrap().status(), 200);
+    assert_eq!(ask("/api/v1/catalogue").await.unwrap().status(), 404);
+    satchel.redis.kill();
+    let away = wait::until("it is not ready", || async {
+        Some(satchel.anyone().get("/readyz").await).filter(|answer| answer.status == 503)
+    })
+    .await;
+    assert_eq!((away.json(), away.header("Retry-After")), (json!({"status": "unavailable"}), "1"));
+    satchel.redis.start();
+    invariants::check(&satchel).await;
+}
