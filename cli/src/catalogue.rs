@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use satchel_shared::domain::RequestId;
 use satchel_shared::domain::catalogue::{Catalogue, Difference};
 use satchel_shared::json::{Faults, Node};
-use satchel_shared::store::catalogue::{self, Publication, Publish, PublishError};
+use satchel_shared::store::catalogue::{self, Publication, Publish, PublishError, Warning};
 use satchel_shared::store::{Pool, PoolConfig};
 
 use crate::command::Settings;
@@ -41,6 +41,9 @@ pub(crate) async fn run(command: CatalogueCommand) -> Result<()> {
     let pool = pool(&args.settings.environment()?)?;
     let publication = publish(&pool, &text, "operator:cli", args.dry_run).await.context(file)?;
     println!("{}", told(&publication));
+    for Warning { pointer, detail } in &publication.warnings {
+        println!("warning: {pointer}: {detail}");
+    }
     Ok(())
 }
 

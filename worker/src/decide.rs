@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use satchel_shared::domain::{Holdings, LedgerEntry, MAX_JOB_AGE_DAYS, OnceKey, Plan, Rejection, RejectionCode, Shard};
+use satchel_shared::domain::{
+    Emission, Holdings, LedgerEntry, MAX_JOB_AGE_DAYS, OnceKey, Plan, Rejection, RejectionCode, Shard,
+};
 use satchel_shared::envelope::Envelope;
-use satchel_shared::events::{EventType, JobRejected};
+use satchel_shared::events::{self, EventType, JobFacts, JobRejected};
 use satchel_shared::store::events::NewEvent;
 use satchel_shared::store::jobs::{JobRecord, JobStatus};
 use satchel_shared::store::rule_grants::RuleGrant;
@@ -183,12 +185,29 @@ impl Decisions {
 /// Takes the events of a decision out of it.
 fn tell(delivery: &Delivery, plan: &mut Result<Plan, Rejection>, events: &mut Vec<NewEvent>) {
     let Envelope { job_id, job, .. } = &delivery.envelope;
-    let told = match plan {
+    let mut told = match plan {
         Ok(plan) => std::mem::take(&mut plan.events),
         Err(_) => vec![JobRejected::of_record()],
     };
+    for told in told.iter_mut().filter(|told| told.with_job) {
+        add_facts(told, delivery);
+    }
     let told = told.into_iter().enumerate();
-    events.extend(told.map(|(nth, told)| NewEvent::of_job(delivery.shard, &job.user_id, *job_id, nth, told)));
+    let event =
+        |(nth, told)| NewEvent::of_job(delivery.shard, &job.user_id, *job_id, nth, told).because(job.reason.as_ref());
+    events.extend(told.map(event));
+}
+
+/// Adds the facts of the job to what there is to tell beside them.
+fn add_facts(told: &mut Emission, delivery: &Delivery) {
+    let Some(beside) = &told.data else { return };
+    match events::data_with_job(&JobFacts::of(&delivery.envelope), beside) {
+        Ok(data) => told.data = Some(data),
+        // Data that a job type made of structs is an object.
+        Err(error) => {
+            tracing::error!(job.id = %delivery.envelope.job_id, %error, "an event lacks the facts of its job")
+        }
+    }
 }
 
 fn conflict() -> Rejection {

@@ -91,13 +91,7 @@ fn counts(records: &[Arc<JobRecord>], shards: &[Shard]) -> Vec<ShardCounts> {
 /// Tells that a job is parked.
 pub(crate) async fn tell_of_parking(tx: &mut Tx<'_>, delivery: &Delivery, at: DateTime<Utc>) -> Result<(), StoreError> {
     let envelope = &delivery.envelope;
-    let job = JobFacts {
-        job_id: envelope.job_id,
-        job_type: envelope.job.work.type_name().to_owned(),
-        actor: envelope.actor.to_string(),
-        request_id: envelope.request_id.to_string(),
-        submitted_at: envelope.submitted_at,
-    };
+    let job = JobFacts::of(envelope);
     // A job that was retried may be parked again: that is another event.
     let id = format!("{}:parked:{}", envelope.job_id, delivery.failures().saturating_add(1));
     let told = Emission { id: Some(id), ..JobParked { job, code: JobParked::CANNOT_BE_APPLIED.to_owned() }.emission() };

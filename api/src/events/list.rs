@@ -28,8 +28,8 @@ struct EventsQuery {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Events<'a> {
-    events: &'a [Event],
+struct Events {
+    events: Vec<Event>,
     next_cursor: Option<String>,
 }
 
@@ -53,12 +53,12 @@ pub(crate) async fn list(
     };
     // One more than asked for tells whether there are more.
     let page = events::page(&state.pool, &filter, query.after, i64::from(query.limit) + 1);
-    let mut events = deadline::answer(page).await?;
-    let more = events.len() > limit;
-    events.truncate(limit);
-    let last = events.last().filter(|_| more);
-    let next_cursor = last.map(|event| After { at: event.at, place: event.place }.encode());
-    Ok(HttpResponse::Ok().json(Events { events: &events, next_cursor }))
+    let mut listed = deadline::answer(page).await?;
+    let more = listed.len() > limit;
+    listed.truncate(limit);
+    let next_cursor = listed.last().filter(|_| more).map(|last| last.after.encode());
+    let events = listed.into_iter().filter_map(|listed| listed.event).collect();
+    Ok(HttpResponse::Ok().json(Events { events, next_cursor }))
 }
 
 fn check_period(query: &EventsQuery) -> Result<(), ValidationError> {

@@ -28,7 +28,8 @@ pub(crate) async fn change(
     payload: web::Payload,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let changes = document::changes(document(&request, payload).await?, &state.allowed)?;
+    let document = document(&request, payload).await?;
+    let changes = document::changes(document, &state.allowed, &*state.catalogue.latest().await?)?;
     Parameters::of(&request)?.finish()?;
     let endpoint_id = id_of(&request)?;
     if !deadline::answer(operate::change(&state.pool, endpoint_id, &changes, &operating.by())).await? {

@@ -43,7 +43,8 @@ pub(crate) async fn add(
     payload: web::Payload,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let new = document::new_endpoint(document(&request, payload).await?, &state.allowed)?;
+    let document = document(&request, payload).await?;
+    let new = document::new_endpoint(document, &state.allowed, &*state.catalogue.latest().await?)?;
     Parameters::of(&request)?.finish()?;
     let added = deadline::answer(operate::add(&state.pool, &new, seal_keys(&state)?, &operating.by())).await?;
     let Some(endpoint) = added else {

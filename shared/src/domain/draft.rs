@@ -173,6 +173,20 @@ impl<'a> Draft<'a> {
     }
 }
 
+impl Skipped {
+    /// That a use is refused which takes something and would give nothing, this first of all.
+    #[must_use]
+    pub fn refusal(&self, used: &ItemId, held: i64) -> Rejection {
+        let item_id = &self.item_id;
+        let (code, why) = match self.reason {
+            SkipReason::AlreadyGranted => (RejectionCode::AlreadyGranted, "was granted already"),
+            SkipReason::StackLimit => (RejectionCode::StackLimit, "is at its limit"),
+        };
+        let message = format!("using {used} would give nothing: {item_id} {why}, {held} held");
+        Rejection::of_item(code, item_id, held, message)
+    }
+}
+
 /// The user has `held` pieces of an item and needs `needed`.
 #[must_use]
 pub fn insufficient(item_id: &ItemId, held: i64, needed: i64) -> Rejection {

@@ -76,6 +76,8 @@ pub enum RejectionCode {
     ConditionFailed,
     /// The stack would grow beyond its bound.
     StackLimit,
+    /// All that a use would have granted, the user has or had already.
+    AlreadyGranted,
     /// The submitter may not do this.
     Forbidden,
     /// The job's id belongs to another job.

@@ -21,6 +21,14 @@ pub struct RuleOutcome {
     pub refused: Option<Rejection>,
 }
 
+impl RuleOutcome {
+    /// What the ledger and events name as the cause of what the rule gave.
+    #[must_use]
+    pub fn cause(&self) -> String {
+        format!("rule:{}", self.rule)
+    }
+}
+
 impl Draft<'_> {
     /// Gives what the catalogue's rules give for an event, each rule all of it or nothing.
     pub fn follow_rules(&mut self, event: &EventName, data: &Map<String, Value>) -> Vec<RuleOutcome> {
@@ -43,7 +51,7 @@ impl Draft<'_> {
             outcome.skipped = rule.grant.iter().map(|item| already(item.item_id.clone())).collect();
             return outcome;
         }
-        let cause = format!("rule:{}", rule.id);
+        let cause = outcome.cause();
         let given = self.attempt(|draft| {
             let grants = rule.grant.iter().map(|item| draft.grant(item, Some(&cause)));
             grants.collect::<Result<Vec<_>, _>>()
@@ -54,7 +62,10 @@ impl Draft<'_> {
                     outcome.granted.extend(grant.granted);
                     outcome.skipped.extend(grant.skipped);
                 }
-                self.note_once(once);
+                // What gave nothing, say for a full stack, may give another time.
+                if !outcome.granted.is_empty() {
+                    self.note_once(once);
+                }
             }
             Err(rejection) => outcome.refused = Some(rejection),
         }

@@ -23,6 +23,10 @@ pub struct CloudEvent<'a> {
     datacontenttype: &'static str,
     /// An extension: the version of the data's form.
     eventversion: i16,
+    /// An extension: whose events are numbered together. A user's are all of one shard.
+    shard: u16,
+    /// The extension "Sequence": what is greater, as a text, was committed later in the shard.
+    sequence: String,
     data: &'a RawValue,
 }
 
@@ -42,6 +46,8 @@ impl<'a> CloudEvent<'a> {
             subject: event.user_id.as_str(),
             datacontenttype: "application/json",
             eventversion: event.version,
+            shard: event.place.shard.get(),
+            sequence: event.place.sequence(),
             data: &event.data,
         }
     }
@@ -91,7 +97,7 @@ mod tests {
             occurred_at: None,
             job_id: None,
             data: RawValue::from_string(r#"{"planetId":"mars"}"#.to_owned()).unwrap(),
-            place: Place { shard: Shard::new(0), seq: 1 },
+            place: Place { shard: Shard::new(7), seq: 41 },
         }
     }
 
@@ -107,12 +113,20 @@ mod tests {
             "subject": "u1",
             "datacontenttype": "application/json",
             "eventversion": 2,
+            "shard": 7,
+            "sequence": "0000000000000000041",
             "data": {"planetId": "mars"},
         });
         assert_eq!(document, expected);
         let names = document.as_object().unwrap().keys();
         let allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
         assert!(names.into_iter().all(|name| name.bytes().all(allowed)), "CloudEvents 1.0, section 3.1");
+    }
+
+    #[test]
+    fn sequences_as_texts_are_in_the_order_of_the_numbers() {
+        let numbers = [1, 9, 10, 99, 1_000_000, i64::MAX];
+        assert!(numbers.map(|seq| Place { shard: Shard::new(0), seq }.sequence()).is_sorted());
     }
 
     #[test]

@@ -3,21 +3,40 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use serde_json::json;
+
 use super::{EventType, JobFacts};
+use crate::domain::{Emission, EventName, raw};
 use crate::jobs::RewardResult;
 
-/// A `reward_inventory_item` was applied.
+/// A `reward_inventory_item` was applied, or a rule gave something for an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ItemRewarded {
     /// The job.
     #[serde(flatten)]
     pub job: JobFacts,
+    /// What brought it about, when that is not the job itself: `rule:planet-star`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// The name of the event for which a rule gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
     /// What the user got, and what it did not.
     pub result: RewardResult,
+}
+
+impl ItemRewarded {
+    /// That a rule gave something for an event: what there is to tell beside the facts of the job.
+    #[must_use]
+    pub fn by_rule(cause: &str, event: &EventName, result: &RewardResult) -> Emission {
+        let beside = json!({"cause": cause, "event": event, "result": result});
+        Emission { data: Some(raw(&beside)), with_job: true, ..Self::of_record() }
+    }
 }
 
 impl EventType for ItemRewarded {
     const NAME: &'static str = "item/rewarded";
     const VERSION: i16 = 1;
-    const WHEN: &'static str = "A reward was applied; where all of it was skipped, `granted` is empty.";
+    const WHEN: &'static str = "A reward was applied; where all of it was skipped, `granted` is empty. Or a rule gave \
+        something for an event: then `cause` names the rule.";
 }

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::JobId;
+use crate::envelope::Envelope;
 
 /// The job that an event is of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -21,4 +22,23 @@ pub struct JobFacts {
     pub request_id: String,
     /// When the API took it.
     pub submitted_at: DateTime<Utc>,
+    /// Why, in the submitter's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl JobFacts {
+    /// Of a job that is on its way.
+    #[must_use]
+    pub fn of(envelope: &Envelope) -> Self {
+        let Envelope { job_id, job, actor, request_id, submitted_at, .. } = envelope;
+        Self {
+            job_id: *job_id,
+            job_type: job.work.type_name().to_owned(),
+            actor: actor.to_string(),
+            request_id: request_id.to_string(),
+            submitted_at: *submitted_at,
+            reason: job.reason.as_ref().map(ToString::to_string),
+        }
+    }
 }

@@ -54,7 +54,14 @@ pub trait EventType: Serialize + DeserializeOwned + JsonSchema {
     /// The event that tells just what the record of its job says.
     #[must_use]
     fn of_record() -> Emission {
-        Emission { name: Self::NAME.into(), version: Self::VERSION, id: None, occurred_at: None, data: None }
+        Emission {
+            name: Self::NAME.into(),
+            version: Self::VERSION,
+            id: None,
+            occurred_at: None,
+            data: None,
+            with_job: false,
+        }
     }
 
     /// The event with its own data.
@@ -90,6 +97,23 @@ struct OfRecord<'a> {
 #[must_use]
 pub fn data_of_record(job: &JobFacts, result: &RawValue) -> Box<RawValue> {
     raw(&OfRecord { job, result })
+}
+
+/// What is told beside the facts of a job, and these.
+#[derive(Serialize)]
+struct WithJob<'a> {
+    #[serde(flatten)]
+    job: &'a JobFacts,
+    #[serde(flatten)]
+    beside: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The data of an event that tells more than the record of its job says: the job's facts, and what is `beside` them.
+///
+/// # Errors
+/// If that is no object.
+pub fn data_with_job(job: &JobFacts, beside: &RawValue) -> serde_json::Result<Box<RawValue>> {
+    serde_json::from_str(beside.get()).map(|beside| raw(&WithJob { job, beside }))
 }
 
 #[cfg(test)]

@@ -20,16 +20,21 @@ const CATALOGUE: &str = r#"{"items":{
     "potion": {"name":"Potion","grant":"stack","maxStack":9,"overflow":"reject","use":{"consume":2}},
     "dust":   {"name":"Dust","grant":"stack","use":{"requires":[{"itemId":"gold","quantity":10}],
                "effects":[{"grant":["potion"]}]}},
+    "shop":   {"name":"Shop","grant":"stack","use":{"consume":0,"requires":[{"itemId":"gold","quantity":10,"consume":true}],
+               "effects":[{"emit":"vault/opened"},{"grant":["chest"]},{"grant":["key"]}]}},
+    "gamble": {"name":"Gamble","grant":"stack","use":{"allowSkipped":true,"effects":[{"grant":["key"]}]}},
+    "mirror": {"name":"Mirror","grant":"unique","use":{"consume":0,"effects":[{"grant":["key"]}]}},
     "vault":  {"name":"Vault","grant":"unique","use":{"consume":0,
                "requires":[{"itemId":"key","quantity":1,"consume":true}],
                "effects":[{"emit":"vault/opened"},{"grant":[{"itemId":"gold","quantity":30}]}]}}
 },"rules":[
     {"id":"each","on":"quest/done","grant":[{"itemId":"gold","quantity":7},{"itemId":"potion","quantity":3}]},
     {"id":"star","on":"quest/done","oncePer":"/star","grant":["dust"]},
+    {"id":"purse","on":"quest/done","oncePer":"/star","grant":[{"itemId":"gold","quantity":50},"key"]},
     {"id":"open","on":"vault/opened","oncePer":"/quantity","grant":[{"itemId":"potion","quantity":2}]}
 ]}"#;
 
-const ITEMS: [&str; 7] = ["chest", "key", "gold", "potion", "dust", "vault", "unheard_of"];
+const ITEMS: [&str; 10] = ["chest", "key", "gold", "potion", "dust", "vault", "shop", "gamble", "mirror", "unheard_of"];
 
 /// What a user has, as plainly as can be.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -45,8 +50,8 @@ impl Model {
         self.held.get(item).copied().unwrap_or(0)
     }
 
-    /// Grants, or says why the whole job is refused.
-    fn grant(&mut self, catalogue: &Catalogue, item: &ItemQuantity) -> Result<(), RejectionCode> {
+    /// Grants so many pieces, or says why the whole job is refused.
+    fn grant(&mut self, catalogue: &Catalogue, item: &ItemQuantity) -> Result<i64, RejectionCode> {
         let id = item.item_id.as_str();
         let definition = catalogue.get(&item.item_id).ok_or(RejectionCode::UnknownItem)?;
         let (held, wanted) = (self.count(id), item.quantity.get());
@@ -66,7 +71,7 @@ impl Model {
             *self.held.entry(id.into()).or_default() += given;
             self.ever.insert(id.into());
         }
-        Ok(())
+        Ok(given)
     }
 
     /// Applies a job to a copy, so that a refusal leaves nothing behind.
@@ -81,14 +86,15 @@ impl Model {
             Work::SendEvent(job) => {
                 let star = job.fields.data.get("star").map(ToString::to_string);
                 after.follow(catalogue, "each", None, &[("gold", 7), ("potion", 3)]);
-                after.follow(catalogue, "star", star, &[("dust", 1)]);
+                after.follow(catalogue, "star", star.clone(), &[("dust", 1)]);
+                after.follow(catalogue, "purse", star, &[("gold", 50), ("key", 1)]);
             }
             Work::UseItem(job) => after.use_item(catalogue, &job.fields)?,
         }
         Ok(after)
     }
 
-    /// Gives what a rule gives: all of it or nothing, and once if there is a value for which.
+    /// Gives what a rule gives: all of it or nothing, and once, if it gave anything, where there is a value for which.
     fn follow(&mut self, catalogue: &Catalogue, rule: &str, value: Option<String>, items: &[(&str, i64)]) {
         let key = value.map(|value| (rule.to_owned(), value));
         if key.as_ref().is_some_and(|key| self.once.contains(key)) {
@@ -96,11 +102,13 @@ impl Model {
         }
         let mut after = self.clone();
         let quantity = |pieces: i64| Quantity::parse(pieces).unwrap();
-        let given = items.iter().try_for_each(|(id, pieces)| {
+        let given = items.iter().try_fold(0, |given, (id, pieces)| {
             let item_id = ItemId::parse(id).unwrap();
-            after.grant(catalogue, &ItemQuantity { item_id, quantity: quantity(*pieces) })
+            Ok::<_, RejectionCode>(
+                given + after.grant(catalogue, &ItemQuantity { item_id, quantity: quantity(*pieces) })?,
+            )
         });
-        if given.is_ok() {
+        if given.is_ok_and(|given| given > 0) {
             after.once.extend(key);
             *self = after;
         }
@@ -124,6 +132,7 @@ impl Model {
                 *self.held.entry(other.into()).or_default() -= needed;
             }
         }
+        let (mut given, mut first) = (0, None);
         for effect in &definition.effects {
             let items = match effect {
                 Effect::Grant(items) => items,
@@ -134,10 +143,18 @@ impl Model {
             };
             for item in items {
                 let quantity = Quantity::parse(item.quantity.get() * times).map_err(|_| RejectionCode::StackLimit)?;
-                self.grant(catalogue, &ItemQuantity { item_id: item.item_id.clone(), quantity })?;
+                given += self.grant(catalogue, &ItemQuantity { item_id: item.item_id.clone(), quantity })?;
+                let is_stack =
+                    catalogue.get(&item.item_id).is_some_and(|item| matches!(item.grant, GrantPolicy::Stack { .. }));
+                first =
+                    first.or(Some(if is_stack { RejectionCode::StackLimit } else { RejectionCode::AlreadyGranted }));
             }
         }
-        Ok(())
+        let costs = definition.consume > 0 || definition.requires.iter().any(|other| other.consume);
+        match first {
+            Some(code) if given == 0 && costs && !definition.allow_skipped => Err(code),
+            _ => Ok(()),
+        }
     }
 }
 

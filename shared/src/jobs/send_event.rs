@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::submission::read_time;
-use super::{Job, JobType};
+use super::{Job, JobType, RewardResult};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::{
     Draft, Emission, EventId, EventName, Holdings, ItemId, OnceKey, Plan, Priority, Rejection, RejectionCode,
     RuleOutcome, Scope, SubmitRule, UserId, raw,
 };
-use crate::events::{EventType, RuleRefused};
+use crate::events::{EventType, ItemRewarded, RuleRefused};
 use crate::json::{Faults, Fields, Node, Pointer};
 
 /// Tells of one of the game's own events.
@@ -130,8 +130,9 @@ impl JobType for SendEvent {
             id: Some(self.event_id.to_string()),
             occurred_at: self.at,
             data: Some(raw(&self.data)),
+            with_job: false,
         }];
-        events.extend(refusals(&self.name, &rewards));
+        events.extend(told_of_rules(&self.name, &rewards));
         let sent = Sent { id: self.event_id.to_string(), name: self.name.to_string() };
         let (changes, once) = draft.into_parts();
         Ok(Plan { changes, used: None, once, events, result: raw(&EventResult { event: sent, rewards }) })
@@ -149,13 +150,24 @@ fn read_sent_data(node: Node, at: Pointer, faults: &mut Faults) -> Option<Map<St
     Node::read_object(node, at, faults)
 }
 
-/// What is told of rules that could not give.
-pub(super) fn refusals(event: &EventName, rewards: &[RuleOutcome]) -> Vec<Emission> {
-    let refused = |outcome: &RuleOutcome| {
-        let refusal = outcome.refused.clone()?;
-        Some(RuleRefused { rule: outcome.rule.clone(), event: event.to_string(), refusal }.emission())
+/// What is told of the rules that gave something, and of those that could not give. Of one that had nothing to give nothing
+/// is told: most events of a rule that gives once come when it has.
+pub(super) fn told_of_rules(event: &EventName, rewards: &[RuleOutcome]) -> Vec<Emission> {
+    let told = |outcome: &RuleOutcome| {
+        let RuleOutcome { rule, granted, skipped, refused } = outcome;
+        match refused {
+            Some(refusal) => {
+                let refusal = refusal.clone();
+                Some(RuleRefused { rule: rule.clone(), event: event.to_string(), refusal }.emission())
+            }
+            None if granted.is_empty() => None,
+            None => {
+                let result = RewardResult { granted: granted.clone(), skipped: skipped.clone() };
+                Some(ItemRewarded::by_rule(&outcome.cause(), event, &result))
+            }
+        }
     };
-    rewards.iter().filter_map(refused).collect()
+    rewards.iter().filter_map(told).collect()
 }
 
 #[cfg(test)]

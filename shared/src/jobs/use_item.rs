@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::JobType;
-use super::send_event::refusals;
+use super::send_event::told_of_rules;
 use crate::domain::catalogue::{Catalogue, Effect, Use};
 use crate::domain::{
     Condition, Draft, Emission, EventName, GrantOutcome, Granted, Holdings, ItemId, ItemQuantity, OnceKey, Pieces,
@@ -113,6 +113,7 @@ impl JobType for UseItem {
         self.meet_requirements(definition, &mut draft)?;
         let mut events = vec![ItemUsed::of_record()];
         let effects = self.give(definition, &mut draft, &mut events)?;
+        self.check_worth(definition, &effects, holdings)?;
         let (changes, once) = draft.into_parts();
         Ok(Plan {
             changes,
@@ -191,6 +192,24 @@ impl UseItem {
         draft.grant(&ItemQuantity { item_id: item.item_id.clone(), quantity }, Some(&self.cause()))
     }
 
+    /// Nobody pays for nothing: a use that takes something must grant something, if there is something that it should grant.
+    /// (What rules give for its events is not its own.)
+    fn check_worth(&self, definition: &Use, effects: &[EffectResult], before: &Holdings) -> Result<(), Rejection> {
+        if definition.allow_skipped || !definition.takes() {
+            return Ok(());
+        }
+        let mut first_skipped = None;
+        for effect in effects {
+            match effect {
+                EffectResult::Granted(_) => return Ok(()),
+                EffectResult::Skipped(skipped) => first_skipped = first_skipped.or(Some(skipped)),
+                EffectResult::Emitted(_) => {}
+            }
+        }
+        first_skipped
+            .map_or(Ok(()), |skipped| Err(skipped.refusal(&self.item_id, before.get(&skipped.item_id).quantity)))
+    }
+
     /// Tells of an event, once however many pieces are used, and gives what rules give for it.
     fn emit(&self, name: &EventName, draft: &mut Draft<'_>, events: &mut Vec<Emission>) -> Emitted {
         let data = Effect::emitted_data(&self.item_id, self.quantity);
@@ -201,8 +220,9 @@ impl UseItem {
             id: None,
             occurred_at: None,
             data: Some(raw(&data)),
+            with_job: false,
         });
-        events.extend(refusals(name, &rewards));
+        events.extend(told_of_rules(name, &rewards));
         Emitted { name: name.to_string(), rewards }
     }
 

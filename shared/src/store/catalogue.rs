@@ -1,5 +1,7 @@
 //! Published catalogues: immutable versions, the highest of which is in force.
 
+mod warnings;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -9,9 +11,11 @@ use sqlx::types::Json;
 use super::session::limit_statements;
 use super::stored::{self, Unreadable};
 use super::{Blame, Pool, StoreError, Tx, rules};
-use crate::domain::catalogue::{Catalogue, Changes};
+use crate::domain::catalogue::{Catalogue, Changes, Tightened};
 use crate::domain::{ItemId, RequestId};
 use crate::json::Node;
+
+pub use warnings::Warning;
 
 /// Longest look for who holds items that are to be removed, in milliseconds: no job is applied meanwhile.
 const HELD_TIMEOUT_MS: u32 = 2_000;
@@ -48,6 +52,8 @@ pub struct Publication {
     pub version: i64,
     /// What it changes.
     pub changes: Changes,
+    /// What is allowed but surprising.
+    pub warnings: Vec<Warning>,
     /// Whether nothing was published.
     pub dry_run: bool,
 }
@@ -159,18 +165,25 @@ pub async fn publish(pool: &Pool, publish: &Publish<'_>) -> Result<Publication, 
     let mut tx = pool.0.begin().await?;
     let publication = publish_in(&mut tx, publish).await;
     // At once in either case: no batch begins before.
-    match &publication {
-        Ok(_) => tx.commit().await?,
-        // Where that cannot be said any more, Postgres knows it already.
-        Err(_) => drop(tx.rollback().await),
+    match publication {
+        Ok((mut publication, tightened)) => {
+            tx.commit().await?;
+            // Only now, when nobody waits for it.
+            publication.warnings = warnings::of(pool, &tightened).await;
+            Ok(publication)
+        }
+        Err(error) => {
+            // Where that cannot be said any more, Postgres knows it already.
+            drop(tx.rollback().await);
+            Err(error)
+        }
     }
-    publication
 }
 
 async fn publish_in(
     tx: &mut sqlx::Transaction<'static, sqlx::Postgres>,
     publish: &Publish<'_>,
-) -> Result<Publication, PublishError> {
+) -> Result<(Publication, Vec<Tightened>), PublishError> {
     if !publish.dry_run {
         rules::change(tx).await?;
     }
@@ -192,7 +205,8 @@ async fn publish_in(
     if differs && !publish.dry_run {
         insert(tx, version, publish).await?;
     }
-    Ok(Publication { version, changes, dry_run: publish.dry_run })
+    let tightened = Catalogue::tightened(&old, publish.catalogue);
+    Ok((Publication { version, changes, warnings: Vec::new(), dry_run: publish.dry_run }, tightened))
 }
 
 /// Those of the items that someone holds. There is no index by item, which each job would have to pay for: all holdings

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::value::RawValue;
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::functions::claims::Claimed;
 use super::stored::{self, Unreadable};
 use super::{Pool, StoreError};
-use crate::domain::{Emission, EventName, JobId, Shard, UserId};
+use crate::domain::{Emission, EventName, JobId, Reason, Shard, UserId};
 use crate::events::{self, JobFacts};
 use crate::jobs::{JobType, SendEvent};
 
@@ -34,15 +34,26 @@ pub struct NewEvent {
     pub occurred_at: Option<DateTime<Utc>>,
     /// What it tells; `None` for what the job's record says.
     pub data: Option<Box<RawValue>>,
+    /// Why, in the words of who submitted the job.
+    pub reason: Option<String>,
 }
 
 impl NewEvent {
     /// The `nth` event, counted from 0, of a job. Events of a job after its first one are called `job id:nth`.
     #[must_use]
     pub fn of_job(shard: Shard, user_id: &UserId, job_id: JobId, nth: usize, emission: Emission) -> Self {
-        let Emission { name, version, id, occurred_at, data } = emission;
+        let Emission { name, version, id, occurred_at, data, .. } = emission;
         let id = id.or_else(|| (nth > 0).then(|| format!("{job_id}:{nth}")));
-        Self { shard, user_id: user_id.clone(), name, version, job_id: Some(job_id), id, occurred_at, data }
+        let (user_id, job_id) = (user_id.clone(), Some(job_id));
+        Self { shard, user_id, name, version, job_id, id, occurred_at, data, reason: None }
+    }
+
+    /// With the job's reason, if it has one and is what the event's data tells of: what has data of its own says there what it
+    /// has to say.
+    #[must_use]
+    pub fn because(self, reason: Option<&Reason>) -> Self {
+        let reason = reason.filter(|_| self.data.is_none()).map(ToString::to_string);
+        Self { reason, ..self }
     }
 }
 
@@ -59,12 +70,13 @@ impl NewEvent {
             id: Some(format!("{}:{}", run.run_id, run.attempts)),
             occurred_at: None,
             data: emission.data,
+            reason: None,
         }
     }
 }
 
 /// An event that happened.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
     /// Unique among those of its `source`.
@@ -84,11 +96,29 @@ pub struct Event {
     pub occurred_at: Option<DateTime<Utc>>,
     /// The job that brought it about.
     pub job_id: Option<JobId>,
-    /// What it tells.
+    /// What it tells; `null` if that is not known any more: [`Event::is_whole`].
     pub data: Box<RawValue>,
     /// Where it stands.
-    #[serde(skip)]
+    #[serde(flatten)]
     pub place: Place,
+}
+
+impl Event {
+    /// Whether what it tells is known. An event that tells what the record of its job says is nothing without that, which is
+    /// kept for longer, but which the database's owner can delete.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.data.get() != RawValue::NULL.get()
+    }
+}
+
+/// An event of a listing.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Where the listing goes on after it.
+    pub after: After,
+    /// The event; `None` if its row cannot be read.
+    pub event: Option<Event>,
 }
 
 /// Where an event stands among all.
@@ -98,6 +128,25 @@ pub struct Place {
     pub shard: Shard,
     /// Its number in the shard, from 1, without a gap.
     pub seq: i64,
+}
+
+impl Place {
+    /// The number as a text whose order is that of the numbers (CloudEvents, extension "Sequence"): with as many digits as the
+    /// largest number has.
+    #[must_use]
+    pub fn sequence(self) -> String {
+        format!("{:019}", self.seq)
+    }
+}
+
+/// As in the CloudEvents that tell of the event.
+impl Serialize for Place {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut place = serializer.serialize_struct("Place", 2)?;
+        place.serialize_field("shard", &self.shard.get())?;
+        place.serialize_field("sequence", &self.sequence())?;
+        place.end()
+    }
 }
 
 /// Which events are meant; all that is given must fit.
@@ -138,6 +187,7 @@ struct Row {
     request_id: Option<String>,
     submitted_at: Option<DateTime<Utc>>,
     result: Option<Json<Box<RawValue>>>,
+    reason: Option<String>,
 }
 
 /// A page of events, newest first. Where there is no name or user to go by, time is found by search; the others are
@@ -145,7 +195,7 @@ struct Row {
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn page(pool: &Pool, filter: &Filter, after: Option<After>, limit: i64) -> Result<Vec<Event>, StoreError> {
+pub async fn page(pool: &Pool, filter: &Filter, after: Option<After>, limit: i64) -> Result<Vec<Listed>, StoreError> {
     // The last event's moment is looked at again, for those that stand after it. It comes from outside: chrono may know
     // none later.
     let past = |moment: DateTime<Utc>| moment.checked_add_signed(TimeDelta::microseconds(1)).unwrap_or(moment);
@@ -153,7 +203,7 @@ pub async fn page(pool: &Pool, filter: &Filter, after: Option<After>, limit: i64
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT found.shard, found.seq, found.user_id, found.name, found.version, found.at, found.job_id, found.id,
-                  found.occurred_at, found.data AS "data: Json<Box<RawValue>>", jobs.type AS "job_type?", jobs.actor AS "actor?",
+                  found.occurred_at, found.data AS "data: Json<Box<RawValue>>", found.reason, jobs.type AS "job_type?", jobs.actor AS "actor?",
                   jobs.request_id AS "request_id?", jobs.submitted_at AS "submitted_at?",
                   jobs.result AS "result?: Json<Box<RawValue>>"
            FROM (
@@ -191,7 +241,15 @@ pub async fn page(pool: &Pool, filter: &Filter, after: Option<After>, limit: i64
     )
     .fetch_all(&pool.0)
     .await?;
-    Ok(rows.into_iter().map(Event::try_from).collect::<Result<_, _>>()?)
+    Ok(rows.into_iter().filter_map(listed).collect())
+}
+
+/// What cannot be read costs nobody but itself: it is left out, and said so.
+fn listed(row: Row) -> Option<Listed> {
+    let (shard, seq, at) = (row.shard, row.seq, row.at);
+    let left_out = |error: &Unreadable| tracing::error!(shard, seq, %error, "an event cannot be read and is left out");
+    let place = stored::shard(shard).inspect_err(left_out).ok().map(|shard| Place { shard, seq })?;
+    Some(Listed { after: After { at, place }, event: Event::try_from(row).inspect_err(left_out).ok() })
 }
 
 /// One event; `None` if it is not kept any more.
@@ -202,7 +260,7 @@ pub async fn find(pool: &Pool, place: Place) -> Result<Option<Event>, StoreError
     let row = sqlx::query_as!(
         Row,
         r#"SELECT shard, seq, events.user_id, name, version, at, events.job_id, id, occurred_at,
-                  data AS "data: Json<Box<RawValue>>", jobs.type AS "job_type?", jobs.actor AS "actor?",
+                  data AS "data: Json<Box<RawValue>>", reason, jobs.type AS "job_type?", jobs.actor AS "actor?",
                   jobs.request_id AS "request_id?", jobs.submitted_at AS "submitted_at?",
                   jobs.result AS "result?: Json<Box<RawValue>>"
            FROM events
@@ -225,27 +283,23 @@ impl TryFrom<Row> for Event {
     type Error = Unreadable;
 
     fn try_from(row: Row) -> Result<Self, Unreadable> {
-        let missing = || Unreadable::new("job_id", "the event's job is gone");
         let job_id = row.job_id.map(JobId::from);
-        let data = match (row.data, job_id, row.result) {
+        let record = job_id.zip(row.job_type.clone()).zip(row.actor.clone()).zip(row.request_id).zip(row.submitted_at);
+        let data = match (row.data, record, row.result) {
             (Some(data), ..) => data.0,
-            (None, Some(job_id), Some(result)) => {
-                let job = JobFacts {
-                    job_id,
-                    job_type: row.job_type.clone().ok_or_else(missing)?,
-                    actor: row.actor.clone().ok_or_else(missing)?,
-                    request_id: row.request_id.ok_or_else(missing)?,
-                    submitted_at: row.submitted_at.ok_or_else(missing)?,
-                };
+            (None, Some(((((job_id, job_type), actor), request_id), submitted_at)), Some(result)) => {
+                let job = JobFacts { job_id, job_type, actor, request_id, submitted_at, reason: row.reason };
                 events::data_of_record(&job, &result)
             }
-            _ => return Err(missing()),
+            // The job is gone.
+            (None, ..) => RawValue::NULL.to_owned(),
         };
+        let nameless = || Unreadable::new("id", "there is neither an id nor a job");
         let name = EventName::parse(&row.name).map_err(|error| Unreadable::new("name", error))?;
         let is_sent = row.job_type.as_deref() == Some(SENDING) && !events::is_known(name.as_str());
         let source = row.actor.filter(|_| is_sent).unwrap_or_else(|| OWN_SOURCE.to_owned());
         Ok(Self {
-            id: row.id.or_else(|| job_id.map(|job_id| job_id.to_string())).ok_or_else(missing)?,
+            id: row.id.or_else(|| job_id.map(|job_id| job_id.to_string())).ok_or_else(nameless)?,
             source,
             name,
             version: row.version,

@@ -289,9 +289,9 @@ async fn archive(
              WHERE shard_counters.shard = counters.shard
              RETURNING shard_counters.shard, last_event_at
          ), told AS (
-             INSERT INTO events (shard, seq, user_id, name, version, at, job_id)
+             INSERT INTO events (shard, seq, user_id, name, version, at, job_id, reason)
              SELECT shard, counters.events + row_number() OVER (PARTITION BY shard ORDER BY position), user_id, $5, $6,
-                    counted.last_event_at, job_id
+                    counted.last_event_at, job_id, body -> 'job' ->> 'reason'
              FROM gone
              JOIN decided USING (job_id)
              JOIN counters USING (shard)

@@ -64,7 +64,7 @@ fn assert_told(event: &Value, message: &Message) {
     let expected = json!({
         "specversion": "1.0", "id": event["id"], "source": source, "type": name, "time": body["time"],
         "subject": event["userId"], "datacontenttype": "application/json", "eventversion": event["version"],
-        "data": event["data"],
+        "shard": event["shard"], "sequence": event["sequence"], "data": event["data"],
     });
     assert_eq!(*body, expected);
     assert_eq!(message.key, name.replace('/', "."));

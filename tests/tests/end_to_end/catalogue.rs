@@ -1,8 +1,8 @@
 //! Publishing and reading what items there are.
 
 use reqwest::Method;
-use satchel_tests::job::{reward, test_catalogue, use_item};
-use satchel_tests::{Answer, Satchel, invariants};
+use satchel_tests::job::{reward, reward_pieces, test_catalogue, use_item};
+use satchel_tests::{Answer, Satchel, invariants, scratch_dir};
 use serde_json::{Value, json};
 
 const PATH: &str = "/api/v1/catalogue";
@@ -26,6 +26,52 @@ fn with_item(id: &str, definition: Value) -> Value {
     catalogue
 }
 
+/// A catalogue that declares `quest/done`, with a rule.
+fn with_rule(mut rule: Value) -> Value {
+    let mut catalogue = test_catalogue();
+    catalogue["events"] = json!({"quest/done": {"schema": {"type": "object", "required": ["quest"]}}});
+    rule["id"] = json!("r");
+    rule["grant"] = json!(["gold"]);
+    catalogue["rules"] = json!([rule]);
+    catalogue
+}
+
+#[tokio::test]
+async fn who_holds_more_than_a_new_catalogue_would_give_is_warned_of() {
+    let satchel = Satchel::start().await;
+    for (user, arrows, potions) in [("u1", 3, 50), ("u2", 1, 9), ("u3", 5, 10)] {
+        satchel.game().submit_and_wait(&reward_pieces(user, "arrow", arrows)).await.expect(200);
+        satchel.game().submit_and_wait(&reward_pieces(user, "potion", potions)).await.expect(200);
+    }
+    let mut next = test_catalogue();
+    next["items"]["arrow"] = json!({"name": "Arrow", "grant": "unique"});
+    next["items"]["potion"]["maxStack"] = json!(20);
+    next["items"]["gold"]["maxStack"] = json!(1);
+    let warnings = json!([
+        {"pointer": "/items/arrow/grant", "detail": "at least 2 users hold more than 1 of arrow: they keep what they have"},
+        {"pointer": "/items/potion/maxStack", "detail": "at least 1 user holds more than 20 of potion: they keep what they have"},
+    ]);
+    // The look is short: on a busy machine it may end before it has found anybody.
+    satchel_tests::wait::until("they are found in time", || async {
+        let answer = put(&satchel, "?dryRun=true", None, &next).await.expect(200).json();
+        (answer["warnings"] == warnings).then_some(())
+    })
+    .await;
+    let published = put(&satchel, "", None, &next).await.expect(200).json();
+    assert!(published["warnings"].is_array(), "{published}");
+    assert_eq!(put(&satchel, "", None, &next).await.expect(200).json()["warnings"], json!([]), "nothing changes");
+    assert_eq!(put(&satchel, "", None, &test_catalogue()).await.expect(200).json()["warnings"], json!([]));
+    let file = scratch_dir("warnings").join("catalogue.json");
+    std::fs::write(&file, next.to_string()).unwrap();
+    satchel_tests::wait::until("the tool says so, too", || async {
+        let said = satchel.tool(&["catalogue", "publish", "--dry-run", file.to_str().unwrap()]);
+        said.contains("warning: /items/arrow/grant: at least 2 users").then_some(())
+    })
+    .await;
+    assert_eq!(satchel.holdings("u1").await, [("arrow".to_owned(), 3), ("potion".to_owned(), 50)]);
+    invariants::check(&satchel).await;
+}
+
 #[tokio::test]
 async fn a_published_catalogue_can_be_read_whole_and_by_item() {
     let satchel = Satchel::start().await;
@@ -43,7 +89,8 @@ async fn what_is_answered_can_be_published_again_and_changes_nothing() {
     let satchel = Satchel::start().await;
     let mut whole = test_catalogue();
     whole["items"]["potion"]["use"] = json!({"effects": [{"emit": "potion/drunk"}]});
-    whole["events"] = json!({"quest/done": {"description": "A quest is done", "schema": {"type": "object"}}});
+    whole["events"] =
+        json!({"quest/done": {"description": "A quest is done", "schema": {"type": "object", "required": ["quest"]}}});
     whole["rules"] = json!([{"id": "star", "on": "quest/done", "oncePer": "/quest", "grant": ["arrow"]}]);
     satchel.publish(&whole).await;
     let mut answered = satchel.operator().get(PATH).await.expect(200).json();
@@ -134,6 +181,8 @@ async fn every_fault_of_a_catalogue_is_listed_with_its_place() {
         (json!({"items": {}, "lootTables": {}}), "/lootTables"),
         (json!({"items": {}, "rules": [{}]}), "/rules/0/id"),
         (json!({"items": {}, "events": {"a/b": {"schema": {"type": 1}}}}), "/events/a~1b/schema"),
+        (with_rule(json!({"on": "quest/dnoe"})), "/rules/0/on"),
+        (with_rule(json!({"on": "quest/done", "oncePer": "/qeust"})), "/rules/0/oncePer"),
         (json!([]), ""),
     ];
     for (document, place) in cases {

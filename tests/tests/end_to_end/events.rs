@@ -8,10 +8,14 @@ use serde_json::{Value, json};
 fn catalogue() -> Value {
     let mut catalogue = test_catalogue();
     catalogue["items"]["potion"]["use"] = json!({"effects": [{"emit": "potion/drunk"}]});
-    catalogue["events"] = json!({"quest/done": {
+    let quest = json!({
         "description": "A quest is done",
         "schema": {"type": "object", "required": ["quest"], "properties": {"quest": {"type": "string"}}},
-    }});
+    });
+    let day = json!({"schema": {"required": ["day"], "properties": {"day": {"type": "string", "format": "date"}}}});
+    catalogue["events"] = json!({
+        "quest/done": quest, "day/begun": day, "planet/completed": {}, "futurepass/connected": {}, "herbs/found": {},
+    });
     catalogue["rules"] = json!([
         {"id": "welcome", "on": "futurepass/connected", "grant": ["welcome_chest", "key"]},
         {"id": "planet-star", "on": "planet/completed", "oncePer": "/planetId",
@@ -78,8 +82,8 @@ async fn an_event_is_told_of_once_and_rewarded_once() {
     assert_eq!(satchel.holdings("u1").await, [("key".to_owned(), 1), ("welcome_chest".to_owned(), 1)]);
 
     let told = events(&satchel, "").await;
-    assert_eq!(told.len(), 1, "{told:?}");
-    let told = &told[0];
+    assert_eq!(names(&told), ["item/rewarded", "futurepass/connected"], "newest first");
+    let told = &told[1];
     assert_eq!((&told["id"], &told["source"]), (&json!("e1"), &json!("service:game")));
     assert_eq!((&told["userId"], &told["jobId"]), (&json!("u1"), &json!(first.job_id())));
     assert_eq!((&told["data"], &told["occurredAt"]), (&json!({}), &json!("2026-01-31T12:00:00Z")));
@@ -132,6 +136,7 @@ async fn a_bad_event_is_refused_with_the_place_of_each_fault() {
     assert_eq!(pointers(event("e", "quest/done", "u1", json!({"quest": 1}))).await, ["/data/quest"]);
     assert_eq!(pointers(event("e", "quest/done", "u1", json!({}))).await, ["/data"]);
     assert_eq!(pointers(planet("e", json!({"deep": 1}))).await, ["/data/planetId"]);
+    assert_eq!(pointers(event("e", "day/begun", "u1", json!({"day": "whatever"}))).await, ["/data/day"]);
     let twice = r#"{"id":"e","name":"quest/done","userId":"u1","data":{"quest":"a","quest":"b"}}"#;
     assert_eq!(satchel.game().post_text("/api/v1/events", twice).await.pointers(), ["/data/quest"]);
     let as_job =
@@ -179,6 +184,7 @@ async fn an_event_counts_as_soon_as_the_catalogue_has_it() {
     for n in 0..3 {
         let mut catalogue = catalogue();
         let name = format!("season/begun-{n}");
+        catalogue["events"][&name] = json!({});
         catalogue["rules"].as_array_mut().expect("rules").push(json!({"id": "new", "on": name, "grant": ["arrow"]}));
         satchel.publish(&catalogue).await;
         let result = outcome(&satchel, &event(&format!("s{n}"), &name, "u1", json!({}))).await;
@@ -198,8 +204,10 @@ async fn a_use_emits_its_events_and_their_rules_give() {
             "rule": "thirst", "granted": [{"itemId": "arrow", "quantity": 1, "balance": 1}], "skipped": []}]}}])
     );
     let told = events(&satchel, "?userId=u1").await;
-    assert_eq!(names(&told), ["potion/drunk", "item/used", "item/rewarded"], "newest first");
+    assert_eq!(names(&told), ["item/rewarded", "potion/drunk", "item/used", "item/rewarded"], "newest first");
     let job_id = used["jobId"].as_str().expect("an id");
+    assert_eq!((&told[0]["id"], &told[0]["data"]["cause"]), (&json!(format!("{job_id}:2")), &json!("rule:thirst")));
+    let told = &told[1..];
     assert_eq!((&told[0]["id"], &told[1]["id"]), (&json!(format!("{job_id}:1")), &json!(job_id)));
     assert_eq!(
         (&told[0]["data"], &told[0]["source"]),

@@ -1,6 +1,6 @@
 //! What becomes of a job by the rules of the catalogue.
 
-use satchel_tests::job::{reward, reward_pieces, use_item};
+use satchel_tests::job::{reward, reward_pieces, test_catalogue, use_item};
 use satchel_tests::{Satchel, invariants};
 use serde_json::{Value, json};
 
@@ -40,6 +40,39 @@ async fn using_more_than_is_held_is_rejected() {
     let result = rejected(&satchel, &use_item("u1", "potion", 4), "insufficient_quantity").await;
     assert_eq!(result["balance"], 3);
     assert_eq!(outcome(&satchel, &use_item("u1", "potion", 3)).await["status"], "applied");
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn nobody_pays_for_nothing() {
+    let satchel = Satchel::start().await;
+    let mut catalogue = test_catalogue();
+    let gold = json!([{"itemId": "gold", "quantity": 300, "consume": true}]);
+    let sells = |effects: Value| json!({"consume": 0, "requires": gold, "effects": effects});
+    let items = &mut catalogue["items"];
+    items["quiver"] = json!({"name": "Quiver", "grant": "stack", "maxStack": 10, "overflow": "clamp"});
+    items["smith"] =
+        json!({"name": "Smith", "grant": "unique", "use": sells(json!([{"emit": "smith/paid"}, {"grant": ["key"]}]))});
+    items["archer"] = json!({"name": "Archer", "grant": "unique",
+        "use": sells(json!([{"grant": [{"itemId": "quiver", "quantity": 6}]}, {"grant": ["key"]}]))});
+    items["beggar"] = items["smith"].clone();
+    items["beggar"]["use"]["allowSkipped"] = json!(true);
+    satchel.publish(&catalogue).await;
+    let items = json!(["smith", "archer", "beggar", {"itemId": "gold", "quantity": 2000}]);
+    outcome(&satchel, &reward("u1", items)).await;
+
+    assert_eq!(outcome(&satchel, &use_item("u1", "smith", 1)).await["status"], "applied");
+    let result = rejected(&satchel, &use_item("u1", "smith", 1), "already_granted").await;
+    assert_eq!((&result["itemId"], &result["balance"]), (&json!("key"), &json!(1)));
+    // A part is something.
+    for _ in 0..2 {
+        assert_eq!(outcome(&satchel, &use_item("u1", "archer", 1)).await["status"], "applied");
+    }
+    let result = rejected(&satchel, &use_item("u1", "archer", 1), "stack_limit").await;
+    assert_eq!((&result["itemId"], &result["balance"]), (&json!("quiver"), &json!(10)));
+    assert_eq!(outcome(&satchel, &use_item("u1", "beggar", 1)).await["status"], "applied", "it may");
+    let held = satchel.holdings("u1").await;
+    assert!(held.contains(&("gold".to_owned(), 2000 - 4 * 300)), "{held:?}");
     invariants::check(&satchel).await;
 }
 

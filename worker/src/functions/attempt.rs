@@ -74,6 +74,10 @@ async fn one(
     let Some(event) = event else {
         return Ok((Ending::Failed("the event is not kept any more".to_owned()), None));
     };
+    if !event.is_whole() {
+        let error = "what the event tells is not known any more: its job is gone".to_owned();
+        return Ok((Ending::Failed(error), Some(event.id)));
+    }
     let mut steps = Steps::new(surroundings, registered, run, saved);
     let handled = AssertUnwindSafe(registered.function.handle(&event, &mut steps)).catch_unwind();
     let outcome = match tokio::time::timeout(policy.timeout, handled).await {

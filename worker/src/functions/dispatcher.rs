@@ -5,7 +5,7 @@
 
 use satchel_shared::domain::{FunctionId, Shard};
 use satchel_shared::store::events::Place;
-use satchel_shared::store::functions::dispatch::{self, Heard, NewRun, Undispatched};
+use satchel_shared::store::functions::dispatch::{self, Heard, NewRun, Next, Undispatched};
 use satchel_shared::store::functions::listeners::{self, EventNames, Fanout, Listener};
 use satchel_shared::store::functions::replays::{self, Replaying};
 use satchel_shared::store::webhooks::{self, Subscriber};
@@ -82,14 +82,13 @@ async fn give(
     }
     let receivers = receivers(&mut tx, listeners).await?;
     let most = portion.events(shards.len(), runs_per_event(listeners, &receivers));
-    let events = dispatch::next(&mut tx, shards, names.as_deref(), most).await?;
+    let next = dispatch::next(&mut tx, shards, names.as_deref(), most).await?;
     let runs: Vec<NewRun<'_>> =
-        listeners.iter().flat_map(|listener| runs(listener, &events, &receivers, None)).collect();
+        listeners.iter().flat_map(|listener| runs(listener, &next.events, &receivers, None)).collect();
     if !runs.is_empty() {
         dispatch::add_runs(&mut tx, &runs).await?;
     }
-    let reached: Vec<(Undispatched, i64)> =
-        shards.iter().map(|shard| (*shard, reached(*shard, &events, most))).collect();
+    let reached: Vec<(Undispatched, i64)> = shards.iter().map(|shard| (*shard, reached(*shard, &next, most))).collect();
     if dispatch::advance(&mut tx, &reached).await? {
         tx.commit().await?;
     }
@@ -111,10 +110,11 @@ fn names(listeners: &[Listener]) -> Option<Vec<&str>> {
 }
 
 /// Up to where a shard's events were looked at, at most so many: where fewer came, there are no others.
-fn reached(shard: Undispatched, events: &[Heard], most: i64) -> i64 {
-    let of_shard = || events.iter().filter(|event| event.place.shard == shard.shard);
+fn reached(shard: Undispatched, next: &Next, most: i64) -> i64 {
+    let places = || next.events.iter().map(|event| &event.place).chain(&next.damaged);
+    let of_shard = || places().filter(|place| place.shard == shard.shard);
     let is_full = i64::try_from(of_shard().count()).unwrap_or(i64::MAX) >= most;
-    let last = of_shard().map(|event| event.place.seq).max();
+    let last = of_shard().map(|place| place.seq).max();
     last.filter(|_| is_full).unwrap_or(shard.until())
 }
 
@@ -184,8 +184,9 @@ async fn replay(
         let listener = std::slice::from_ref(listener);
         let receivers = receivers(&mut tx, listener).await?;
         let most = portion.events(parts.len(), runs_per_event(listener, &receivers));
-        let mut events = dispatch::next(&mut tx, &[*left], None, most).await?;
-        let reached = Place { shard: left.shard, seq: reached(*left, &events, most) };
+        let next = dispatch::next(&mut tx, &[*left], None, most).await?;
+        let reached = Place { shard: left.shard, seq: reached(*left, &next, most) };
+        let mut events = next.events;
         events.retain(|event| {
             event_name.as_ref().is_none_or(|name| *name == event.name)
                 && user_id.as_ref().is_none_or(|user_id| user_id == event.user_id.as_str())

@@ -1,18 +1,22 @@
 //! Whether the events that uses emit are as their schemas and rules need them. A sender is told of what is wrong with its
 //! event; of a use's event only its catalogue's author can be.
 
-use super::{Catalogue, Effect};
+use super::{Catalogue, Effect, read};
 use crate::domain::{EventName, ItemId, Quantity};
 use crate::json::{Faults, Node, Pointer};
 
 impl Catalogue {
-    /// Reads and checks a document that is to be published: as [`Catalogue::parse`], and each event that a use emits must
-    /// be one that a game server could send. Documents from before that was asked for are in force all the same.
+    /// Reads and checks a document that is to be published: as [`Catalogue::parse`], and besides
+    /// - each rule must be for an event that is declared or that a use emits, and what it gives for once must be required by
+    ///   the event's schema, if there is one;
+    /// - each event that a use emits must be one that a game server could send.
+    ///
+    /// Documents from before that was asked for are in force all the same.
     ///
     /// # Errors
     /// Every fault; those of emitted events if there are no others.
     pub fn parse_new(node: Node) -> Result<Self, Faults> {
-        let catalogue = Self::parse(node)?;
+        let catalogue = read::document(node, true)?;
         let mut emitted: Vec<_> = catalogue.emitted().collect();
         emitted.sort_unstable_by_key(|(item_id, place, _)| (*item_id, *place));
         let mut faults = Faults::default();

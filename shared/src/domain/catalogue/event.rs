@@ -51,10 +51,17 @@ impl DataSchema {
         }
         let patterns = PatternOptions::regex().size_limit(Self::MAX_PATTERN_BYTES);
         let options = jsonschema::options().with_draft(Draft::Draft202012).offline().with_pattern_options(patterns);
+        // By itself the draft takes a format for a remark.
+        let options = options.should_validate_formats(true);
         match options.build(&document) {
             Ok(validator) => Ok(Self { document, validator: Arc::new(validator) }),
             Err(error) => Err(format!("is no JSON Schema: {error}")),
         }
+    }
+
+    /// The schema itself.
+    pub(super) fn document(&self) -> &Value {
+        &self.document
     }
 
     /// Notes what is wrong with an event's data, which stands `at` some place.

@@ -95,6 +95,9 @@ pub struct Use {
     pub requires: Vec<Requirement>,
     /// What a use gives, in order.
     pub effects: Vec<Effect>,
+    /// Whether a use that takes something is applied though all that its effects grant is skipped.
+    #[serde(rename = "allowSkipped", skip_serializing_if = "Not::not")]
+    pub allow_skipped: bool,
 }
 
 impl Use {
@@ -104,6 +107,12 @@ impl Use {
     pub const MAX_REQUIRES: usize = 20;
     /// The most effects of one item.
     pub const MAX_EFFECTS: usize = 20;
+
+    /// Whether a use costs its user anything.
+    #[must_use]
+    pub fn takes(&self) -> bool {
+        self.consume > 0 || self.requires.iter().any(|requirement| requirement.consume)
+    }
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
     fn is_default_consume(consume: &i64) -> bool {

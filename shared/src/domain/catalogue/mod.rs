@@ -11,7 +11,9 @@ mod item;
 mod read;
 mod read_events;
 mod references;
+mod required;
 mod rule;
+mod tightened;
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +31,7 @@ pub use changes::{Changes, Difference};
 pub use event::{DataSchema, EventDefinition};
 pub use item::{Effect, GrantPolicy, Item, Overflow, Requirement, Use};
 pub use rule::{DataPointer, InvalidPointer, Rule};
+pub use tightened::Tightened;
 
 /// The items, events and rules of one published version. The default one has none.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -58,7 +61,7 @@ impl Catalogue {
     /// # Errors
     /// Every fault of the document, with its place, as far as [`Faults`] keeps them.
     pub fn parse(node: Node) -> Result<Self, Faults> {
-        read::document(node)
+        read::document(node, false)
     }
 
     /// The item's definition, also of a retired item; `None` if there is no such item.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::read_events::{read_event_name, read_events, read_rules};
+use super::read_events::{Rigour, read_event_name, read_events, read_rules};
 use super::references::{Kind, Reference, References, Thing};
 use super::{Catalogue, Effect, GrantPolicy, Item, Overflow, Requirement, Use};
 use crate::domain::{ItemId, ItemQuantity, Quantity};
@@ -18,14 +18,18 @@ const LATER_IN_EFFECT: &[&str] = &["roll"];
 const NOT_YET: &str = "is not supported by this version of Satchel yet";
 
 /// Reads a whole document.
-pub(super) fn document(node: Node) -> Result<Catalogue, Faults> {
+pub(super) fn document(node: Node, is_new: bool) -> Result<Catalogue, Faults> {
     let mut faults = Faults::default();
     let mut references = References::default();
     let (mut items, mut events, mut rules) = (None, None, None);
     if let Some(mut fields) = Fields::open(node, Pointer::root(), &mut faults) {
         items = fields.required("items", |node, at, faults| read_items(node, &at, faults, &mut references));
         events = fields.optional("events", |node, at, faults| read_events(node, &at, faults));
-        rules = fields.optional("rules", |node, at, faults| read_rules(node, at, faults, &mut references));
+        let declared = events.as_ref();
+        rules = fields.optional("rules", |node, at, faults| {
+            let rigour = if is_new { Rigour::of_new(declared, &references) } else { Rigour::InForce };
+            read_rules(node, at, faults, &mut references, &rigour)
+        });
         fields.finish_with(not_taken(LATER_IN_DOCUMENT));
     }
     references.check(&mut faults);
@@ -111,8 +115,10 @@ impl ItemReader<'_> {
             "effects",
             Node::read_array(0..=Use::MAX_EFFECTS, |node, at, faults| self.read_effect(node, at, faults)),
         );
+        let allow_skipped = fields.optional("allowSkipped", Node::read_bool).unwrap_or_default();
         fields.finish_with(not_taken(LATER_IN_USE));
-        Some(Use { consume, requires: requires.unwrap_or_default(), effects: effects.unwrap_or_default() })
+        let (requires, effects) = (requires.unwrap_or_default(), effects.unwrap_or_default());
+        Some(Use { consume, requires, effects, allow_skipped })
     }
 
     fn read_requirement(

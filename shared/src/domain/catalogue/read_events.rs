@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::references::{Kind, Reference, References, Thing};
+use super::required::is_required;
 use super::{Catalogue, DataPointer, DataSchema, Effect, EventDefinition, Rule};
 use crate::domain::{EventName, ItemQuantity, RuleId};
 use crate::events;
@@ -78,15 +79,54 @@ fn read_schema(node: Node, at: Pointer, faults: &mut Faults) -> Option<DataSchem
     DataSchema::compile(document).map_err(|detail| faults.add(at, detail)).ok()
 }
 
+/// What is asked of rules.
+pub(super) enum Rigour<'e> {
+    /// Of a document that is in force, nothing of this.
+    InForce,
+    /// Of one that is to be published, that somebody tells of their events.
+    New {
+        /// The events that it describes; `None` if they have a fault as a whole.
+        declared: Option<&'e BTreeMap<EventName, EventDefinition>>,
+        /// Those that its items' uses emit.
+        emitted: HashSet<EventName>,
+    },
+}
+
+impl<'e> Rigour<'e> {
+    /// For a document with these events, whose items were read.
+    pub(super) fn of_new(declared: Option<&'e BTreeMap<EventName, EventDefinition>>, references: &References) -> Self {
+        Self::New { declared, emitted: references.emitted().cloned().collect() }
+    }
+
+    /// Notes an event of which nobody tells: a name that was mistyped waits for ever.
+    fn check_on(&self, on: &EventName, at: Pointer, faults: &mut Faults) {
+        let Self::New { declared, emitted } = self else { return };
+        if !emitted.contains(on) && !declared.is_some_and(|declared| declared.contains_key(on)) {
+            faults.add(at, format!("no event {on} is declared in `events`, and no use emits it"));
+        }
+    }
+
+    /// Notes a place in an event's data where its schema lets there be nothing.
+    fn check_once_per(&self, on: &EventName, once_per: &DataPointer, at: Pointer, faults: &mut Faults) {
+        let Self::New { declared: Some(declared), .. } = self else { return };
+        let schema = declared.get(on).and_then(|event| event.schema.as_ref());
+        if schema.is_some_and(|schema| !is_required(schema.document(), once_per.segments())) {
+            let place = once_per.as_str();
+            faults.add(at, format!("the schema of {on} does not require {place}: name it in the schema's `required`"));
+        }
+    }
+}
+
 pub(super) fn read_rules(
     node: Node,
     at: Pointer,
     faults: &mut Faults,
     references: &mut References,
+    rigour: &Rigour<'_>,
 ) -> Option<Vec<Rule>> {
     let mut seen = HashSet::new();
     Node::read_array(0..=Catalogue::MAX_RULES, |node, at, faults| {
-        let rule = read_rule(node, at.clone(), faults, references)?;
+        let rule = read_rule(node, at.clone(), faults, references, rigour)?;
         if !seen.insert(rule.id.clone()) {
             faults.add(at.field("id"), format!("names {} a second time", rule.id));
         }
@@ -94,11 +134,27 @@ pub(super) fn read_rules(
     })(node, at, faults)
 }
 
-fn read_rule(node: Node, at: Pointer, faults: &mut Faults, references: &mut References) -> Option<Rule> {
+fn read_rule(
+    node: Node,
+    at: Pointer,
+    faults: &mut Faults,
+    references: &mut References,
+    rigour: &Rigour<'_>,
+) -> Option<Rule> {
     let mut fields = Fields::open(node, at, faults)?;
     let id = fields.required("id", Node::read_string(RuleId::parse));
-    let on = fields.required("on", read_event_name);
-    let once_per = fields.optional("oncePer", Node::read_string(DataPointer::parse));
+    let on = fields.required("on", |node, at, faults| {
+        let on = read_event_name(node, at.clone(), faults)?;
+        rigour.check_on(&on, at, faults);
+        Some(on)
+    });
+    let once_per = fields.optional("oncePer", |node, at, faults| {
+        let once_per = Node::read_string(DataPointer::parse)(node, at.clone(), faults)?;
+        if let Some(on) = &on {
+            rigour.check_once_per(on, &once_per, at, faults);
+        }
+        Some(once_per)
+    });
     let from = on.clone().map(Thing::Event);
     let mut seen = HashSet::new();
     let grant = fields.required(

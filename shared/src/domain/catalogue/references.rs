@@ -76,10 +76,18 @@ impl References {
         self.noted.push(reference);
     }
 
+    /// The events that uses emit, as far as the document was read.
+    pub(super) fn emitted(&self) -> impl Iterator<Item = &EventName> {
+        self.noted.iter().filter_map(|reference| match &reference.to {
+            Thing::Event(name) => Some(name),
+            Thing::Item(_) => None,
+        })
+    }
+
     /// Notes mentions of items that there are not, grants of retired items, and cycles of grants.
     pub(super) fn check(&self, faults: &mut Faults) {
         for Reference { to, kind, at, .. } in &self.noted {
-            // Events need no declaration: whoever names one makes it known.
+            // Whether events are known is asked of new documents alone, where their rules are read.
             let Thing::Item(to) = to else { continue };
             if !self.declared.contains(to) {
                 faults.add(at.clone(), format!("the catalogue has no item {to}"));

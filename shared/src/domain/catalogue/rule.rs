@@ -62,6 +62,11 @@ impl DataPointer {
         &self.0
     }
 
+    /// The names and numbers on the way, unescaped.
+    pub(super) fn segments(&self) -> Vec<String> {
+        self.0.split('/').skip(1).map(|segment| segment.replace("~1", "/").replace("~0", "~")).collect()
+    }
+
     /// What it points to.
     fn find<'d>(&self, data: &'d Map<String, Value>) -> Option<&'d Value> {
         let rest = self.0.strip_prefix('/')?;

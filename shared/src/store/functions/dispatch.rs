@@ -29,6 +29,15 @@ pub struct Heard {
     pub name: String,
 }
 
+/// The next events of some shards.
+#[derive(Debug, Clone, Default)]
+pub struct Next {
+    /// Those that can be given, in order.
+    pub events: Vec<Heard>,
+    /// Those that cannot be read: they are passed over.
+    pub damaged: Vec<Place>,
+}
+
 /// A run to be made.
 #[derive(Debug, Clone)]
 pub struct NewRun<'a> {
@@ -92,7 +101,7 @@ pub async fn next(
     shards: &[Undispatched],
     names: Option<&[&str]>,
     limit: i64,
-) -> Result<Vec<Heard>, StoreError> {
+) -> Result<Next, StoreError> {
     let numbers: Vec<i32> = shards.iter().map(|shard| shard.shard.get().into()).collect();
     let after: Vec<i64> = shards.iter().map(|shard| shard.after).collect();
     let until: Vec<i64> = shards.iter().map(Undispatched::until).collect();
@@ -115,12 +124,18 @@ pub async fn next(
     )
     .fetch_all(&mut *tx.0)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            let place = Place { shard: stored::shard(row.shard)?, seq: row.seq };
-            Ok(Heard { place, user_id: stored::user_id(&row.user_id)?, name: row.name })
-        })
-        .collect()
+    let mut next = Next::default();
+    for row in rows {
+        let place = Place { shard: stored::shard(row.shard)?, seq: row.seq };
+        match stored::user_id(&row.user_id) {
+            Ok(user_id) => next.events.push(Heard { place, user_id, name: row.name }),
+            Err(error) => {
+                tracing::error!(shard = %place.shard, seq = place.seq, %error, "an event cannot be read: no function hears of it");
+                next.damaged.push(place);
+            }
+        }
+    }
+    Ok(next)
 }
 
 /// Keeps runs of these shards from ending until the transaction does: needed before runs are made that are held behind

@@ -240,6 +240,7 @@ pub async fn ping(pool: &Pool, endpoint_id: Uuid, shards: ShardCount, by: &Opera
         id: Some(Uuid::now_v7().to_string()),
         occurred_at: None,
         data: emission.data,
+        reason: None,
     };
     let mut tx = Tx(pool.0.begin().await?);
     let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(&mut *tx.0).await?;

@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use satchel_tests::invariants;
+use satchel_tests::job::test_catalogue;
 use satchel_tests::receiver::{Receiver, Reply};
 use serde_json::json;
 
@@ -80,6 +81,9 @@ async fn only_operators_manage_webhooks() {
     ] {
         operate(&satchel, method, &path, body).await.problem(404);
     }
+    let mistyped = json!({"url": "https://example.com/", "events": ["item/used", "item/rewrded", "planet/completed"]});
+    let refused = operate(&satchel, Method::POST, "", Some(mistyped)).await;
+    assert_eq!(refused.pointers(), ["/events/1", "/events/2"]);
     let odd = json!({"url": "ftp://x/", "events": ["Odd"], "enabled": "yes", "colour": "red"});
     let refused = operate(&satchel, Method::PATCH, &format!("/{}", endpoint.id), Some(odd)).await.expect(422);
     assert_eq!(refused.pointers(), ["/colour", "/enabled", "/events/0", "/url"]);
@@ -87,5 +91,12 @@ async fn only_operators_manage_webhooks() {
     assert_eq!((&shown["url"], &shown["events"]), (&json!("https://example.com/hook"), &json!(["item/used"])));
     let listed = operate(&satchel, Method::GET, "", None).await.expect(200).json();
     assert_eq!(listed["endpoints"], json!([shown]));
+    // What the catalogue declares, or a use emits, is an event from the moment on when it does.
+    let mut catalogue = test_catalogue();
+    catalogue["events"] = json!({"planet/completed": {}});
+    catalogue["items"]["potion"]["use"] = json!({"effects": [{"emit": "potion/drunk"}]});
+    satchel.publish(&catalogue).await;
+    let own = json!({"events": ["planet/completed", "potion/drunk", "job/parked"]});
+    operate(&satchel, Method::PATCH, &format!("/{}", endpoint.id), Some(own)).await.expect(200);
     invariants::check(&satchel).await;
 }

@@ -2,6 +2,7 @@
 
 mod managing;
 mod sending;
+mod telling;
 mod trouble;
 
 use reqwest::Method;

@@ -95,10 +95,7 @@ fn a_use_that_leads_back_to_itself_by_a_rule_is_a_cycle() {
 fn an_event_that_a_use_emits_is_one_that_could_be_sent() {
     let mut document = with("rules", json!([rule("sip", "potion/drunk")]));
     document["items"]["potion"]["use"] = json!({"effects": [{"grant": ["gold"]}, {"emit": "potion/drunk"}]});
-    let faults = |document: &Value| {
-        let parsed = Catalogue::parse_new(Node::parse(document.to_string().as_bytes()).unwrap());
-        parsed.err().map(|faults| faults.to_string())
-    };
+    let faults = |document: &Value| faults_of_new(document).map(|faults| faults.to_string());
     let at = "/items/potion/use/effects/1/emit: tells of potion/drunk with itemId and quantity alone, and what is asked of it is: ";
     assert_eq!(faults(&document), None);
     for fits in ["/itemId", "/quantity"] {
@@ -122,6 +119,68 @@ fn an_event_that_a_use_emits_is_one_that_could_be_sent() {
     document["items"]["potion"]["use"]["effects"] = json!([]);
     document["items"]["arrow"]["use"] = json!({"effects": [{"emit": "arrow/shot"}]});
     assert_eq!(faults(&document), None, "the schema is of another event");
+}
+
+/// The faults of a document that is to be published.
+fn faults_of_new(document: &Value) -> Option<Faults> {
+    Catalogue::parse_new(Node::parse(document.to_string().as_bytes()).unwrap()).err()
+}
+
+#[test]
+fn a_rule_waits_for_an_event_that_somebody_tells_of() {
+    let mut document =
+        with("rules", json!([rule("a", "planet/completed"), rule("b", "planet/complted"), rule("c", "x/y")]));
+    document["events"] = json!({"planet/completed": {}});
+    document["items"]["potion"]["use"] = json!({"effects": [{"emit": "x/y"}]});
+    let faults = faults_of_new(&document).unwrap();
+    assert_eq!(
+        faults.to_string(),
+        "/rules/1/on: no event planet/complted is declared in `events`, and no use emits it"
+    );
+    assert!(parse(&document.to_string()).is_ok(), "what was published before is in force");
+    // Beside other faults, and though the item that emits has one itself.
+    document["items"]["potion"]["name"] = json!("");
+    let pointers = |faults: Faults| faults.as_slice().iter().map(|fault| fault.pointer.to_string()).collect::<Vec<_>>();
+    assert_eq!(pointers(faults_of_new(&document).unwrap()), ["/items/potion/name", "/rules/1/on"]);
+}
+
+#[test]
+fn what_a_rule_gives_for_once_is_required_by_the_schema() {
+    let mut document = with("rules", json!([rule("star", "planet/completed")]));
+    document["rules"][0]["oncePer"] = json!("/planetId");
+    let mut faults = |schema: Value| {
+        document["events"] = json!({"planet/completed": schema});
+        faults_of_new(&document).map(|faults| faults.to_string())
+    };
+    let properties = json!({"planetId": {"type": "string"}, "planetID": {"type": "string"}});
+    assert_eq!(faults(json!({})), None, "where there is no schema, the rule itself asks for it");
+    let schema = json!({"type": "object", "required": ["planetId"], "properties": properties});
+    assert_eq!(faults(json!({"schema": schema})), None);
+    let fault = "/rules/0/oncePer: the schema of planet/completed does not require /planetId: name it in the schema's `required`";
+    for required in [json!([]), json!(["planetID"])] {
+        let schema = json!({"type": "object", "required": required, "properties": properties});
+        assert_eq!(faults(json!({"schema": schema})), Some(fault.to_owned()));
+    }
+    assert!(parse(&document.to_string()).is_ok(), "what was published before is in force");
+}
+
+#[test]
+fn formats_are_asserted() {
+    let day = |format: &str| json!({"required": ["day"], "properties": {"day": {"type": "string", "format": format}}});
+    let is_fine = |format: &str, value: &str| {
+        let document = with("events", json!({"day/begun": {"schema": day(format)}}));
+        let catalogue = parse(&document.to_string()).unwrap();
+        catalogue.check_event(&name("day/begun"), &data(json!({"day": value})), &Pointer::root()).is_ok()
+    };
+    for (format, right, wrong) in [
+        ("date", "2026-01-31", "whatever"),
+        ("date", "2024-02-29", "2026-02-29"),
+        ("date-time", "2026-01-31T12:00:00Z", "2026-01-31"),
+        ("uuid", "0190a5e4-8c6e-7000-8000-000000000000", "0190a5e4"),
+        ("email", "a@example.com", "a"),
+    ] {
+        assert!(is_fine(format, right) && !is_fine(format, wrong), "{format}: {right}, {wrong}");
+    }
 }
 
 #[test]

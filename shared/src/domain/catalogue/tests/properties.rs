@@ -85,6 +85,7 @@ fn catalogue() -> impl Strategy<Value = Catalogue> {
             let may_grant = |other: &usize| *other > at && *other < ids.len() && !retired[*other];
             let use_ = parts.map(|(consume, requires, effects)| Use {
                 consume,
+                allow_skipped: consume % 2 == 1,
                 requires: requires
                     .into_iter()
                     .filter(|(other, _)| *other != at && *other < ids.len())

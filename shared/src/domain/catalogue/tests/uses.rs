@@ -121,3 +121,12 @@ fn parts_that_later_versions_bring_are_refused_as_such() {
         ["/items/x/maxUses is not a known field"]
     );
 }
+
+#[test]
+fn a_use_may_say_that_it_may_give_nothing() {
+    assert!(faults_of_use(&json!({"effects": [{"grant": ["gold"]}], "allowSkipped": true})).is_empty());
+    assert_eq!(
+        faults_of_use(&json!({"allowSkipped": 1})),
+        ["/items/x/use/allowSkipped must be true or false, not a number"]
+    );
+}
