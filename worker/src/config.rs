@@ -49,7 +49,8 @@ pub struct Config {
     pub max_attempts: i32,
     /// `SATCHEL_JOB_RETRY_MS`: the wait after a job's first failure, in milliseconds, doubled after each. Default 2000.
     pub job_retry_ms: u32,
-    /// `SATCHEL_FUNCTION_RUNS`: most runs of functions at once, beside what each function allows. Default 32.
+    /// `SATCHEL_FUNCTION_RUNS`: most runs of functions at once, without deliveries to webhook endpoints, beside what each
+    /// function allows. Default 256.
     pub max_runs: usize,
     /// How long finished and parked jobs are kept: see [`Retention`].
     pub retention: Retention,
@@ -74,7 +75,7 @@ impl Config {
             lease_renew_ms: env.number_or("SATCHEL_LEASE_RENEW_MS", 100..=200_000, 3_000),
             max_attempts: env.number_or("SATCHEL_JOB_ATTEMPTS", 1..=100, 3),
             job_retry_ms: env.number_or("SATCHEL_JOB_RETRY_MS", 10..=300_000, 2_000),
-            max_runs: env.number_or("SATCHEL_FUNCTION_RUNS", 1..=10_000, 32),
+            max_runs: env.number_or("SATCHEL_FUNCTION_RUNS", 1..=10_000, 256),
             retention: Retention::from_env(env),
             metrics_addr: env.optional("SATCHEL_WORKER_METRICS_ADDR"),
         };

@@ -186,7 +186,10 @@ fn tell(delivery: &Delivery, plan: &mut Result<Plan, Rejection>, events: &mut Ve
         Err(_) => vec![JobRejected::of_record()],
     };
     let told = told.into_iter().enumerate();
-    events.extend(told.map(|(nth, told)| NewEvent::of_job(delivery.shard, &job.user_id, *job_id, nth, told)));
+    events.extend(told.map(|(nth, told)| NewEvent {
+        is_quiet: job.quiet,
+        ..NewEvent::of_job(delivery.shard, &job.user_id, *job_id, nth, told)
+    }));
 }
 
 fn conflict() -> Rejection {

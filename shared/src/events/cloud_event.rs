@@ -91,6 +91,7 @@ mod tests {
             occurred_at: None,
             job_id: None,
             data: RawValue::from_string(r#"{"planetId":"mars"}"#.to_owned()).unwrap(),
+            is_quiet: false,
             place: Place { shard: Shard::new(0), seq: 1 },
         }
     }

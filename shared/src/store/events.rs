@@ -34,6 +34,8 @@ pub struct NewEvent {
     pub occurred_at: Option<DateTime<Utc>>,
     /// What it tells; `None` for what the job's record says.
     pub data: Option<Box<RawValue>>,
+    /// Whether it is given to no function.
+    pub is_quiet: bool,
 }
 
 impl NewEvent {
@@ -42,7 +44,8 @@ impl NewEvent {
     pub fn of_job(shard: Shard, user_id: &UserId, job_id: JobId, nth: usize, emission: Emission) -> Self {
         let Emission { name, version, id, occurred_at, data } = emission;
         let id = id.or_else(|| (nth > 0).then(|| format!("{job_id}:{nth}")));
-        Self { shard, user_id: user_id.clone(), name, version, job_id: Some(job_id), id, occurred_at, data }
+        let (user_id, job_id) = (user_id.clone(), Some(job_id));
+        Self { shard, user_id, name, version, job_id, id, occurred_at, data, is_quiet: false }
     }
 }
 
@@ -59,6 +62,7 @@ impl NewEvent {
             id: Some(format!("{}:{}", run.run_id, run.attempts)),
             occurred_at: None,
             data: emission.data,
+            is_quiet: false,
         }
     }
 }
@@ -86,6 +90,9 @@ pub struct Event {
     pub job_id: Option<JobId>,
     /// What it tells.
     pub data: Box<RawValue>,
+    /// Whether it is given to no function.
+    #[serde(rename = "quiet", skip_serializing_if = "std::ops::Not::not")]
+    pub is_quiet: bool,
     /// Where it stands.
     #[serde(skip)]
     pub place: Place,
@@ -133,6 +140,7 @@ struct Row {
     id: Option<String>,
     occurred_at: Option<DateTime<Utc>>,
     data: Option<Json<Box<RawValue>>>,
+    is_quiet: Option<bool>,
     job_type: Option<String>,
     actor: Option<String>,
     request_id: Option<String>,
@@ -153,7 +161,7 @@ pub async fn page(pool: &Pool, filter: &Filter, after: Option<After>, limit: i64
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT found.shard, found.seq, found.user_id, found.name, found.version, found.at, found.job_id, found.id,
-                  found.occurred_at, found.data AS "data: Json<Box<RawValue>>", jobs.type AS "job_type?", jobs.actor AS "actor?",
+                  found.occurred_at, found.data AS "data: Json<Box<RawValue>>", found.is_quiet, jobs.type AS "job_type?", jobs.actor AS "actor?",
                   jobs.request_id AS "request_id?", jobs.submitted_at AS "submitted_at?",
                   jobs.result AS "result?: Json<Box<RawValue>>"
            FROM (
@@ -202,7 +210,7 @@ pub async fn find(pool: &Pool, place: Place) -> Result<Option<Event>, StoreError
     let row = sqlx::query_as!(
         Row,
         r#"SELECT shard, seq, events.user_id, name, version, at, events.job_id, id, occurred_at,
-                  data AS "data: Json<Box<RawValue>>", jobs.type AS "job_type?", jobs.actor AS "actor?",
+                  data AS "data: Json<Box<RawValue>>", is_quiet, jobs.type AS "job_type?", jobs.actor AS "actor?",
                   jobs.request_id AS "request_id?", jobs.submitted_at AS "submitted_at?",
                   jobs.result AS "result?: Json<Box<RawValue>>"
            FROM events
@@ -254,6 +262,7 @@ impl TryFrom<Row> for Event {
             occurred_at: row.occurred_at,
             job_id,
             data,
+            is_quiet: row.is_quiet.unwrap_or_default(),
             place: Place { shard: stored::shard(row.shard)?, seq: row.seq },
         })
     }

@@ -91,13 +91,14 @@ async fn move_on(tx: &mut Tx<'_>, known: &[&Written<'_>], progress: Progress<'_>
              FROM counted
          ),
          told AS (
-             INSERT INTO events (shard, seq, user_id, name, version, at, job_id, id, occurred_at, data)
+             INSERT INTO events (shard, seq, user_id, name, version, at, job_id, id, occurred_at, data,
+                                 is_quiet)
              SELECT shards[place], befores[place] + ordinal, user_id, name, version, times[place], job_id, id,
-                    occurred_at, data::json
+                    occurred_at, data::json, is_quiet
              FROM places
              CROSS JOIN UNNEST($17::integer[], $18::bigint[], $19::text[], $20::text[], $21::smallint[], $22::uuid[],
-                               $23::text[], $24::timestamptz[], $25::text[])
-                  AS happened (place, ordinal, user_id, name, version, job_id, id, occurred_at, data)
+                               $23::text[], $24::timestamptz[], $25::text[], $26::boolean[])
+                  AS happened (place, ordinal, user_id, name, version, job_id, id, occurred_at, data, is_quiet)
          ),
          moved AS (
              UPDATE users
@@ -142,6 +143,7 @@ async fn move_on(tx: &mut Tx<'_>, known: &[&Written<'_>], progress: Progress<'_>
         &told.ids as &[Option<&str>],
         &told.occurred_at as &[Option<DateTime<Utc>>],
         &told.data as &[Option<&str>],
+        &told.quiet as &[Option<bool>],
     )
     .execute(&mut *tx.0)
     .await?
@@ -195,6 +197,7 @@ struct Happened<'a> {
     ids: Vec<Option<&'a str>>,
     occurred_at: Vec<Option<DateTime<Utc>>>,
     data: Vec<Option<&'a str>>,
+    quiet: Vec<Option<bool>>,
 }
 
 impl<'a> Happened<'a> {
@@ -218,6 +221,7 @@ impl<'a> Happened<'a> {
             ids: events.iter().map(|event| event.id.as_deref()).collect(),
             occurred_at: events.iter().map(|event| event.occurred_at).collect(),
             data: events.iter().map(|event| event.data.as_deref().map(RawValue::get)).collect(),
+            quiet: events.iter().map(|event| event.is_quiet.then_some(true)).collect(),
         }
     }
 }

@@ -97,7 +97,7 @@ pub async fn add(pool: &Pool, new: &NewEndpoint, by: &Operator<'_>) -> Result<Op
         new.description,
         new.enabled,
         new.secret.reveal(),
-        MAX_ENDPOINTS,
+        i64::from(MAX_ENDPOINTS),
     );
     added.execute(&mut *tx).await?;
     // Before the commit: once there, its secret must be told.
@@ -233,6 +233,7 @@ pub async fn ping(pool: &Pool, endpoint_id: Uuid, shards: ShardCount, by: &Opera
         id: Some(Uuid::now_v7().to_string()),
         occurred_at: None,
         data: emission.data,
+        is_quiet: false,
     };
     let mut tx = Tx(pool.0.begin().await?);
     let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(&mut *tx.0).await?;
