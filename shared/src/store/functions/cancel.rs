@@ -245,6 +245,8 @@ pub async fn drop_old(
         dropped.extend(old.fetch_all(&mut *tx.0).await?);
     }
     if dropped.is_empty() {
+        // A transaction that is only dropped keeps its lock until the session is used again.
+        tx.commit().await?;
         return Ok((0, false));
     }
     let reason = format!("dropped by the function's policy: older than {} s", max_age.as_secs());
