@@ -16,14 +16,11 @@ use satchel_shared::store::{Pool, Session, leases};
 use serde_json::json;
 use uuid::Uuid;
 
-/// Ended runs, few of which failed, and as many of another function that wait, with their steps.
+/// Ended runs, few of which failed, with their steps.
 pub(crate) const GROW: &str = "
     INSERT INTO function_runs (run_id, function_id, target, shard, event_seq, user_id, event_name, status, created_at, finished_at)
         SELECT gen_random_uuid(), 'a-b-c', CASE WHEN n % 2 = 0 THEN 't' ELSE '' END, n % 64, n, 'u' || n % 100, 'a/b',
             CASE WHEN n < 10 THEN 'failed' ELSE 'succeeded' END, now() - interval '1 day' + n * interval '1 s', now()
-        FROM generate_series(1, 20000) n;
-    INSERT INTO function_runs (run_id, function_id, target, shard, event_seq, user_id, event_name, created_at)
-        SELECT gen_random_uuid(), 'x-y-z', '', 1 + n % 63, n, 'u1', 'a/b', now() - interval '1 day'
         FROM generate_series(1, 20000) n;
     INSERT INTO function_steps (run_id, step_hash, nth, step_id, result)
         SELECT run_id, decode(repeat('00', 32), 'hex'), 0, 's', '1' FROM function_runs;
