@@ -3,11 +3,13 @@
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use satchel_shared::domain::{EventName, FunctionId, RequestId, RunId, UserId};
+use satchel_shared::domain::{EventName, FunctionId, Reason, RequestId, RunId, UserId};
 use satchel_shared::store::actions::Operator;
-use satchel_shared::store::functions::operate;
+use satchel_shared::store::functions::backlog::{self, Backlog, FunctionInfo};
+use satchel_shared::store::functions::cancel::{self, Cancelled, Filter};
 use satchel_shared::store::functions::replays::{self, Replay};
 use satchel_shared::store::functions::{Run, RunStatus, steps};
+use satchel_shared::store::functions::{operate, pause};
 use satchel_shared::store::{Pool, PoolConfig};
 use serde_json::json;
 
@@ -26,8 +28,12 @@ pub(crate) enum FunctionsCommand {
     Show(RunArgs),
     /// Have a run that failed or was cancelled go on where it was.
     Retry(RunArgs),
-    /// End a run: at once, or before its next step.
-    Cancel(RunArgs),
+    /// End a run, or all runs of a function that fit: at once, or before their next step.
+    Cancel(CancelArgs),
+    /// Let no run of a function begin, on any worker, until it is resumed.
+    Pause(PauseArgs),
+    /// Let a function's runs begin again.
+    Resume(PauseArgs),
     /// Give the events of a time to a function again, in runs of their own.
     Replay(ReplayArgs),
 }
@@ -55,6 +61,49 @@ pub(crate) struct RunArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct CancelArgs {
+    /// The run's id, or the function's: then all its runs that have not ended and fit what follows.
+    id: String,
+    /// Only runs with this status: held, queued, retrying, sleeping or running.
+    #[arg(long, value_parser = status)]
+    status: Option<RunStatus>,
+    /// Only runs for this target.
+    #[arg(long)]
+    target: Option<String>,
+    /// Only runs about this user.
+    #[arg(long)]
+    user: Option<String>,
+    /// Only runs for events of this name.
+    #[arg(long)]
+    name: Option<String>,
+    /// Only runs made from this moment on, e.g. 2026-01-31T12:00:00Z.
+    #[arg(long)]
+    from: Option<DateTime<Utc>>,
+    /// Only runs made before this moment.
+    #[arg(long)]
+    to: Option<DateTime<Utc>>,
+    /// Why; each run will tell.
+    #[arg(long)]
+    reason: Option<String>,
+    /// Only say how many there are.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PauseArgs {
+    /// The function's id.
+    function_id: String,
+    /// Why.
+    #[arg(long)]
+    reason: Option<String>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
     /// The function's id.
     function_id: String,
@@ -70,6 +119,9 @@ pub(crate) struct ReplayArgs {
     /// Only events about this user.
     #[arg(long)]
     user: Option<String>,
+    /// Events of quiet jobs as well.
+    #[arg(long)]
+    include_quiet: bool,
     #[command(flatten)]
     settings: Settings,
 }
@@ -81,17 +133,23 @@ pub(crate) async fn run(command: FunctionsCommand) -> Result<()> {
         FunctionsCommand::Show(args) => show(&args).await,
         FunctionsCommand::Retry(args) => retry(&args).await,
         FunctionsCommand::Cancel(args) => cancel(&args).await,
+        FunctionsCommand::Pause(args) => set_paused(&args, true).await,
+        FunctionsCommand::Resume(args) => set_paused(&args, false).await,
         FunctionsCommand::Replay(args) => replay(&args).await,
     }
 }
 
 async fn list(settings: &Settings) -> Result<()> {
-    let functions = operate::functions(&pool(settings)?).await.context("cannot read the functions")?;
+    let functions = backlog::functions(&pool(settings)?).await.context("cannot read the functions")?;
     if functions.is_empty() {
         println!("no worker has run a function yet");
     }
     for function in functions {
-        println!("{}  unfinished {}  seen {}", function.function_id, function.unfinished, function.seen_at);
+        let FunctionInfo { function_id, seen_at, pause, backlog: Backlog { unfinished, backlog, lag_ms, .. }, .. } =
+            function;
+        let paused = if pause.is_paused { "  paused" } else { "" };
+        let lag = lag_ms.map_or(String::new(), |lag| format!(", the oldest for {} s", lag / 1_000));
+        println!("{function_id}  unfinished {unfinished}  waiting {backlog}{lag}  seen {seen_at}{paused}");
     }
     Ok(())
 }
@@ -110,7 +168,7 @@ async fn runs(args: &RunsArgs) -> Result<()> {
 
 async fn show(args: &RunArgs) -> Result<()> {
     let pool = pool(&args.settings)?;
-    let run = find(&pool, args).await?;
+    let run = find(&pool, &args.run_id).await?;
     let steps = steps::of_run(&pool, run.run_id).await.context("cannot read the steps")?;
     println!("{}", serde_json::to_string_pretty(&json!({"run": run, "steps": steps}))?);
     Ok(())
@@ -118,7 +176,7 @@ async fn show(args: &RunArgs) -> Result<()> {
 
 async fn retry(args: &RunArgs) -> Result<()> {
     let pool = pool(&args.settings)?;
-    let run = find(&pool, args).await?;
+    let run = find(&pool, &args.run_id).await?;
     let request_id = RequestId::random();
     let by = Operator { actor: ACTOR, request_id: request_id.as_str() };
     if !operate::retry(&pool, run.run_id, &by).await.context("cannot retry the run")? {
@@ -128,15 +186,62 @@ async fn retry(args: &RunArgs) -> Result<()> {
     Ok(())
 }
 
-async fn cancel(args: &RunArgs) -> Result<()> {
+async fn cancel(args: &CancelArgs) -> Result<()> {
     let pool = pool(&args.settings)?;
-    let run = find(&pool, args).await?;
     let request_id = RequestId::random();
     let by = Operator { actor: ACTOR, request_id: request_id.as_str() };
+    if RunId::parse(&args.id).is_err() {
+        return cancel_many(&pool, args, &by).await;
+    }
+    let run = find(&pool, &args.id).await?;
     if !operate::cancel(&pool, run.run_id, &by).await.context("cannot cancel the run")? {
         bail!("the run has ended: it is {}", run.status.as_str());
     }
     println!("{} is cancelled; if it is running, before its next step", run.run_id);
+    Ok(())
+}
+
+/// In portions, each of which is told of when it is done.
+async fn cancel_many(pool: &Pool, args: &CancelArgs, by: &Operator<'_>) -> Result<()> {
+    let function_id = function(pool, &args.id).await?;
+    let filter = Filter {
+        status: args.status,
+        target: args.target.clone(),
+        user_id: args.user.as_deref().map(UserId::parse).transpose().context("--user")?,
+        event_name: args.name.as_deref().map(EventName::parse).transpose().context("--name")?,
+        from: args.from,
+        to: args.to,
+    };
+    let reason = args.reason.as_deref().map(Reason::parse).transpose().context("--reason")?;
+    let count = cancel::count(pool, &function_id, &filter).await.context("cannot count the runs")?;
+    if args.dry_run {
+        println!("{count} runs fit{}", or_more(count));
+        return Ok(());
+    }
+    loop {
+        let cancelling = cancel::cancel(pool, &function_id, &filter, reason.as_ref().map(Reason::as_str), by);
+        let Cancelled { cancelled, remaining } = cancelling.await.context("cannot cancel the runs")?;
+        println!("{cancelled} runs are cancelled, {remaining} remain{}", or_more(remaining));
+        if cancelled == 0 || remaining == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// A count ends somewhere.
+fn or_more(count: i64) -> &'static str {
+    if count >= cancel::MAX_COUNTED { " or more" } else { "" }
+}
+
+async fn set_paused(args: &PauseArgs, paused: bool) -> Result<()> {
+    let pool = pool(&args.settings)?;
+    let function_id = function(&pool, &args.function_id).await?;
+    let reason = args.reason.as_deref().map(Reason::parse).transpose().context("--reason")?;
+    let request_id = RequestId::random();
+    let by = Operator { actor: ACTOR, request_id: request_id.as_str() };
+    let set = pause::set(&pool, &function_id, paused, reason.as_ref().map(Reason::as_str), &by).await;
+    set.context("cannot write it")?;
+    println!("{function_id} is {}", if paused { "paused: no run begins" } else { "resumed" });
     Ok(())
 }
 
@@ -151,6 +256,7 @@ async fn replay(args: &ReplayArgs) -> Result<()> {
         user_id: args.user.as_deref().map(UserId::parse).transpose().context("--user")?,
         from: args.from,
         to: args.to,
+        include_quiet: args.include_quiet,
     };
     let request_id = RequestId::random();
     let by = Operator { actor: ACTOR, request_id: request_id.as_str() };
@@ -178,8 +284,8 @@ async fn function(pool: &Pool, id: &str) -> Result<FunctionId> {
     Ok(function_id)
 }
 
-async fn find(pool: &Pool, args: &RunArgs) -> Result<Run> {
-    let run_id = RunId::parse(&args.run_id).with_context(|| format!("the run id {:?}", args.run_id))?;
+async fn find(pool: &Pool, id: &str) -> Result<Run> {
+    let run_id = RunId::parse(id).with_context(|| format!("the run id {id:?}"))?;
     let run = operate::run(pool, run_id).await.context("cannot read the run")?;
     run.with_context(|| format!("there is no run {run_id}"))
 }

@@ -16,8 +16,8 @@ use crate::jobs::{Job, Submission, Work};
 use crate::json::{Faults, Node, Pointer};
 
 /// The envelope's form. A worker that meets a higher one leaves it to a newer worker; lower ones are read as well.
-/// 2: jobs with priority and delay, journaled envelopes.
-pub const VERSION: u32 = 2;
+/// 2: jobs with priority and delay, journaled envelopes. 3: quiet jobs.
+pub const VERSION: u32 = 3;
 
 /// A job with all that its application needs to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
@@ -23,6 +23,8 @@ pub enum Reply {
     Status(u16),
     /// With this status and a header field.
     With(u16, &'static str, String),
+    /// With 200, after so long.
+    Late(Duration),
     /// With 200, and a body that never ends.
     Endless,
     /// Never.
@@ -169,6 +171,10 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, told: Arc<Told>) {
         let (status, field) = match reply {
             Reply::Status(status) => (status, String::new()),
             Reply::With(status, name, value) => (status, format!("{name}: {value}\r\n")),
+            Reply::Late(after) => {
+                tokio::time::sleep(after).await;
+                (200, String::new())
+            }
             Reply::Endless => return endless(&mut stream).await,
             Reply::Hang => return std::future::pending().await,
         };

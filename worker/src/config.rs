@@ -9,6 +9,8 @@ use satchel_shared::store::PoolConfig;
 
 /// Connections to Postgres that functions share.
 const FUNCTION_CONNECTIONS: u32 = 4;
+/// How long a run waits for one of them, in milliseconds: hundreds of runs may want one at the same time.
+const FUNCTION_ACQUIRE_TIMEOUT_MS: u64 = 30_000;
 
 /// The keys by which queue entries are trusted.
 #[derive(Debug, Clone)]
@@ -51,7 +53,8 @@ pub struct Config {
     pub max_attempts: i32,
     /// `SATCHEL_JOB_RETRY_MS`: the wait after a job's first failure, in milliseconds, doubled after each. Default 2000.
     pub job_retry_ms: u32,
-    /// `SATCHEL_FUNCTION_RUNS`: most runs of functions at once, beside what each function allows. Default 32.
+    /// `SATCHEL_FUNCTION_RUNS`: most runs of functions at once, without deliveries to webhook endpoints, beside what each
+    /// function allows. Default 64.
     pub max_runs: usize,
     /// How long finished and parked jobs are kept: see [`Retention`].
     pub retention: Retention,
@@ -65,7 +68,10 @@ impl Config {
         let config = Self {
             pool: PoolConfig::from_env(env, "satchel-worker", 1),
             allows_owner_login: env.or("SATCHEL_ALLOW_OWNER_LOGIN", false),
-            functions_pool: PoolConfig::from_env(env, "satchel-functions", FUNCTION_CONNECTIONS),
+            functions_pool: PoolConfig {
+                acquire_timeout_ms: FUNCTION_ACQUIRE_TIMEOUT_MS,
+                ..PoolConfig::from_env(env, "satchel-functions", FUNCTION_CONNECTIONS)
+            },
             queue: queue::Config::from_env(env),
             envelope_keys: EnvelopeKeys {
                 current: EnvelopeKey::from_env(env, "SATCHEL_ENVELOPE_KEY"),
@@ -77,7 +83,7 @@ impl Config {
             lease_renew_ms: env.number_or("SATCHEL_LEASE_RENEW_MS", 100..=200_000, 3_000),
             max_attempts: env.number_or("SATCHEL_JOB_ATTEMPTS", 1..=100, 3),
             job_retry_ms: env.number_or("SATCHEL_JOB_RETRY_MS", 10..=300_000, 2_000),
-            max_runs: env.number_or("SATCHEL_FUNCTION_RUNS", 1..=10_000, 32),
+            max_runs: env.number_or("SATCHEL_FUNCTION_RUNS", 1..=10_000, 64),
             retention: Retention::from_env(env),
             metrics_addr: env.optional("SATCHEL_WORKER_METRICS_ADDR"),
         };

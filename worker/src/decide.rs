@@ -193,8 +193,10 @@ fn tell(delivery: &Delivery, plan: &mut Result<Plan, Rejection>, events: &mut Ve
         add_facts(told, delivery);
     }
     let told = told.into_iter().enumerate();
-    let event =
-        |(nth, told)| NewEvent::of_job(delivery.shard, &job.user_id, *job_id, nth, told).because(job.reason.as_ref());
+    let event = |(nth, told)| NewEvent {
+        is_quiet: job.quiet,
+        ..NewEvent::of_job(delivery.shard, &job.user_id, *job_id, nth, told).because(job.reason.as_ref())
+    };
     events.extend(told.map(event));
 }
 

@@ -95,6 +95,9 @@ pub(crate) async fn tell_of_parking(tx: &mut Tx<'_>, delivery: &Delivery, at: Da
     // A job that was retried may be parked again: that is another event.
     let id = format!("{}:parked:{}", envelope.job_id, delivery.failures().saturating_add(1));
     let told = Emission { id: Some(id), ..JobParked { job, code: JobParked::CANNOT_BE_APPLIED.to_owned() }.emission() };
-    let event = NewEvent::of_job(delivery.shard, &envelope.job.user_id, envelope.job_id, 0, told);
+    let event = NewEvent {
+        is_quiet: envelope.job.quiet,
+        ..NewEvent::of_job(delivery.shard, &envelope.job.user_id, envelope.job_id, 0, told)
+    };
     progress::write(tx, Progress { events: &[event], ..Progress::none(at) }).await
 }

@@ -1,7 +1,7 @@
 //! `GET /api/v1/functions`: which functions there are.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_shared::store::functions::operate::{self, FunctionInfo};
+use satchel_shared::store::functions::backlog::{self, FunctionInfo};
 use serde::Serialize;
 
 use crate::deadline;
@@ -15,13 +15,14 @@ struct Functions {
     functions: Vec<FunctionInfo>,
 }
 
-/// Answers all functions that workers have ever run, with what they listen to and how much is left of them.
+/// Answers all functions that workers have ever run, with what they listen to, whether they are paused, and how much
+/// of them waits for how long.
 pub(crate) async fn list(
     _operating: Operating,
     request: HttpRequest,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     Parameters::of(&request)?.finish()?;
-    let functions = deadline::answer(operate::functions(&state.pool)).await?;
+    let functions = deadline::answer(backlog::functions(&state.pool)).await?;
     Ok(HttpResponse::Ok().json(Functions { functions }))
 }

@@ -1,6 +1,9 @@
 //! What operators see of functions and their runs, and do about them. What they do is recorded with who, when and what.
 
+pub(crate) mod cancel;
+pub(crate) mod gauges;
 pub(crate) mod list;
+pub(crate) mod pause;
 pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod runs;

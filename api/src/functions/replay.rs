@@ -45,7 +45,8 @@ fn read(document: Node) -> Result<Replay, ApiError> {
         let to = fields.required("to", Node::read_string(read_time));
         let event_name = fields.optional("name", Node::read_string(EventName::parse));
         let user_id = fields.optional("userId", Node::read_string(UserId::parse));
-        Some(Replay { event_name, user_id, from: from?, to: to? })
+        let include_quiet = fields.optional("includeQuiet", Node::read_bool).unwrap_or_default();
+        Some(Replay { event_name, user_id, from: from?, to: to?, include_quiet })
     })?;
     let replay = replay.ok_or(ApiError::Internal)?;
     if replay.from > replay.to {

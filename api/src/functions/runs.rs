@@ -88,7 +88,7 @@ fn read_status(text: &str) -> Result<RunStatus, String> {
     RunStatus::parse(text).ok_or_else(|| format!("must be one of {}", RunStatus::ALL.map(RunStatus::as_str).join(", ")))
 }
 
-fn read_target(text: &str) -> Result<String, String> {
+pub(super) fn read_target(text: &str) -> Result<String, String> {
     // Postgres refuses some of the control characters.
     let has_controls = text.chars().any(char::is_control);
     if has_controls || text.chars().count() > MAX_TARGET_CHARS {

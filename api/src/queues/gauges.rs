@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 use super::snapshot::Snapshot;
+use crate::functions::gauges as functions;
 use crate::state::State;
 
 /// What was told is told again for so long, in milliseconds, also that a store was away: many scrapes are no load for
@@ -28,8 +29,14 @@ impl Gauges {
         {
             return text.clone();
         }
-        let taken = tokio::time::timeout(Duration::from_millis(DEADLINE_MS), Snapshot::take(state)).await;
-        let text = taken.ok().and_then(Result::ok).map(|snapshot| text(&snapshot)).unwrap_or_default();
+        let deadline = Duration::from_millis(DEADLINE_MS);
+        // Functions are Postgres's alone: Redis may be away.
+        let (taken, functions) = tokio::join!(
+            tokio::time::timeout(deadline, Snapshot::take(state)),
+            tokio::time::timeout(deadline, functions::render(state)),
+        );
+        let queue = taken.ok().and_then(Result::ok).map(|snapshot| text(&snapshot));
+        let text = [queue, functions.ok().flatten()].into_iter().flatten().collect::<String>();
         *last = Some((Instant::now(), text.clone()));
         text
     }

@@ -24,7 +24,7 @@ pub enum Denied {
     #[error("a player may submit {0} for itself only")]
     OtherUser(&'static str),
     /// A player wants its jobs treated otherwise than others'.
-    #[error("a player may not set priority or notBefore")]
+    #[error("a player may not set priority, notBefore or quiet")]
     Precedence,
 }
 

@@ -97,6 +97,7 @@ mod tests {
             occurred_at: None,
             job_id: None,
             data: RawValue::from_string(r#"{"planetId":"mars"}"#.to_owned()).unwrap(),
+            is_quiet: false,
             place: Place { shard: Shard::new(7), seq: 41 },
         }
     }

@@ -73,6 +73,9 @@ pub struct Job {
     /// When it may be applied at the earliest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_before: Option<DateTime<Utc>>,
+    /// Whether its events are recorded, but given to no function.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub quiet: bool,
     /// What to do.
     #[serde(flatten)]
     pub work: Work,
@@ -85,7 +88,7 @@ impl Job {
     /// [`Denied`] with the reason.
     pub fn check_submitter(&self, actor: &Actor) -> Result<(), Denied> {
         self.work.submit_rule().check(actor, &self.user_id, self.work.type_name())?;
-        let is_ordinary = self.priority.is_normal() && self.not_before.is_none();
+        let is_ordinary = self.priority.is_normal() && self.not_before.is_none() && !self.quiet;
         if actor.role == Role::Player && !is_ordinary { Err(Denied::Precedence) } else { Ok(()) }
     }
 

@@ -55,7 +55,7 @@ impl SendEvent {
     /// to: an event goes on in envelopes and messages, which wrap it, and each of them must be read again.
     pub const MAX_DATA_LEVELS: usize = 32;
 
-    /// Reads an event as HTTP.md "Events" writes it: `{"id", "name", "userId", "data", "at"}`.
+    /// Reads an event as HTTP.md "Events" writes it: `{"id", "name", "userId", "data", "at", "quiet"}`.
     ///
     /// # Errors
     /// Every fault with its pointer.
@@ -63,13 +63,15 @@ impl SendEvent {
         let mut faults = Faults::default();
         let read = Fields::open(node, at, &mut faults).and_then(|mut fields| {
             let user_id = fields.required("userId", Node::read_string(UserId::parse));
+            let quiet = fields.optional("quiet", Node::read_bool).unwrap_or_default();
             let event = Self::read_named(&mut fields, "id", read_sent_data);
             fields.finish();
-            Some((user_id?, event?))
+            Some((user_id?, quiet, event?))
         });
         match read {
-            Some((user_id, event)) if faults.is_empty() => {
-                Ok(Job { user_id, reason: None, priority: Priority::default(), not_before: None, work: event.into() })
+            Some((user_id, quiet, event)) if faults.is_empty() => {
+                let (priority, work) = (Priority::default(), event.into());
+                Ok(Job { user_id, reason: None, priority, not_before: None, quiet, work })
             }
             _ => Err(faults),
         }

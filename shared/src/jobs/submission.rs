@@ -47,6 +47,7 @@ impl Submission {
         let reason = fields.optional("reason", Node::read_string(Reason::parse));
         let priority = fields.optional("priority", Node::read_string(Priority::parse));
         let not_before = fields.optional("notBefore", Node::read_string(read_time));
+        let quiet = fields.optional("quiet", Node::read_bool).unwrap_or_default();
         let idempotency_key = fields.optional("idempotencyKey", Node::read_string(IdempotencyKey::parse));
         let type_name = type_name?;
         if !Work::TYPES.contains(&type_name.as_str()) {
@@ -58,7 +59,7 @@ impl Submission {
         let work = Work::read(&type_name, &mut fields);
         fields.finish();
         let priority = priority.unwrap_or_default();
-        Some(Self { job: Job { user_id: user_id?, reason, priority, not_before, work: work? }, idempotency_key })
+        Some(Self { job: Job { user_id: user_id?, reason, priority, not_before, quiet, work: work? }, idempotency_key })
     }
 }
 
@@ -157,6 +158,17 @@ mod tests {
             parse(r#"{"type":"use_item","userId":"u1","itemId":"key","priority":"top"}"#).unwrap_err(),
             ["/priority must be high or normal"]
         );
+    }
+
+    #[test]
+    fn whether_a_job_is_quiet_is_part_of_it_and_loud_is_not_written() {
+        let job = |quiet: &str| parse(&format!(r#"{{"type":"use_item","userId":"u1","itemId":"key"{quiet}}}"#));
+        let (plain, quiet) = (job("").unwrap().job, job(r#","quiet":true"#).unwrap().job);
+        assert_eq!(plain, job(r#","quiet":false"#).unwrap().job);
+        assert!(quiet.quiet && !serde_json::to_string(&plain).unwrap().contains("quiet"));
+        assert_ne!(plain.payload_hash(), quiet.payload_hash());
+        assert_eq!(parse(&serde_json::to_string(&quiet).unwrap()).unwrap().job, quiet);
+        assert_eq!(job(r#","quiet":1"#).unwrap_err(), ["/quiet must be true or false, not a number"]);
     }
 
     #[test]

@@ -31,6 +31,9 @@ pub struct Pending {
     /// Whether it may overtake others.
     #[serde(default, skip_serializing_if = "Priority::is_normal")]
     pub priority: Priority,
+    /// Whether what happens by it is given to no function.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub quiet: bool,
     /// Who submitted it: `role:subject`.
     pub actor: String,
     /// SHA-256 of the job's canonical form, as hexadecimal digits; empty for a job without idempotency key, whose id
@@ -63,6 +66,7 @@ impl Pending {
             submitted_at: envelope.submitted_at,
             not_before: envelope.job.not_before,
             priority: envelope.job.priority,
+            quiet: envelope.job.quiet,
             actor: envelope.actor.to_string(),
             payload_hash: if is_keyed { hex::encode(envelope.job.payload_hash().0) } else { String::new() },
             is_queued: false,

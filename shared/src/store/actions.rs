@@ -63,6 +63,12 @@ impl Action {
     pub const RETRY_RUN: &'static str = "retry-run";
     /// A function's run was ended.
     pub const CANCEL_RUN: &'static str = "cancel-run";
+    /// Many of a function's runs were ended.
+    pub const CANCEL_RUNS: &'static str = "cancel-runs";
+    /// A function was paused.
+    pub const PAUSE_FUNCTION: &'static str = "pause-function";
+    /// A function was let go on.
+    pub const RESUME_FUNCTION: &'static str = "resume-function";
     /// Events are given to a function again.
     pub const REPLAY: &'static str = "replay";
     /// A webhook endpoint was added.

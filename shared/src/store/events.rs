@@ -36,6 +36,8 @@ pub struct NewEvent {
     pub data: Option<Box<RawValue>>,
     /// Why, in the words of who submitted the job.
     pub reason: Option<String>,
+    /// Whether it is given to no function.
+    pub is_quiet: bool,
 }
 
 impl NewEvent {
@@ -45,7 +47,7 @@ impl NewEvent {
         let Emission { name, version, id, occurred_at, data, .. } = emission;
         let id = id.or_else(|| (nth > 0).then(|| format!("{job_id}:{nth}")));
         let (user_id, job_id) = (user_id.clone(), Some(job_id));
-        Self { shard, user_id, name, version, job_id, id, occurred_at, data, reason: None }
+        Self { shard, user_id, name, version, job_id, id, occurred_at, data, reason: None, is_quiet: false }
     }
 
     /// With the job's reason, if it has one and is what the event's data tells of: what has data of its own says there what it
@@ -71,6 +73,7 @@ impl NewEvent {
             occurred_at: None,
             data: emission.data,
             reason: None,
+            is_quiet: false,
         }
     }
 }
@@ -98,6 +101,9 @@ pub struct Event {
     pub job_id: Option<JobId>,
     /// What it tells; `null` if that is not known any more: [`Event::is_whole`].
     pub data: Box<RawValue>,
+    /// Whether it is given to no function.
+    #[serde(rename = "quiet", skip_serializing_if = "std::ops::Not::not")]
+    pub is_quiet: bool,
     /// Where it stands.
     #[serde(flatten)]
     pub place: Place,
@@ -182,6 +188,7 @@ struct Row {
     id: Option<String>,
     occurred_at: Option<DateTime<Utc>>,
     data: Option<Json<Box<RawValue>>>,
+    is_quiet: Option<bool>,
     job_type: Option<String>,
     actor: Option<String>,
     request_id: Option<String>,
@@ -203,7 +210,8 @@ pub async fn page(pool: &Pool, filter: &Filter, after: Option<After>, limit: i64
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT found.shard, found.seq, found.user_id, found.name, found.version, found.at, found.job_id, found.id,
-                  found.occurred_at, found.data AS "data: Json<Box<RawValue>>", found.reason, jobs.type AS "job_type?", jobs.actor AS "actor?",
+                  found.occurred_at, found.data AS "data: Json<Box<RawValue>>", found.reason, found.is_quiet,
+                  jobs.type AS "job_type?", jobs.actor AS "actor?",
                   jobs.request_id AS "request_id?", jobs.submitted_at AS "submitted_at?",
                   jobs.result AS "result?: Json<Box<RawValue>>"
            FROM (
@@ -260,7 +268,7 @@ pub async fn find(pool: &Pool, place: Place) -> Result<Option<Event>, StoreError
     let row = sqlx::query_as!(
         Row,
         r#"SELECT shard, seq, events.user_id, name, version, at, events.job_id, id, occurred_at,
-                  data AS "data: Json<Box<RawValue>>", reason, jobs.type AS "job_type?", jobs.actor AS "actor?",
+                  data AS "data: Json<Box<RawValue>>", reason, is_quiet, jobs.type AS "job_type?", jobs.actor AS "actor?",
                   jobs.request_id AS "request_id?", jobs.submitted_at AS "submitted_at?",
                   jobs.result AS "result?: Json<Box<RawValue>>"
            FROM events
@@ -308,6 +316,7 @@ impl TryFrom<Row> for Event {
             occurred_at: row.occurred_at,
             job_id,
             data,
+            is_quiet: row.is_quiet.unwrap_or_default(),
             place: Place { shard: stored::shard(row.shard)?, seq: row.seq },
         })
     }

@@ -91,13 +91,13 @@ async fn move_on(tx: &mut Tx<'_>, known: &[&Written<'_>], progress: Progress<'_>
              FROM counted
          ),
          told AS (
-             INSERT INTO events (shard, seq, user_id, name, version, at, job_id, id, occurred_at, data, reason)
+             INSERT INTO events (shard, seq, user_id, name, version, at, job_id, id, occurred_at, data, reason, is_quiet)
              SELECT shards[place], befores[place] + ordinal, user_id, name, version, times[place], job_id, id,
-                    occurred_at, data::json, reason
+                    occurred_at, data::json, reason, is_quiet
              FROM places
              CROSS JOIN UNNEST($17::integer[], $18::bigint[], $19::text[], $20::text[], $21::smallint[], $22::uuid[],
-                               $23::text[], $24::timestamptz[], $25::text[], $26::text[])
-                  AS happened (place, ordinal, user_id, name, version, job_id, id, occurred_at, data, reason)
+                               $23::text[], $24::timestamptz[], $25::text[], $26::text[], $27::boolean[])
+                  AS happened (place, ordinal, user_id, name, version, job_id, id, occurred_at, data, reason, is_quiet)
          ),
          moved AS (
              UPDATE users
@@ -143,6 +143,7 @@ async fn move_on(tx: &mut Tx<'_>, known: &[&Written<'_>], progress: Progress<'_>
         &told.occurred_at as &[Option<DateTime<Utc>>],
         &told.data as &[Option<&str>],
         &told.reasons as &[Option<&str>],
+        &told.quiet as &[Option<bool>],
     )
     .execute(&mut *tx.0)
     .await?
@@ -197,6 +198,7 @@ struct Happened<'a> {
     occurred_at: Vec<Option<DateTime<Utc>>>,
     data: Vec<Option<&'a str>>,
     reasons: Vec<Option<&'a str>>,
+    quiet: Vec<Option<bool>>,
 }
 
 impl<'a> Happened<'a> {
@@ -221,6 +223,7 @@ impl<'a> Happened<'a> {
             occurred_at: events.iter().map(|event| event.occurred_at).collect(),
             data: events.iter().map(|event| event.data.as_deref().map(RawValue::get)).collect(),
             reasons: events.iter().map(|event| event.reason.as_deref()).collect(),
+            quiet: events.iter().map(|event| event.is_quiet.then_some(true)).collect(),
         }
     }
 }

@@ -1,13 +1,17 @@
 //! What functions ask, of which there are many ended runs.
 
+use std::time::Duration;
+
 use chrono::Utc;
 use satchel_shared::domain::{FunctionId, Shard, UserId};
+use satchel_shared::store::actions::Operator;
 use satchel_shared::store::events::Place;
+use satchel_shared::store::functions::cancel::{self, Filter};
 use satchel_shared::store::functions::claims::{self, KeyOf, Limits};
 use satchel_shared::store::functions::dispatch::{self, Heard, NewRun, Undispatched};
 use satchel_shared::store::functions::listeners::{self, All, Description, EventNames};
 use satchel_shared::store::functions::steps::{self, Ending, StepKey};
-use satchel_shared::store::functions::{Fanout, RunStatus, operate};
+use satchel_shared::store::functions::{Fanout, RunStatus, backlog, operate};
 use satchel_shared::store::{Pool, Session, leases};
 use serde_json::json;
 use uuid::Uuid;
@@ -22,8 +26,15 @@ pub(crate) const GROW: &str = "
         SELECT run_id, decode(repeat('00', 32), 'hex'), 0, 's', '1' FROM function_runs;
 ";
 
-const LIMITS: Limits =
-    Limits { concurrency: 100, rate: None, key: KeyOf::Nothing, key_concurrency: 100, key_rate: None, ordered: false };
+const LIMITS: Limits = Limits {
+    concurrency: 100,
+    rate: None,
+    key: KeyOf::Nothing,
+    key_concurrency: 100,
+    key_rate: None,
+    ordered: false,
+    newest_first: false,
+};
 
 /// Gives an event, begins its run in each way, and ends it.
 pub(crate) async fn what_functions_ask(session: &mut Session, pool: &Pool, worker_id: Uuid) {
@@ -35,11 +46,14 @@ pub(crate) async fn what_functions_ask(session: &mut Session, pool: &Pool, worke
     listeners::announce(session, &[(&function_id, description)]).await.unwrap();
     listeners::all(session).await.unwrap();
     dispatch::undispatched(session, &[shard], 16).await.unwrap();
-    for (target, key) in [("", KeyOf::Nothing), ("", KeyOf::User), ("t", KeyOf::Target)] {
+    let keys = [("", KeyOf::Nothing), ("", KeyOf::User), ("t", KeyOf::Target)];
+    for (target, key, newest_first) in
+        [false, true].iter().flat_map(|newest| keys.map(|(target, key)| (target, key, *newest)))
+    {
         let mut tx = session.begin().await.unwrap();
         dispatch::lock(&mut tx, &[shard]).await.unwrap();
         let last = Undispatched { shard, after: 1_300, last: 1_312 };
-        dispatch::next(&mut tx, &[last], Some(&["item/used"]), 100).await.unwrap();
+        dispatch::next(&mut tx, &[last], Some(&["item/used"]), false, 100).await.unwrap();
         let seq = Utc::now().timestamp_micros();
         let user_id = UserId::parse("u1").unwrap();
         let event = Heard { place: Place { shard, seq }, user_id, name: "a/b".to_owned() };
@@ -47,7 +61,7 @@ pub(crate) async fn what_functions_ask(session: &mut Session, pool: &Pool, worke
         dispatch::add_runs(&mut tx, &[run]).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(claims::due(session, &[&function_id], &[shard]).await.unwrap().len(), 1);
-        let limits = Limits { key, ..LIMITS };
+        let limits = Limits { key, newest_first, ..LIMITS };
         let mut tx = session.begin().await.unwrap();
         let begun = claims::claim(&mut tx, &function_id, &limits, worker_id, &leases, 10).await.unwrap().remove(0);
         tx.commit().await.unwrap();
@@ -64,4 +78,14 @@ pub(crate) async fn what_functions_ask(session: &mut Session, pool: &Pool, worke
     operate::runs(pool, &function_id, None, None, None, 10).await.unwrap();
     operate::runs(pool, &function_id, None, Some("t"), None, 10).await.unwrap();
     operate::runs(pool, &function_id, Some(RunStatus::Failed), None, None, 50).await.unwrap();
+    what_operators_ask_of_a_flood(session, pool, &function_id).await;
+}
+
+async fn what_operators_ask_of_a_flood(session: &mut Session, pool: &Pool, function_id: &FunctionId) {
+    assert_eq!(backlog::functions(pool).await.unwrap().len(), 1);
+    let by = Operator { actor: "operator:ops", request_id: "r" };
+    let filter = Filter { target: Some("t".into()), ..Filter::default() };
+    assert_eq!(cancel::count(pool, function_id, &filter).await.unwrap(), 0);
+    assert_eq!(cancel::cancel(pool, function_id, &filter, None, &by).await.unwrap().cancelled, 0);
+    assert_eq!(cancel::drop_old(session, function_id, Duration::from_secs(60)).await.unwrap(), (0, false));
 }

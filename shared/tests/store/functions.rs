@@ -18,24 +18,31 @@ use crate::job::OPERATOR;
 
 const SHARD: u16 = 1;
 
-const ORDERED: Limits = Limits { key: KeyOf::User, ordered: true, ..WIDE };
-const WIDE: Limits =
-    Limits { concurrency: 100, rate: None, key: KeyOf::Nothing, key_concurrency: 1, key_rate: None, ordered: false };
+pub(crate) const ORDERED: Limits = Limits { key: KeyOf::User, ordered: true, ..WIDE };
+pub(crate) const WIDE: Limits = Limits {
+    concurrency: 100,
+    rate: None,
+    key: KeyOf::Nothing,
+    key_concurrency: 1,
+    key_rate: None,
+    ordered: false,
+    newest_first: false,
+};
 
-fn function_id() -> FunctionId {
+pub(crate) fn function_id() -> FunctionId {
     FunctionId::parse("a-b-c").unwrap()
 }
 
 /// A database whose events are given to one function, by a worker with one shard.
-struct Stand {
-    database: Database,
+pub(crate) struct Stand {
+    pub(crate) database: Database,
     session: Session,
     worker_id: Uuid,
     limits: Limits,
 }
 
 impl Stand {
-    async fn new(limits: Limits) -> Self {
+    pub(crate) async fn new(limits: Limits) -> Self {
         let database = Database::new().await;
         let mut session = database.session();
         let worker_id = Uuid::now_v7();
@@ -63,7 +70,7 @@ impl Stand {
     }
 
     /// Begins as many as may.
-    async fn begin(&mut self, most: u32) -> Vec<Claimed> {
+    pub(crate) async fn begin(&mut self, most: u32) -> Vec<Claimed> {
         let leases = leases::owned(&mut self.session, self.worker_id).await.unwrap();
         let mut tx = self.session.begin().await.unwrap();
         let claimed =
@@ -77,7 +84,7 @@ impl Stand {
     }
 
     /// The statuses of a user's runs, in the order of the events.
-    fn statuses(&self, user: &str) -> String {
+    pub(crate) fn statuses(&self, user: &str) -> String {
         self.database.psql(&format!(
             "SELECT string_agg(status, ' ' ORDER BY event_seq) FROM function_runs WHERE user_id = '{user}'"
         ))

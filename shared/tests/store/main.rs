@@ -5,6 +5,7 @@
 mod database;
 mod events;
 mod failed;
+mod floods;
 mod functions;
 mod housekeeping;
 mod inventory;

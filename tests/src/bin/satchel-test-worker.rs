@@ -145,6 +145,7 @@ fn reward<'a>(inbox: &'a Inbox, event: &'a Event, steps: &'a mut Steps<'_>) -> H
             reason: None,
             priority: Priority::default(),
             not_before: None,
+            quiet: false,
             work: RewardInventoryItem { items }.into(),
         };
         let outcome = steps.submit_job("reward", job).await?;

@@ -12,7 +12,7 @@ pub(super) async fn every_event_is_given(satchel: &Satchel) {
     wait::until_true("every event is given to functions", || owner.number(left) == 0).await;
 }
 
-/// For each event that was given and each function that heard of it, there is one run, apart from replays and from
+/// For each event that was given, of a job that was not quiet, and each function that heard of it, there is one run, apart from replays and from
 /// functions with targets; none is there for anything else.
 pub(super) fn each_event_has_a_run(satchel: &Satchel, violations: &mut Vec<String>) {
     let wrong = satchel.database.owner.rows(
@@ -23,7 +23,7 @@ pub(super) fn each_event_has_a_run(satchel: &Satchel, violations: &mut Vec<Strin
                  OR events.name IN (SELECT json_array_elements_text(
                         CASE WHEN json_typeof(description -> 'events') = 'array' THEN description -> 'events' ELSE '[]' END))
              JOIN event_cursors ON event_cursors.shard = events.shard AND events.seq <= dispatched
-             WHERE description ->> 'fanout' = 'one'
+             WHERE description ->> 'fanout' = 'one' AND is_quiet IS NULL
          ), found AS (
              SELECT function_id, shard, event_seq AS seq, count(*) AS runs
              FROM function_runs
@@ -47,7 +47,7 @@ pub(super) fn each_endpoint_has_its_runs(satchel: &Satchel, violations: &mut Vec
          JOIN events ON events.at > created_at AND name <> 'webhook/ping'
              AND (cardinality(webhook_endpoints.events) = 0 OR name = ANY(webhook_endpoints.events))
          JOIN event_cursors USING (shard)
-         WHERE seq <= dispatched AND is_enabled AND updated_at = created_at
+         WHERE seq <= dispatched AND is_quiet IS NULL AND is_enabled AND updated_at = created_at
            AND EXISTS (SELECT FROM functions WHERE function_id = 'event-any-webhook-sender')
            AND NOT EXISTS (
                SELECT FROM function_runs

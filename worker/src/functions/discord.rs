@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::json;
 
+use super::order::Flood;
 use super::outbound::{Answered, Outbound, Unsent};
 use super::{Failure, Limits, Policy, Steps};
 
@@ -30,6 +31,7 @@ pub(super) struct Channel {
     url: SecretString,
     /// Until when Discord wants no more messages.
     closed_until: Mutex<DateTime<Utc>>,
+    flood: Flood,
 }
 
 /// What a message says: a title and, one by one, what there is to tell.
@@ -54,22 +56,25 @@ impl Field {
 }
 
 impl Channel {
-    /// The channel whose webhook's URL the variable holds, if it is set; faults are noted in `env`.
-    pub(super) fn from_env(env: &mut Env, variable: &str) -> Option<Self> {
+    /// The channel whose webhook's URL the variable holds, if it is set, and what is done about floods; faults are noted in
+    /// `env`.
+    pub(super) fn from_env(env: &mut Env, variable: &str, order: &str, max_age: &str) -> Option<Self> {
         let url = env.optional_secret(variable)?;
         let outbound = Outbound::from_env(env)?;
+        let flood = Flood::from_env(env, order, max_age);
         if let Err(error) = outbound.check(url.expose_secret()) {
             env.fault(variable, error);
             return None;
         }
-        Some(Self { outbound, url, closed_until: Mutex::default() })
+        Some(Self { outbound, url, closed_until: Mutex::default(), flood })
     }
 
     /// How messages are tried and paced.
-    pub(super) fn policy() -> Policy {
+    pub(super) fn policy(&self) -> Policy {
         let rate = Rate { interval: TimeDelta::milliseconds(INTERVAL_MS), burst: BURST };
         let policy = Policy::default();
-        Policy { retries: 10, limits: Limits { concurrency: 2, rate: Some(rate), ..policy.limits }, ..policy }
+        let limits = Limits { concurrency: 2, rate: Some(rate), ..policy.limits };
+        self.flood.apply(Policy { retries: 10, limits, ..policy })
     }
 
     /// Posts a message, as a step.
@@ -151,6 +156,7 @@ mod tests {
             occurred_at: None,
             job_id: None,
             data: RawValue::NULL.to_owned(),
+            is_quiet: false,
             place: Place { shard: Shard::new(0), seq: 1 },
         };
         let message = |fields: usize| {

@@ -82,7 +82,7 @@ async fn give(
     }
     let receivers = receivers(&mut tx, listeners).await?;
     let most = portion.events(shards.len(), runs_per_event(listeners, &receivers));
-    let next = dispatch::next(&mut tx, shards, names.as_deref(), most).await?;
+    let next = dispatch::next(&mut tx, shards, names.as_deref(), false, most).await?;
     let runs: Vec<NewRun<'_>> =
         listeners.iter().flat_map(|listener| runs(listener, &next.events, &receivers, None)).collect();
     if !runs.is_empty() {
@@ -177,14 +177,14 @@ async fn replay(
     let shards: Vec<Shard> = parts.iter().map(|part| part.left.shard).collect();
     dispatch::lock(&mut tx, &shards).await?;
     for part in &parts {
-        let Replaying { replay_id, function_id, event_name, user_id, left } = part;
+        let Replaying { replay_id, function_id, event_name, user_id, include_quiet, left } = part;
         let Some(listener) = listeners.iter().find(|listener| listener.function_id.as_str() == function_id) else {
             continue;
         };
         let listener = std::slice::from_ref(listener);
         let receivers = receivers(&mut tx, listener).await?;
         let most = portion.events(parts.len(), runs_per_event(listener, &receivers));
-        let next = dispatch::next(&mut tx, &[*left], None, most).await?;
+        let next = dispatch::next(&mut tx, &[*left], None, *include_quiet, most).await?;
         let reached = Place { shard: left.shard, seq: reached(*left, &next, most) };
         let mut events = next.events;
         events.retain(|event| {

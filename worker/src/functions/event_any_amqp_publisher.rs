@@ -12,6 +12,7 @@ use satchel_shared::store::events::Event;
 use secrecy::ExposeSecret;
 
 use super::amqp::{Exchange, Unpublished};
+use super::order::Flood;
 use super::{Failure, Function, Hears, KeyOf, Limits, Policy, Steps};
 
 const ID: &str = "event-any-amqp-publisher";
@@ -30,6 +31,7 @@ const MAX_UNROUTABLE_TRIES: i32 = 6;
 /// See the module.
 pub(super) struct EventAnyAmqpPublisher {
     exchange: Exchange,
+    flood: Flood,
 }
 
 impl EventAnyAmqpPublisher {
@@ -47,7 +49,8 @@ impl EventAnyAmqpPublisher {
             env.fault(URL, "must be amqp://user:password@host/vhost, or amqps; special characters percent-encoded");
             return None;
         };
-        Some(Self { exchange: Exchange::new(uri, ShortString::from(name)) })
+        let flood = Flood::in_order_from_env(env, "SATCHEL_AMQP_MAX_AGE_SECONDS");
+        Some(Self { exchange: Exchange::new(uri, ShortString::from(name)), flood })
     }
 }
 
@@ -62,7 +65,7 @@ impl Function for EventAnyAmqpPublisher {
     }
 
     fn policy(&self) -> Policy {
-        Policy {
+        self.flood.apply(Policy {
             // More than an hour.
             retries: 20,
             first_delay: Duration::from_secs(1),
@@ -75,8 +78,10 @@ impl Function for EventAnyAmqpPublisher {
                 key_concurrency: 1,
                 key_rate: None,
                 ordered: true,
+                newest_first: false,
             },
-        }
+            ..Policy::default()
+        })
     }
 
     async fn handle(&self, event: &Event, steps: &mut Steps<'_>) -> Result<(), Failure> {

@@ -10,10 +10,11 @@ use satchel_shared::config::{Env, Switch};
 use satchel_shared::events::CloudEvent;
 use satchel_shared::sealing::SealKeys;
 use satchel_shared::store::events::Event;
-use satchel_shared::store::webhooks::FUNCTION;
 use satchel_shared::store::webhooks::sending::{self, Admission, Destination, Refusal};
+use satchel_shared::store::webhooks::{FUNCTION, MAX_ENDPOINTS};
 use uuid::Uuid;
 
+use super::order::Flood;
 use super::outbound::{Answered, Outbound, Unsent};
 use super::{Failure, Fanout, Function, Hears, KeyOf, Limits, Policy, Steps};
 
@@ -23,10 +24,10 @@ const FIRST_DELAY: Duration = Duration::from_secs(5);
 const MAX_DELAY: Duration = Duration::from_hours(12);
 /// Beyond what sending may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Deliveries at once.
-const CONCURRENCY: u32 = 32;
 /// Deliveries at once to one endpoint.
 const ENDPOINT_CONCURRENCY: u32 = 4;
+/// Deliveries at once: what all endpoints may have, so that none takes another one's, however slow it is.
+const CONCURRENCY: u32 = MAX_ENDPOINTS * ENDPOINT_CONCURRENCY;
 
 /// The one step, which results in the status that was answered.
 const DELIVER: &str = "deliver";
@@ -36,6 +37,7 @@ pub(super) struct EventAnyWebhookSender {
     outbound: Outbound,
     /// Opens the endpoints' secrets.
     keys: SealKeys,
+    flood: Flood,
 }
 
 impl EventAnyWebhookSender {
@@ -48,7 +50,8 @@ impl EventAnyWebhookSender {
         if keys.is_none() {
             env.fault("SATCHEL_SECRETS_KEY", "is required with SATCHEL_WEBHOOKS=on: it opens the endpoints' secrets");
         }
-        Some(Box::new(Self { outbound: Outbound::from_env(env)?, keys: keys? }))
+        let flood = Flood::from_env(env, "SATCHEL_WEBHOOKS_ORDER", "SATCHEL_WEBHOOKS_MAX_AGE_SECONDS");
+        Some(Box::new(Self { outbound: Outbound::from_env(env)?, keys: keys?, flood }))
     }
 
     /// Sends it once, and has the endpoint's breaker know what came of it.
@@ -100,7 +103,7 @@ impl Function for EventAnyWebhookSender {
     }
 
     fn policy(&self) -> Policy {
-        Policy {
+        self.flood.apply(Policy {
             retries: RETRIES,
             first_delay: FIRST_DELAY,
             max_delay: MAX_DELAY,
@@ -111,7 +114,8 @@ impl Function for EventAnyWebhookSender {
                 key_concurrency: ENDPOINT_CONCURRENCY,
                 ..Policy::default().limits
             },
-        }
+            ..Policy::default()
+        })
     }
 
     async fn handle(&self, event: &Event, steps: &mut Steps<'_>) -> Result<(), Failure> {

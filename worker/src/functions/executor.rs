@@ -1,7 +1,7 @@
 //! The part of a worker that runs functions: makes runs of events, begins those that are due, and finishes them. It has a
 //! connection and a small pool of its own, so that jobs never wait for it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::dispatcher::{self, Portion, Round};
+use super::drops::Drops;
+use super::room::Room;
 use super::steps::Surroundings;
 use super::{Registered, Registry, Signals, attempt};
 use crate::ownership::Held;
@@ -50,7 +52,7 @@ pub(crate) struct Executor {
     pub(crate) session: Session,
     pub(crate) held: Held,
     pub(crate) signals: Arc<Signals>,
-    /// Most runs at once.
+    /// Most runs at once of all functions without targets.
     pub(crate) max_runs: usize,
 }
 
@@ -61,6 +63,8 @@ struct Active {
     runs: HashMap<Id, (RunId, FunctionId)>,
     /// How often runs were begun: whose turn it is to be first.
     turn: usize,
+    /// What is too old to begin.
+    drops: Drops,
 }
 
 impl Executor {
@@ -145,8 +149,10 @@ impl Executor {
         if orphans > 0 {
             tracing::info!(runs = orphans, "runs whose worker is gone begin anew");
         }
+        let is_busy = self.signals.is_busy();
+        let has_more_old = active.drops.round(&mut self.session, &self.registry, is_busy).await?;
         let begin = self.begin_due(active, &leases, &shards).await?;
-        Ok(if has_more { Duration::ZERO } else { begin })
+        Ok(if has_more || has_more_old { Duration::ZERO } else { begin })
     }
 
     /// Begins runs; after how long more may begin.
@@ -159,11 +165,12 @@ impl Executor {
         let registry = Arc::clone(&self.registry);
         let mut due = in_time(claims::due(&mut self.session, &registry.ids(), shards)).await?;
         active.take_turns(&mut due);
+        let room = Room::new(&registry, self.max_runs);
         let mut wait = LOOK;
         let mut left = if self.signals.is_busy() { BUSY_RUNS } else { usize::MAX };
         for registered in due.iter().filter_map(|id| registry.get(id)) {
-            let free = active.free(&registered.id, self.max_runs, registry.len()).min(left);
-            if free == 0 {
+            let free = room.left(&registered.id, &active.count()).min(left);
+            if free == 0 || !active.drops.are_done(&registered.id) {
                 continue;
             }
             for run in in_time(self.claim(registered, leases, free)).await? {
@@ -209,42 +216,19 @@ impl Active {
         }
     }
 
-    /// How many runs of a function may begin here: no more than a half of all go on of one where there are several, and one
-    /// is left for each of the others that has none, so that a function whose receiver hangs keeps nobody else waiting.
-    fn free(&self, function_id: &FunctionId, max_runs: usize, functions: usize) -> usize {
-        let own = self.runs.values().filter(|(_, id)| id == function_id).count();
-        let others: HashSet<&FunctionId> =
-            self.runs.values().map(|(_, id)| id).filter(|id| *id != function_id).collect();
-        let idle = functions.saturating_sub(1).saturating_sub(others.len());
-        let of_one = if functions > 1 { max_runs.div_ceil(2) } else { max_runs };
-        let left = max_runs.max(functions).saturating_sub(self.runs.len() + idle);
-        left.min(of_one.saturating_sub(own))
+    /// How many runs of each function go on.
+    fn count(&self) -> HashMap<&FunctionId, usize> {
+        let mut running = HashMap::new();
+        for (_, function_id) in self.runs.values() {
+            *running.entry(function_id).or_default() += 1;
+        }
+        running
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn a_function_whose_runs_hang_leaves_room_for_the_others() {
-        let ids = ["a-b-c", "a-b-d", "a-b-e"].map(|id| FunctionId::parse(id).unwrap());
-        let mut active = Active::default();
-        let begin = |active: &mut Active, id: &FunctionId, runs: usize| {
-            for _ in 0..runs {
-                let task = active.tasks.spawn(std::future::pending());
-                let run_id = RunId::of(id, "", Shard::new(0), i64::try_from(active.runs.len()).unwrap(), None);
-                active.runs.insert(task.id(), (run_id, id.clone()));
-            }
-        };
-        assert_eq!(active.free(&ids[0], 32, 1), 32, "alone it has all");
-        assert_eq!(active.free(&ids[0], 32, 3), 16);
-        begin(&mut active, &ids[0], 16);
-        assert_eq!((active.free(&ids[0], 32, 3), active.free(&ids[1], 32, 3)), (0, 15));
-        begin(&mut active, &ids[1], 15);
-        assert_eq!((active.free(&ids[1], 32, 3), active.free(&ids[2], 32, 3)), (0, 1), "one is left for the third");
-        assert_eq!(Active::default().free(&ids[0], 1, 3), 1, "however few there may be");
-    }
 
     #[test]
     fn another_function_is_the_first_each_time() {

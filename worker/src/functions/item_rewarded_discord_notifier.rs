@@ -14,7 +14,8 @@ pub(super) struct ItemRewardedDiscordNotifier(Channel);
 impl ItemRewardedDiscordNotifier {
     /// With `SATCHEL_DISCORD_REWARDED_URL`; faults are noted in `env`.
     pub(super) fn from_env(env: &mut Env) -> Option<Self> {
-        Channel::from_env(env, "SATCHEL_DISCORD_REWARDED_URL").map(Self)
+        let (order, max_age) = ("SATCHEL_DISCORD_REWARDED_ORDER", "SATCHEL_DISCORD_REWARDED_MAX_AGE_SECONDS");
+        Channel::from_env(env, "SATCHEL_DISCORD_REWARDED_URL", order, max_age).map(Self)
     }
 }
 
@@ -29,7 +30,7 @@ impl Function for ItemRewardedDiscordNotifier {
     }
 
     fn policy(&self) -> Policy {
-        Channel::policy()
+        self.0.policy()
     }
 
     async fn handle(&self, event: &Event, steps: &mut Steps<'_>) -> Result<(), Failure> {

@@ -15,7 +15,8 @@ pub(super) struct ItemUsedDiscordNotifier(Channel);
 impl ItemUsedDiscordNotifier {
     /// With `SATCHEL_DISCORD_USED_URL`; faults are noted in `env`.
     pub(super) fn from_env(env: &mut Env) -> Option<Self> {
-        Channel::from_env(env, "SATCHEL_DISCORD_USED_URL").map(Self)
+        let (order, max_age) = ("SATCHEL_DISCORD_USED_ORDER", "SATCHEL_DISCORD_USED_MAX_AGE_SECONDS");
+        Channel::from_env(env, "SATCHEL_DISCORD_USED_URL", order, max_age).map(Self)
     }
 }
 
@@ -30,7 +31,7 @@ impl Function for ItemUsedDiscordNotifier {
     }
 
     fn policy(&self) -> Policy {
-        Channel::policy()
+        self.0.policy()
     }
 
     async fn handle(&self, event: &Event, steps: &mut Steps<'_>) -> Result<(), Failure> {

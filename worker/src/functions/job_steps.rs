@@ -71,7 +71,7 @@ impl Steps<'_> {
         }
         let event = SendEvent { event_id: EventId::parse(&step.idempotency_key)?, name, data, at: None };
         let work = event.into();
-        let job = Job { user_id, reason: None, priority: Priority::default(), not_before: None, work };
+        let job = Job { user_id, reason: None, priority: Priority::default(), not_before: None, quiet: false, work };
         let job_id = self.submit(&step, job).await?;
         self.save(&step, &job_id).await
     }
@@ -155,7 +155,14 @@ mod tests {
 
     fn checked(work: impl Into<Work>) -> Result<(), String> {
         let user_id = UserId::parse("u1").unwrap();
-        let job = Job { user_id, reason: None, priority: Priority::default(), not_before: None, work: work.into() };
+        let job = Job {
+            user_id,
+            reason: None,
+            priority: Priority::default(),
+            not_before: None,
+            quiet: false,
+            work: work.into(),
+        };
         let envelope = Envelope {
             job_id: JobId::random(),
             job,

@@ -5,6 +5,7 @@ mod amqp;
 mod attempt;
 mod discord;
 mod dispatcher;
+mod drops;
 mod event_any_amqp_publisher;
 mod event_any_webhook_sender;
 mod executor;
@@ -12,9 +13,11 @@ mod failure;
 mod item_rewarded_discord_notifier;
 mod item_used_discord_notifier;
 mod job_steps;
+mod order;
 mod outbound;
 mod policy;
 mod registry;
+mod room;
 mod shipped;
 mod signals;
 mod steps;
@@ -52,7 +55,8 @@ pub trait Function: Send + Sync + 'static {
         Fanout::One
     }
 
-    /// How often it is tried, how many of its runs go on at once, how long an attempt may take.
+    /// How often it is tried, how many of its runs go on at once, how long an attempt may take, which begin first, and how
+    /// old they may become.
     fn policy(&self) -> Policy {
         Policy::default()
     }
@@ -85,6 +89,8 @@ impl Registered {
             // There is nothing to tell its runs apart by.
             policy.limits.key = KeyOf::Nothing;
         }
+        // Those in order begin in that order.
+        policy.limits.newest_first &= !policy.limits.ordered;
         Ok(Self { id: FunctionId::parse(function.id())?, policy, function: function.into() })
     }
 }

@@ -17,7 +17,10 @@ pub struct Policy {
     pub max_delay: Duration,
     /// How long one attempt may take.
     pub timeout: Duration,
-    /// How many runs go on at once, over all workers, and how many begin in a time.
+    /// How old a run may be when it begins, or is tried again: an older one is cancelled, with that reason. A run is as old
+    /// as it was made, so one of a replay is new; one that an operator has retried is never too old. `None`: neither is any.
+    pub max_age: Option<Duration>,
+    /// How many runs go on at once, over all workers, how many begin in a time, and which of them first.
     pub limits: Limits,
 }
 
@@ -28,6 +31,7 @@ impl Default for Policy {
             first_delay: Duration::from_secs(2),
             max_delay: Duration::from_mins(5),
             timeout: Duration::from_mins(1),
+            max_age: None,
             limits: Limits {
                 concurrency: 16,
                 rate: None,
@@ -35,6 +39,7 @@ impl Default for Policy {
                 key_concurrency: 1,
                 key_rate: None,
                 ordered: false,
+                newest_first: false,
             },
         }
     }
@@ -56,7 +61,7 @@ impl Policy {
 
     /// It in JSON, for operators.
     pub(super) fn describe(&self) -> Value {
-        let Limits { concurrency, rate, key, key_concurrency, key_rate, ordered: _ } = self.limits;
+        let Limits { concurrency, rate, key, key_concurrency, key_rate, ordered: _, newest_first } = self.limits;
         let rate_of = |rate: Option<Rate>| {
             rate.map(|rate| json!({"intervalMs": rate.interval.num_milliseconds(), "burst": rate.burst}))
         };
@@ -70,6 +75,8 @@ impl Policy {
             "firstDelayMs": millis(self.first_delay),
             "maxDelayMs": millis(self.max_delay),
             "timeoutMs": millis(self.timeout),
+            "maxAgeMs": self.max_age.map(millis),
+            "order": if newest_first { "newest" } else { "oldest" },
             "concurrency": concurrency,
             "rate": rate_of(rate),
             "key": key,

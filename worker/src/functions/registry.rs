@@ -49,10 +49,6 @@ impl Registry {
         self.functions.is_empty()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.functions.len()
-    }
-
     pub(crate) fn get(&self, id: &str) -> Option<&Registered> {
         self.functions.values().find(|registered| registered.id.as_str() == id)
     }

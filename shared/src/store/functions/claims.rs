@@ -40,6 +40,8 @@ pub struct Limits {
     pub key_rate: Option<Rate>,
     /// A user's runs for a target begin one after the other, in the order of the events.
     pub ordered: bool,
+    /// Of those that are due the newest begin first.
+    pub newest_first: bool,
 }
 
 impl Limits {
@@ -83,7 +85,7 @@ impl Claimed {
     }
 }
 
-/// Those of the functions that have runs whose time has come, of these shards.
+/// Those of the functions that have runs whose time has come, of these shards, and are not paused.
 ///
 /// # Errors
 /// If Postgres is away.
@@ -96,7 +98,8 @@ pub async fn due(
     let due = sqlx::query_scalar!(
         r#"SELECT function_id AS "function_id!"
            FROM UNNEST($1::text[]) AS asked (function_id)
-           WHERE EXISTS (
+           WHERE NOT EXISTS (SELECT FROM functions WHERE functions.function_id = asked.function_id AND is_paused)
+             AND EXISTS (
                SELECT FROM function_runs
                WHERE function_runs.function_id = asked.function_id
                  AND status IN ('queued', 'retrying', 'sleeping') AND due_at <= clock_timestamp() AND shard = ANY($2)
@@ -107,8 +110,8 @@ pub async fn due(
     Ok(due.fetch_all(session.connection().await?).await?)
 }
 
-/// Begins runs of a function, at most `most`, the longest due first, that are of shards under these leases of the worker,
-/// as far as it still has them.
+/// Begins runs of a function, at most `most`, in the order of its limits, that are of shards under these leases of the
+/// worker, as far as it still has them; none while it is paused.
 ///
 /// # Errors
 /// If Postgres is away.
@@ -120,9 +123,12 @@ pub async fn claim(
     leases: &[Lease],
     most: u32,
 ) -> Result<Vec<Claimed>, StoreError> {
-    // One worker after the other: their runs are counted together.
+    // One worker after the other: their runs are counted together. Who pauses the function waits for the same lock.
     let now = sqlx::query_scalar!(
-        r#"SELECT clock_timestamp() AS "now!" FROM functions WHERE function_id = $1 FOR NO KEY UPDATE"#,
+        r#"SELECT clock_timestamp() AS "now!"
+           FROM functions
+           WHERE function_id = $1 AND NOT is_paused
+           FOR NO KEY UPDATE"#,
         function_id.as_str(),
     );
     let Some(now) = now.fetch_optional(&mut *tx.0).await? else { return Ok(Vec::new()) };

@@ -92,7 +92,7 @@ pub async fn undispatched(
 }
 
 /// The next events of these shards with one of the names (`None`: with any), up to [`Undispatched::until`] and at most `limit`
-/// of each shard, in order.
+/// of each shard, in order; quiet ones only if they are asked for.
 ///
 /// # Errors
 /// If Postgres is away.
@@ -100,6 +100,7 @@ pub async fn next(
     tx: &mut Tx<'_>,
     shards: &[Undispatched],
     names: Option<&[&str]>,
+    include_quiet: bool,
     limit: i64,
 ) -> Result<Next, StoreError> {
     let numbers: Vec<i32> = shards.iter().map(|shard| shard.shard.get().into()).collect();
@@ -113,6 +114,7 @@ pub async fn next(
                FROM events
                WHERE shard = wanted.shard AND seq > wanted.after AND seq <= wanted.until
                  AND ($4::text[] IS NULL OR name = ANY($4))
+                 AND ($6 OR is_quiet IS NULL)
                ORDER BY seq
                LIMIT $5
            ) AS events"#,
@@ -121,6 +123,7 @@ pub async fn next(
         &until,
         names as Option<&[&str]>,
         limit,
+        include_quiet,
     )
     .fetch_all(&mut *tx.0)
     .await?;

@@ -1,7 +1,6 @@
 //! Functions and runs as operators see them, and what they do about them, which is recorded in the same transaction.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use serde_json::json;
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -12,48 +11,6 @@ use crate::store::actions::{self, Action, Operator};
 use crate::store::failed::Failure;
 use crate::store::stored::Unreadable;
 use crate::store::{Pool, StoreError, stored};
-
-/// A function.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FunctionInfo {
-    /// Its id.
-    pub function_id: String,
-    /// When a worker last said that it runs it.
-    pub seen_at: DateTime<Utc>,
-    /// What it listens to, and its limits.
-    #[serde(flatten)]
-    pub description: serde_json::Map<String, serde_json::Value>,
-    /// Runs that wait or go on.
-    pub unfinished: i64,
-}
-
-/// All functions that workers have ever run.
-///
-/// # Errors
-/// If Postgres is away.
-pub async fn functions(pool: &Pool) -> Result<Vec<FunctionInfo>, StoreError> {
-    let rows = sqlx::query!(
-        r#"WITH unfinished AS (
-               SELECT function_id, count(*) AS runs FROM function_runs WHERE finished_at IS NULL GROUP BY function_id
-           )
-           SELECT function_id, seen_at,
-                  description AS "description: Json<serde_json::Map<String, serde_json::Value>>",
-                  COALESCE(runs, 0) AS "unfinished!"
-           FROM functions
-           LEFT JOIN unfinished USING (function_id)
-           ORDER BY function_id"#
-    )
-    .fetch_all(&pool.0)
-    .await?;
-    let function = rows.into_iter().map(|row| FunctionInfo {
-        function_id: row.function_id,
-        seen_at: row.seen_at,
-        description: row.description.0,
-        unfinished: row.unfinished,
-    });
-    Ok(function.collect())
-}
 
 /// Whether a worker has ever run the function.
 ///
@@ -80,6 +37,7 @@ struct Row {
     replay_id: Option<Uuid>,
     attempts: i32,
     failures: Json<Vec<Failure>>,
+    cancel_reason: Option<String>,
     created_at: DateTime<Utc>,
     due_at: DateTime<Utc>,
     finished_at: Option<DateTime<Utc>>,
@@ -102,6 +60,7 @@ impl TryFrom<Row> for Run {
             is_replay: row.replay_id.is_some(),
             attempts: row.attempts,
             failures: row.failures.0,
+            cancel_reason: row.cancel_reason,
             created_at: row.created_at,
             due_at: Some(row.due_at).filter(|_| waits),
             finished_at: row.finished_at,
@@ -128,7 +87,7 @@ pub async fn runs(
         Row,
         r#"SELECT run_id, function_id, target, events.id AS "event_id?", events.job_id AS "event_job_id?", event_name,
                   function_runs.user_id, status, replay_id, attempts, failures AS "failures: Json<Vec<Failure>>",
-                  created_at, due_at, finished_at
+                  cancel_reason, created_at, due_at, finished_at
            FROM function_runs
            LEFT JOIN events ON events.shard = function_runs.shard AND events.seq = event_seq
            WHERE function_id = $1
@@ -158,7 +117,7 @@ pub async fn run(pool: &Pool, run_id: RunId) -> Result<Option<Run>, StoreError> 
         Row,
         r#"SELECT run_id, function_id, target, events.id AS "event_id?", events.job_id AS "event_job_id?", event_name,
                   function_runs.user_id, status, replay_id, attempts, failures AS "failures: Json<Vec<Failure>>",
-                  created_at, due_at, finished_at
+                  cancel_reason, created_at, due_at, finished_at
            FROM function_runs
            LEFT JOIN events ON events.shard = function_runs.shard AND events.seq = event_seq
            WHERE run_id = $1"#,
@@ -192,7 +151,8 @@ pub async fn retry(pool: &Pool, run_id: RunId, by: &Operator<'_>) -> Result<bool
                        AND other.target = function_runs.target AND other.finished_at IS NULL AND other.is_ordered
                        AND other.replay_id IS NOT DISTINCT FROM function_runs.replay_id
                  ) THEN 'held' ELSE 'queued' END,
-                 tries = 0, is_cancelled = false, due_at = clock_timestamp(), finished_at = NULL
+                 tries = 0, is_cancelled = false, cancel_reason = NULL, is_wanted = true,
+                 due_at = clock_timestamp(), finished_at = NULL
              WHERE run_id = $1",
             run_id.as_uuid(),
         )

@@ -21,6 +21,8 @@ pub struct Replay {
     pub from: DateTime<Utc>,
     /// Before this moment.
     pub to: DateTime<Utc>,
+    /// Those of quiet jobs as well.
+    pub include_quiet: bool,
 }
 
 /// Has events given to a function again, in runs of their own, by the workers that have their shards. The replay's id, and
@@ -37,8 +39,9 @@ pub async fn ask(
     let replay_id = Uuid::now_v7();
     let mut tx = pool.0.begin().await?;
     sqlx::query!(
-        "INSERT INTO function_replays (replay_id, function_id, event_name, user_id, from_time, to_time, asked_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO function_replays (replay_id, function_id, event_name, user_id, from_time, to_time, asked_by,
+                                       include_quiet)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         replay_id,
         function_id.as_str(),
         replay.event_name.as_ref().map(EventName::as_str),
@@ -46,6 +49,7 @@ pub async fn ask(
         replay.from,
         replay.to,
         by.actor,
+        replay.include_quiet,
     )
     .execute(&mut *tx)
     .await?;
@@ -71,7 +75,7 @@ pub async fn ask(
     .await?;
     let detail = json!({
         "replayId": replay_id, "functionId": function_id, "name": replay.event_name, "userId": replay.user_id,
-        "from": replay.from, "to": replay.to, "events": events,
+        "from": replay.from, "to": replay.to, "includeQuiet": replay.include_quiet, "events": events,
     });
     actions::record(&mut tx, by, Action::REPLAY, None, &detail).await?;
     tx.commit().await?;
@@ -89,6 +93,8 @@ pub struct Replaying {
     pub event_name: Option<String>,
     /// Only events about this user.
     pub user_id: Option<String>,
+    /// Those of quiet jobs as well.
+    pub include_quiet: bool,
     /// What is left of the shard.
     pub left: Undispatched,
 }
@@ -105,7 +111,7 @@ pub async fn left(
 ) -> Result<Vec<Replaying>, StoreError> {
     let function_ids: Vec<&str> = function_ids.iter().map(|function_id| function_id.as_str()).collect();
     let rows = sqlx::query!(
-        "SELECT shard, replay_id, next_seq, end_seq, function_id, event_name, user_id
+        "SELECT shard, replay_id, next_seq, end_seq, function_id, event_name, user_id, include_quiet
          FROM function_replay_shards
          JOIN function_replays USING (replay_id)
          WHERE shard = ANY($1) AND function_id = ANY($2)
@@ -123,6 +129,7 @@ pub async fn left(
                 function_id: row.function_id,
                 event_name: row.event_name,
                 user_id: row.user_id,
+                include_quiet: row.include_quiet,
                 left: Undispatched { shard: stored::shard(row.shard)?, after: row.next_seq - 1, last: row.end_seq - 1 },
             })
         })

@@ -24,7 +24,7 @@ pub enum RunStatus {
     Succeeded,
     /// It failed for good.
     Failed,
-    /// An operator has ended it.
+    /// An operator has ended it, or its function's policy.
     Cancelled,
 }
 
@@ -40,6 +40,9 @@ impl RunStatus {
         Self::Failed,
         Self::Cancelled,
     ];
+
+    /// Those of runs that have not ended. Who ends many of them does so in this order.
+    pub const UNFINISHED: [Self; 5] = [Self::Held, Self::Queued, Self::Retrying, Self::Sleeping, Self::Running];
 
     /// The name, e.g. `queued`.
     #[must_use]
@@ -88,6 +91,9 @@ pub struct Run {
     pub attempts: i32,
     /// The last failures, oldest first.
     pub failures: Vec<Failure>,
+    /// Why it was cancelled, if that was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancel_reason: Option<String>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it is next due, while it waits.

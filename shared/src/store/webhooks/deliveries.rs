@@ -47,7 +47,8 @@ pub async fn redeliver(
     sqlx::query!("DELETE FROM function_steps WHERE run_id = $1", run_id.as_uuid()).execute(&mut *tx).await?;
     sqlx::query!(
         "UPDATE function_runs
-         SET status = 'queued', tries = 0, is_cancelled = false, due_at = clock_timestamp(), finished_at = NULL
+         SET status = 'queued', tries = 0, is_cancelled = false, cancel_reason = NULL, is_wanted = true,
+             due_at = clock_timestamp(), finished_at = NULL
          WHERE run_id = $1",
         run_id.as_uuid(),
     )

@@ -19,7 +19,7 @@ use crate::events::{EventType, WebhookPing};
 pub const FUNCTION: &str = "event-any-webhook-sender";
 
 /// Most endpoints.
-pub const MAX_ENDPOINTS: i64 = 100;
+pub const MAX_ENDPOINTS: u32 = 100;
 
 /// An endpoint that gets events.
 #[derive(Debug, Clone)]

@@ -103,7 +103,7 @@ pub async fn add(
         new.description,
         new.enabled,
         secrets::seal(keys, endpoint_id, &new.secret)?,
-        MAX_ENDPOINTS,
+        i64::from(MAX_ENDPOINTS),
     );
     added.execute(&mut *tx).await?;
     // Before the commit: once there, its secret must be told.
@@ -241,6 +241,7 @@ pub async fn ping(pool: &Pool, endpoint_id: Uuid, shards: ShardCount, by: &Opera
         occurred_at: None,
         data: emission.data,
         reason: None,
+        is_quiet: false,
     };
     let mut tx = Tx(pool.0.begin().await?);
     let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(&mut *tx.0).await?;

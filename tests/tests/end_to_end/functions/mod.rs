@@ -2,7 +2,9 @@
 
 mod attempts;
 mod faults;
+mod floods;
 mod operating;
+mod quiet;
 mod scale;
 
 use satchel_tests::job::test_catalogue;

@@ -2,6 +2,7 @@
 
 mod managing;
 mod sending;
+mod slow;
 mod telling;
 mod trouble;
 
