@@ -21,6 +21,7 @@ use crate::intake::{Feed, Journal};
 use crate::inventory::Reader;
 use crate::lookup::Lookup;
 use crate::metrics::{self, RequestMeters, SubmissionMeters};
+use crate::pipelining;
 use crate::queues::gauges::Gauges;
 use crate::request_id;
 use crate::routes::{not_found, routes};
@@ -137,7 +138,9 @@ async fn run(
             .default_service(not_found())
             .wrap_fn(move |request, next| metrics::measure(&meters, request, next))
             .wrap_fn(request_id::tag)
+            .wrap_fn(pipelining::guard)
     })
+    .on_connect(pipelining::open)
     .workers(threads)
     .max_connections(MAX_CONNECTIONS_PER_THREAD)
     .keep_alive(Duration::from_secs(KEEP_ALIVE_SECONDS))
