@@ -70,7 +70,7 @@ async fn an_entry_that_cannot_be_read_is_answered_for_itself() {
         (r#""\ud83d""#.to_owned(), 400, true),
         (deep, 400, false),
         ("1e999".to_owned(), 422, true),
-        ("{},\"userId\":\"u2\"".to_owned(), 422, true),
+        ("{},\"a\":1".to_owned(), 422, true),
         (format!("\"{}\"", "x".repeat(66_000)), 413, false),
     ];
     let job = |reason: &str| {
@@ -81,7 +81,7 @@ async fn an_entry_that_cannot_be_read_is_answered_for_itself() {
     let (game, good) = (satchel.game(), [job("\"r\""), event("good", "{}")]);
     for (path, name, entry, good) in [
         ("/api/v1/jobs", "jobs", &job as &dyn Fn(&str) -> String, &good[0]),
-        ("/api/v1/events", "events", &told, &good[1]),
+        ("/api/v1/events", "events", &told as &dyn Fn(&str) -> String, &good[1]),
     ] {
         for (text, status, is_inside) in &bad {
             let text = format!("[{good},{},{good}]", entry(text));
