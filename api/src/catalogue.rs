@@ -16,6 +16,7 @@ use crate::auth::{Caller, permission};
 use crate::body::{self, Limits};
 use crate::deadline;
 use crate::etag;
+use crate::offload;
 use crate::parameters::{self, Parameters};
 use crate::problem::ApiError;
 use crate::request_id::Tagged;
@@ -94,16 +95,23 @@ pub(crate) async fn publish(
 ) -> Result<HttpResponse, ApiError> {
     permission::may_publish(&caller)?;
     let body = body::read_json(&request, payload, Limits::CATALOGUE).await?;
-    let document = Node::parse(&body)?;
     let mut parameters = Parameters::of(&request)?;
     let dry_run = parameters.take("dryRun", parameters::flag).unwrap_or(false);
     parameters.finish()?;
-    let catalogue = Catalogue::parse_new(document).map_err(ApiError::Invalid)?;
+    let read = move || Catalogue::parse_new(Node::parse(&body)?).map_err(ApiError::Invalid);
+    let catalogue = offload::run(true, read).await??;
 
     let if_version = expected_version(&request, &state).await?;
     let actor = caller.to_string();
-    let publish = Publish { catalogue: &catalogue, if_version, dry_run, actor: &actor, request_id: &request_id };
-    let publication = deadline::answer(catalogue::publish(&state.pool, &publish)).await?;
+    let publication = offload::run_calls({
+        let (pool, actor, request_id) = (state.pool.clone(), actor.clone(), request_id.clone());
+        async move {
+            let publish =
+                Publish { catalogue: &catalogue, if_version, dry_run, actor: &actor, request_id: &request_id };
+            deadline::answer(catalogue::publish(&pool, &publish)).await
+        }
+    })
+    .await?;
     if !dry_run && !publication.changes.is_empty() {
         tracing::info!(catalogue.version = publication.version, actor, request.id = %request_id, "catalogue published");
     }

@@ -8,6 +8,7 @@ use satchel_shared::store::{Pool, catalogue};
 use tokio::time::Instant;
 
 use crate::deadline;
+use crate::offload;
 use crate::problem::ApiError;
 
 /// For how long a catalogue is not asked for again, nor one that could not be had.
@@ -83,8 +84,9 @@ impl CurrentCatalogue {
         let version = self.known().kept.as_ref().map(|kept| kept.version);
         match catalogue::newer(&self.pool, version).await {
             Ok(Some(published)) => {
-                let catalogue = Arc::new(published.catalogue()?);
-                Ok(self.known().keep(Kept { catalogue, version: published.version, read_at }))
+                let version = published.version;
+                let catalogue = Arc::new(offload::run(true, move || published.catalogue()).await??);
+                Ok(self.known().keep(Kept { catalogue, version, read_at }))
             }
             // None was published, or none since.
             Ok(None) => {

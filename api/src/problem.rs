@@ -3,7 +3,7 @@
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use satchel_shared::domain::Denied;
-use satchel_shared::json::{Faults, Pointer, SyntaxError};
+use satchel_shared::json::{Fault, Faults, Pointer, SyntaxError};
 use satchel_shared::queue::QueueError;
 use satchel_shared::store::StoreError;
 use serde::Serialize;
@@ -61,6 +61,17 @@ pub(crate) enum ApiError {
     /// 415: not JSON, or a content coding that is not understood.
     #[error("{0}")]
     UnsupportedMediaType(&'static str),
+    /// 400: an entry of an array, which is JSON as a whole, cannot be read.
+    #[error("the entry cannot be read: {0}")]
+    Unreadable(Faults),
+    /// 413: an entry of an array is larger than it may be alone.
+    #[error("the entry is larger than {limit_bytes} bytes")]
+    EntryTooLarge {
+        /// Which.
+        at: Pointer,
+        /// The limit that was exceeded.
+        limit_bytes: usize,
+    },
     /// 422: well-formed JSON that does not say what it must.
     #[error("the document has {} that must be corrected", count(.0))]
     Invalid(Faults),
@@ -76,6 +87,9 @@ pub(crate) enum ApiError {
     /// 503: a store is away.
     #[error("the {0} is not available at the moment; try again")]
     Unavailable(Store),
+    /// 503: there is more to do than can be done at a time.
+    #[error("too much is asked for at the moment; try again, with less at a time")]
+    Busy,
 }
 
 /// What may be away.
@@ -112,9 +126,11 @@ pub(crate) struct ParameterFault {
 pub(crate) struct Problem<'e> {
     #[serde(rename = "type")]
     kind: &'static str,
-    title: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'static str>,
     status: u16,
-    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<Errors<'e>>,
 }
@@ -123,6 +139,7 @@ pub(crate) struct Problem<'e> {
 #[serde(untagged)]
 enum Errors<'e> {
     Document(&'e Faults),
+    One([Fault; 1]),
     Parameters(&'e [ParameterFault]),
 }
 
@@ -161,7 +178,9 @@ impl ApiError {
     /// The one place where errors become statuses, problem types and titles.
     fn class(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::Malformed(_) => (StatusCode::BAD_REQUEST, "/problems/malformed", "Malformed request"),
+            Self::Malformed(_) | Self::Unreadable(_) => {
+                (StatusCode::BAD_REQUEST, "/problems/malformed", "Malformed request")
+            }
             Self::InvalidParameters(_) => {
                 (StatusCode::BAD_REQUEST, "/problems/invalid-parameters", "Invalid query parameters")
             }
@@ -180,7 +199,9 @@ impl ApiError {
             Self::PreconditionFailed(_) => {
                 (StatusCode::PRECONDITION_FAILED, "/problems/precondition-failed", "Precondition failed")
             }
-            Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "/problems/too-large", "Body too large"),
+            Self::TooLarge { .. } | Self::EntryTooLarge { .. } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "/problems/too-large", "Body too large")
+            }
             Self::UnsupportedMediaType(_) => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "/problems/unsupported-media-type", "Unsupported media type")
             }
@@ -189,7 +210,7 @@ impl ApiError {
                 (StatusCode::TOO_MANY_REQUESTS, "/problems/too-many-requests", "Too many requests")
             }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "/problems/internal", "Internal error"),
-            Self::Unavailable(_) => {
+            Self::Unavailable(_) | Self::Busy => {
                 (StatusCode::SERVICE_UNAVAILABLE, "/problems/unavailable", "Temporarily unavailable")
             }
         }
@@ -199,11 +220,27 @@ impl ApiError {
     pub(crate) fn problem(&self) -> Problem<'_> {
         let (status, kind, title) = self.class();
         let errors = match self {
-            Self::Invalid(faults) => Some(Errors::Document(faults)),
+            Self::Invalid(faults) | Self::Unreadable(faults) => Some(Errors::Document(faults)),
+            Self::EntryTooLarge { at, .. } => {
+                Some(Errors::One([Fault { pointer: at.clone(), detail: self.to_string() }]))
+            }
             Self::InvalidParameters(faults) => Some(Errors::Parameters(faults)),
             _ => None,
         };
-        Problem { kind, title, status: status.as_u16(), detail: self.to_string(), errors }
+        Problem { kind, title: Some(title), status: status.as_u16(), detail: Some(self.to_string()), errors }
+    }
+
+    /// The body in an array's answer that says what is wrong with enough others.
+    pub(crate) fn brief_problem(&self) -> Problem<'_> {
+        Problem { title: None, detail: None, errors: None, ..self.problem() }
+    }
+
+    /// How many faults its body lists, itself if there is nothing to list.
+    pub(crate) fn faults(&self) -> usize {
+        match self {
+            Self::Invalid(faults) | Self::Unreadable(faults) => faults.as_slice().len().max(1),
+            _ => 1,
+        }
     }
 }
 
@@ -218,7 +255,7 @@ impl ResponseError for ApiError {
             Self::Unauthenticated => response.insert_header((header::WWW_AUTHENTICATE, "Bearer")),
             Self::MethodNotAllowed { allow } => response.insert_header((header::ALLOW, *allow)),
             Self::UnsupportedMediaType(_) => response.insert_header((header::ACCEPT_ENCODING, "gzip, identity")),
-            Self::Unavailable(_) => response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS)),
+            Self::Unavailable(_) | Self::Busy => response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS)),
             Self::TooManyRefused { seconds } => response.insert_header((header::RETRY_AFTER, seconds.to_string())),
             // What is left of the body is not worth reading.
             Self::RequestTimeout { .. } | Self::TooLarge { .. } => response.force_close(),

@@ -22,6 +22,7 @@ use crate::intake::{Feed, Journal};
 use crate::inventory::Reader;
 use crate::lookup::Lookup;
 use crate::metrics::{self, RequestMeters, SubmissionMeters};
+use crate::pipelining;
 use crate::queues::gauges::Gauges;
 use crate::request_id;
 use crate::routes::{bare_readiness, not_found, operations, operations_only, routes};
@@ -167,7 +168,9 @@ async fn run(
             .wrap_fn(move |request, next| metrics::measure(&meters, request, next))
             .wrap_fn(answer_headers::add)
             .wrap_fn(request_id::tag)
+            .wrap_fn(pipelining::guard)
     })
+    .on_connect(pipelining::open)
     .workers(threads)
     .max_connections(MAX_CONNECTIONS_PER_THREAD)
     .keep_alive(Duration::from_secs(KEEP_ALIVE_SECONDS))

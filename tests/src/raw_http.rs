@@ -20,13 +20,18 @@ pub enum Reply {
 ///
 /// Fails the test if it never does.
 pub async fn send(address: &str, bytes: &[u8]) -> Reply {
+    status(&exchange(address, bytes).await)
+}
+
+/// As [`send`]; gives everything that came back.
+pub async fn exchange(address: &str, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).await.expect("the API listens");
     // The server may answer and close before it has read everything.
     let _ = stream.write_all(bytes).await;
     let mut reply = Vec::new();
     let read = tokio::time::timeout(Duration::from_millis(GENEROUS_MS), stream.read_to_end(&mut reply));
     let _ = read.await.expect("the server answers or closes");
-    status(&reply)
+    reply
 }
 
 fn status(reply: &[u8]) -> Reply {

@@ -42,6 +42,10 @@ pub(crate) enum ApplyError {
 /// Most holdings that one transaction may touch. A batch that could touch more is cut short: the rest is left.
 const MAX_BATCH_HOLDINGS: usize = 50_000;
 
+/// The most work that one transaction's events may make, in subschemas applied to values: about a second. A batch that could
+/// make more is cut short as well.
+const MAX_BATCH_CHECKS: u64 = 10_000_000;
+
 /// What is to be applied in one transaction.
 #[derive(Clone, Copy)]
 pub(crate) struct Portion<'p> {
@@ -245,12 +249,13 @@ impl Applier {
         Ok(rules.now)
     }
 
-    /// As many deliveries as touch [`MAX_BATCH_HOLDINGS`] at most, and at least one.
+    /// As many deliveries as touch [`MAX_BATCH_HOLDINGS`] and make [`MAX_BATCH_CHECKS`] at most, and at least one.
     fn cut<'d>(&self, deliveries: &'d [Delivery]) -> &'d [Delivery] {
-        let mut holdings = 0_usize;
+        let (mut holdings, mut checks) = (0_usize, 0_u64);
         let fits = |delivery: &&Delivery| {
             delivery.envelope.job.work.touched(&self.catalogue, &mut |_| holdings += 1);
-            holdings <= MAX_BATCH_HOLDINGS
+            checks = checks.saturating_add(delivery.envelope.job.work.checks(&self.catalogue));
+            holdings <= MAX_BATCH_HOLDINGS && checks <= MAX_BATCH_CHECKS
         };
         let fitting = deliveries.iter().take_while(fits).count();
         deliveries.get(..fitting.max(1)).unwrap_or(deliveries)

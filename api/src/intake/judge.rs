@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use satchel_shared::domain::JobId;
-use satchel_shared::queue::{Claim, Pending};
+use satchel_shared::queue::{Claim, Pending, QueueError};
 
 use super::{Draft, enqueue};
 use crate::lookup::Known;
@@ -23,6 +23,8 @@ pub(super) enum Verdict {
     Unknown,
     /// It repeats the draft at this index.
     Repeats(usize),
+    /// It is no repetition, and today's rules refuse it.
+    Refused(Box<ApiError>),
 }
 
 /// A verdict for each draft. Those without a key are never repetitions.
@@ -45,19 +47,23 @@ async fn judge_keyed(
         // The journal itself tells keys apart.
         vec![Claim::New; keyed.len()]
     } else {
-        let pending: Vec<Pending> = keyed.iter().map(|(_, draft)| Pending::of(&draft.envelope)).collect();
-        state.queue.claim(&pending).await.inspect_err(|_| state.meters.queue_unavailable.increment(1))?
+        claim(state, &keyed).await.inspect_err(|_| state.meters.queue_unavailable.increment(1))?
     };
     // After the claims: those that were removed belonged to jobs that are now there.
-    let mut known = state.lookup.known(keyed.iter().map(|(_, draft)| draft.envelope.job_id).collect()).await;
+    let known = state.lookup.known(keyed.iter().map(|(_, draft)| draft.envelope.job_id).collect()).await;
     let mut needless = Vec::new();
     for ((index, draft), claim) in keyed.into_iter().zip(claims) {
         let job_id = draft.envelope.job_id;
-        let verdict = match &mut known {
-            Some(known) => of_key(draft, claim, known.remove(&job_id)),
+        let mut verdict = match &known {
+            Some(known) => of_key(draft, claim, known.get(&job_id).cloned()),
             None => of_claim(claim, Verdict::Unknown),
         };
-        if claim == Claim::New && !matches!(verdict, Verdict::Keep { .. }) {
+        if let Some(objection) = draft.objection.clone() {
+            // Nothing was claimed for it.
+            if let (Claim::New, Verdict::Keep { .. }) = (claim, &verdict) {
+                verdict = Verdict::Refused(Box::new(objection));
+            }
+        } else if claim == Claim::New && !matches!(verdict, Verdict::Keep { .. }) {
             needless.push(job_id);
         }
         if let Some(place) = verdicts.get_mut(index) {
@@ -70,6 +76,23 @@ async fn judge_keyed(
     Ok(verdicts)
 }
 
+/// Claims the drafts' ids. Those that today's rules refuse are looked for only: of two such requests at a time, the
+/// second would take the first one's claim for a job that was accepted.
+async fn claim(state: &State, keyed: &[(usize, &Draft)]) -> Result<Vec<Claim>, QueueError> {
+    let pending = |is_refused: bool| -> Vec<Pending> {
+        let drafts = keyed.iter().filter(|(_, draft)| draft.objection.is_some() == is_refused);
+        drafts.map(|(_, draft)| Pending::of(&draft.envelope)).collect()
+    };
+    let refused = pending(true);
+    if refused.is_empty() {
+        return state.queue.claim(&pending(false)).await;
+    }
+    let mut seen = state.queue.look(&refused).await?.into_iter();
+    let mut claims = state.queue.claim(&pending(false)).await?.into_iter();
+    let mut next = |draft: &Draft| if draft.objection.is_some() { seen.next() } else { claims.next() };
+    Ok(keyed.iter().map(|(_, draft)| next(draft).unwrap_or(Claim::New)).collect())
+}
+
 /// Compares the drafts of one request with each other: a verdict for each, and the indices of those whose keys must
 /// be looked up.
 fn compare(drafts: &[Draft]) -> (Vec<Verdict>, Vec<usize>) {
@@ -77,6 +100,12 @@ fn compare(drafts: &[Draft]) -> (Vec<Verdict>, Vec<usize>) {
     let mut keyed = Vec::new();
     let mut first_of: HashMap<JobId, usize> = HashMap::new();
     for (index, draft) in drafts.iter().enumerate() {
+        if draft.objection.is_some() {
+            // Unless it is a repetition of an earlier request, it is as if it were not there.
+            verdicts.push(Verdict::Keep { is_replay: false });
+            keyed.push(index);
+            continue;
+        }
         let earlier = if draft.is_keyed { first_of.get(&draft.envelope.job_id).copied() } else { None };
         verdicts.push(match earlier.and_then(|first| Some((first, drafts.get(first)?))) {
             None => Verdict::Keep { is_replay: false },

@@ -32,6 +32,22 @@ pub(crate) struct Draft {
     pub(crate) is_keyed: bool,
     /// Its place in the request, for faults.
     pub(crate) at: Pointer,
+    /// What today's rules have against it. A repetition of what was accepted is one all the same: rules are for what is
+    /// new. Only drafts with a key have one.
+    pub(crate) objection: Option<ApiError>,
+}
+
+impl Draft {
+    /// The draft, with what today's rules say of it: the catalogue, a setting or a clock.
+    ///
+    /// # Errors
+    /// Their objection, if the draft cannot be a repetition.
+    pub(crate) fn judged(self, objection: Result<(), ApiError>) -> Result<Self, ApiError> {
+        match objection {
+            Err(error) if !self.is_keyed => Err(error),
+            objection => Ok(Self { objection: objection.err().or(self.objection), ..self }),
+        }
+    }
 }
 
 /// A job that is kept until it is decided, or was decided before.
@@ -111,6 +127,7 @@ pub(crate) async fn take(state: &State, drafts: Vec<Draft>) -> Result<Vec<Result
                 Err(error) => Err(error),
             },
             Verdict::Known(known) => Ok(Accepted { job_id, is_replay: true, known: Some(*known) }),
+            Verdict::Refused(error) => Err(*error),
             Verdict::Unknown => Err(ApiError::Unavailable(Store::Database)),
             Verdict::Conflict => Err(named.conflict()),
             Verdict::Repeats(index) => {
@@ -151,5 +168,38 @@ impl Named {
             ("idempotencyKey", "was used for another job before")
         };
         ApiError::invalid(self.at.field(field), detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use satchel_shared::domain::{Actor, RequestId, Role, Scopes};
+    use satchel_shared::jobs::Submission;
+    use satchel_shared::json::Node;
+
+    use super::*;
+
+    #[test]
+    fn only_what_may_be_a_repetition_outlives_what_todays_rules_have_against_it() {
+        let draft = |is_keyed| {
+            let text = br#"{"type":"use_item","userId":"u1","itemId":"key","notBefore":"2030-01-01T00:00:00Z"}"#;
+            let envelope = Envelope {
+                job_id: JobId::random(),
+                job: Submission::parse(Node::parse(text).unwrap(), Pointer::root()).unwrap().job,
+                actor: Actor::new(Role::Service, "game", Scopes::all()).unwrap(),
+                request_id: RequestId::random(),
+                submitted_at: DateTime::UNIX_EPOCH,
+                reply_to: None,
+                journaled: false,
+            };
+            Draft { envelope, is_keyed, at: Pointer::root(), objection: None }
+        };
+        let objection = || Err(ApiError::invalid(Pointer::root().field("notBefore"), "must be at most 90 days ahead"));
+        assert!(matches!(draft(false).judged(objection()), Err(ApiError::Invalid(_))));
+        assert!(matches!(draft(true).judged(objection()).unwrap().objection, Some(ApiError::Invalid(_))));
+        let twice = draft(true).judged(objection()).and_then(|draft| draft.judged(Ok(())));
+        assert!(twice.unwrap().objection.is_some(), "a second look takes nothing back");
+        assert!(draft(false).judged(Ok(())).unwrap().objection.is_none());
     }
 }

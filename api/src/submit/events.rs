@@ -1,21 +1,31 @@
 //! `POST /api/v1/events`: what happened in the game, one event or an array. Each is taken in as a job, in its user's
 //! order with all others, so that it is told of once, and rewarded in the transaction that tells of it.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use satchel_shared::domain::JobId;
 use satchel_shared::domain::catalogue::Catalogue;
 use satchel_shared::jobs::{Job, SendEvent, Work};
-use satchel_shared::json::{Node, Pointer};
+use satchel_shared::json::Pointer;
 
-use super::{Submitter, check_length};
+use super::Submitter;
+use super::read::{self, Submitted};
 use crate::auth::{Caller, permission};
 use crate::body::{self, Limits};
 use crate::intake::Draft;
+use crate::offload;
 use crate::parameters::Parameters;
 use crate::prefer::Wait;
 use crate::problem::ApiError;
 use crate::request_id::Tagged;
 use crate::state::State;
+
+/// Checking events that can make more work than this is done elsewhere, in subschemas applied to values: about a millisecond.
+const MAX_WORK_HERE: u64 = 10_000;
+/// The most work that one request's events may make, in the same unit: about a second. Those for which nothing is left are
+/// to be sent again.
+const MAX_WORK: u64 = 10_000_000;
 
 /// Takes one event or an array of them.
 pub(crate) async fn submit(
@@ -29,15 +39,14 @@ pub(crate) async fn submit(
     let body = body::read_json(&request, payload, Limits::JOBS).await?;
     Parameters::of(&request)?.finish()?;
     let submitter = Submitter::new(&state, &caller, request_id);
-    let answer = match Node::parse(&body)? {
-        Node::Array(nodes) => {
-            check_length(nodes.len())?;
-            let places = (0..nodes.len()).map(|index| Pointer::root().index(index));
-            let drafts = submitter.draft_events(nodes.into_iter().zip(places).collect()).await?;
+    let answer = match read::submitted(body, SendEvent::parse_event).await? {
+        Submitted::Many(events) => {
+            let events = events.into_iter().enumerate().map(|(index, event)| (event, Pointer::root().index(index)));
+            let drafts = submitter.draft_events(events.collect()).await?;
             Box::pin(submitter.submit_many("events", drafts)).await
         }
-        node => {
-            let mut drafts = submitter.draft_events(vec![(node, Pointer::root())]).await?;
+        Submitted::One(event) => {
+            let mut drafts = submitter.draft_events(vec![(event, Pointer::root())]).await?;
             match drafts.pop().unwrap_or(Err(ApiError::Internal)) {
                 Ok(draft) => submitter.submit_one(draft, Wait::of(&request)).await,
                 Err(error) => Err(error),
@@ -47,36 +56,51 @@ pub(crate) async fn submit(
     submitter.count(answer)
 }
 
+/// An event as it was read, and its place in the request.
+type Read = (Result<Job, ApiError>, Pointer);
+
 impl Submitter<'_> {
-    /// Reads events, each with its place, and asks whether the catalogue has such ones.
+    /// Asks whether the catalogue has such events.
     ///
     /// # Errors
     /// 503 if the catalogue cannot be had.
-    async fn draft_events(&self, nodes: Vec<(Node, Pointer)>) -> Result<Vec<Result<Draft, ApiError>>, ApiError> {
-        let read = |(node, at): (Node, Pointer)| (SendEvent::parse_event(node, at.clone()), at);
-        let events: Vec<_> = nodes.into_iter().map(read).collect();
-        let fits =
-            |catalogue: &Catalogue| events.iter().all(|(job, at)| check(job.as_ref().ok(), catalogue, at).is_ok());
-        let mut catalogue = self.state.catalogue.recent().await?;
-        if !fits(&catalogue) {
+    async fn draft_events(&self, events: Vec<Read>) -> Result<Vec<Result<Draft, ApiError>>, ApiError> {
+        let recent = self.state.catalogue.recent().await?;
+        let (mut events, mut verdicts) = check(events, Arc::clone(&recent)).await?;
+        if verdicts.iter().any(Result::is_err) {
             // Perhaps it has just been replaced.
-            catalogue = self.state.catalogue.latest().await?;
+            let latest = self.state.catalogue.latest().await?;
+            if !Arc::ptr_eq(&recent, &latest) {
+                (events, verdicts) = check(events, latest).await?;
+            }
         }
-        let draft = |(job, at): (Result<Job, _>, Pointer)| {
-            let job = job.map_err(ApiError::Invalid)?;
-            check(Some(&job), &catalogue, &at)?;
+        let draft = |((job, at), verdict): (Read, Result<(), ApiError>)| {
+            let job = job?;
             let Work::SendEvent(event) = &job.work else { return Err(ApiError::Internal) };
             let job_id = JobId::of_event(&self.caller.to_string(), &event.fields.event_id);
-            self.draft(job, job_id, true, at)
+            self.draft(job, job_id, true, at)?.judged(verdict)
         };
-        Ok(events.into_iter().map(draft).collect())
+        Ok(events.into_iter().zip(verdicts).map(draft).collect())
     }
 }
 
-/// Whether an event that could be read is as the catalogue has it.
-fn check(job: Option<&Job>, catalogue: &Catalogue, at: &Pointer) -> Result<(), ApiError> {
-    match job.map(|job| &job.work) {
-        Some(Work::SendEvent(event)) => event.fields.check(catalogue, at).map_err(ApiError::Invalid),
-        _ => Ok(()),
-    }
+/// Whether the events that could be read are as the catalogue has them.
+async fn check(
+    events: Vec<Read>,
+    catalogue: Arc<Catalogue>,
+) -> Result<(Vec<Read>, Vec<Result<(), ApiError>>), ApiError> {
+    let work: Vec<u64> =
+        events.iter().map(|(job, _)| job.as_ref().map_or(0, |job| job.work.checks(&catalogue))).collect();
+    let is_long = work.iter().copied().fold(0, u64::saturating_add) > MAX_WORK_HERE;
+    offload::run(is_long, move || {
+        let mut rest = MAX_WORK;
+        let check = |((job, at), work): (&Read, u64)| {
+            let Ok(Job { work: Work::SendEvent(event), .. }) = job else { return Ok(()) };
+            rest = rest.checked_sub(work).ok_or(ApiError::Busy)?;
+            event.fields.check(&catalogue, at).map_err(ApiError::Invalid)
+        };
+        let verdicts = events.iter().zip(work).map(check).collect();
+        (events, verdicts)
+    })
+    .await
 }

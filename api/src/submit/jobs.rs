@@ -4,9 +4,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use satchel_shared::domain::{IdempotencyKey, JobId, MAX_DELAY_DAYS};
 use satchel_shared::jobs::{Job, Submission, Work};
-use satchel_shared::json::{Node, Pointer};
+use satchel_shared::json::Pointer;
 
-use super::{Submitter, check_length};
+use super::Submitter;
+use super::read::{self, Submitted};
 use crate::auth::{Caller, permission};
 use crate::body::{self, Limits};
 use crate::intake::Draft;
@@ -31,18 +32,17 @@ pub(crate) async fn submit(
     Parameters::of(&request)?.finish()?;
     let key = header_key(&request)?;
     let submitter = Submitter::new(&state, &caller, request_id);
-    let answer = match Node::parse(&body)? {
-        Node::Array(_) if key.is_some() => {
+    let answer = match read::submitted(body, Submission::parse).await? {
+        Submitted::Many(_) if key.is_some() => {
             Err(ApiError::Malformed("the header Idempotency-Key goes with one job; use the field in an array".into()))
         }
-        Node::Array(nodes) => {
-            check_length(nodes.len())?;
-            let nodes = nodes.into_iter().enumerate();
-            let drafts = nodes.map(|(index, node)| submitter.draft_job(node, Pointer::root().index(index), None));
+        Submitted::Many(jobs) => {
+            let jobs = jobs.into_iter().enumerate();
+            let drafts = jobs.map(|(index, job)| submitter.draft_job(job?, Pointer::root().index(index), None));
             // Apart: what single jobs do without must not make their futures larger.
             Box::pin(submitter.submit_many("jobs", drafts.collect())).await
         }
-        node => match submitter.draft_job(node, Pointer::root(), key) {
+        Submitted::One(job) => match job.and_then(|job| submitter.draft_job(job, Pointer::root(), key)) {
             Ok(draft) => submitter.submit_one(draft, Wait::of(&request)).await,
             Err(error) => Err(error),
         },
@@ -51,13 +51,18 @@ pub(crate) async fn submit(
 }
 
 impl Submitter<'_> {
-    /// Reads one job and asks whether the caller may submit it.
-    fn draft_job(&self, node: Node, at: Pointer, header_key: Option<IdempotencyKey>) -> Result<Draft, ApiError> {
-        let Submission { job, idempotency_key } = Submission::parse(node, at.clone()).map_err(ApiError::Invalid)?;
+    /// Asks whether the caller may submit a job, and whether today's rules have something against it.
+    fn draft_job(
+        &self,
+        submission: Submission,
+        at: Pointer,
+        header_key: Option<IdempotencyKey>,
+    ) -> Result<Draft, ApiError> {
+        let Submission { job, idempotency_key } = submission;
         if let Work::SendEvent(_) = job.work {
             return Err(ApiError::invalid(at.field("type"), "events are sent to /api/v1/events"));
         }
-        check_delay(&job, self.submitted_at, &at)?;
+        let delay = check_delay(&job, self.submitted_at, &at);
         let key = match (header_key, idempotency_key) {
             (Some(header), Some(field)) if header != field => {
                 let detail = "differs from the header Idempotency-Key";
@@ -69,7 +74,7 @@ impl Submitter<'_> {
             return Err(ApiError::Malformed("an idempotency key is required".to_owned()));
         }
         let job_id = key.as_ref().map_or_else(JobId::random, |key| JobId::of_key(&self.caller.to_string(), key));
-        self.draft(job, job_id, key.is_some(), at)
+        self.draft(job, job_id, key.is_some(), at)?.judged(delay)
     }
 }
 
@@ -96,6 +101,8 @@ fn header_key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, ApiError>
 
 #[cfg(test)]
 mod tests {
+    use satchel_shared::json::Node;
+
     use super::*;
 
     #[test]

@@ -3,9 +3,10 @@
 
 pub(crate) mod events;
 pub(crate) mod jobs;
+mod read;
 
 use actix_web::http::header;
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError as _};
 use chrono::{DateTime, SubsecRound, Utc};
 use satchel_shared::domain::{Actor, EventId, JobId, RequestId};
 use satchel_shared::envelope::Envelope;
@@ -24,6 +25,10 @@ use crate::waiting::Place;
 
 /// The most jobs or events of one request.
 const MAX_ENTRIES: usize = 1_000;
+
+/// How many faults an array's answer tells. Of further entries it says that they are refused, and no more: else it could
+/// be a hundred times as long as what was sent.
+const MAX_TOLD_FAULTS: usize = 50;
 
 const IDEMPOTENT_REPLAYED: &str = "idempotent-replayed";
 
@@ -87,7 +92,7 @@ impl<'r> Submitter<'r> {
             reply_to: None,
             journaled: false,
         };
-        Ok(Draft { envelope, is_keyed, at })
+        Ok(Draft { envelope, is_keyed, at, objection: None })
     }
 
     /// Takes one in, and waits for what comes of it as long as the caller would like to.
@@ -141,7 +146,6 @@ impl<'r> Submitter<'r> {
                 event_id
             }));
         }
-        self.state.meters.invalid.increment(places.iter().filter(|place| place.is_err()).count() as u64);
         let mut taken = intake::take(self.state, drafts).await?.into_iter();
         let answers: Vec<Result<(Accepted, Option<EventId>), ApiError>> = places
             .into_iter()
@@ -150,15 +154,23 @@ impl<'r> Submitter<'r> {
                 Ok((taken.next().unwrap_or(Err(ApiError::Internal))?, event_id))
             })
             .collect();
-        let entries = answers
-            .iter()
-            .map(|answer| match answer {
+        let is_refused =
+            |answer: &&Result<_, ApiError>| answer.as_ref().is_err_and(|error| error.status_code().is_client_error());
+        self.state.meters.invalid.increment(answers.iter().filter(is_refused).count() as u64);
+        let mut told = 0;
+        let mut entries = Vec::with_capacity(answers.len());
+        for answer in &answers {
+            entries.push(match answer {
                 Ok((accepted, event_id)) => {
                     Entry::Accepted(Receipt::of(accepted, event_id.clone(), accepted.is_replay))
                 }
-                Err(error) => Entry::Refused { problem: error.problem() },
-            })
-            .collect();
+                Err(error) if told < MAX_TOLD_FAULTS => {
+                    told += error.faults();
+                    Entry::Refused { problem: error.problem() }
+                }
+                Err(error) => Entry::Refused { problem: error.brief_problem() },
+            });
+        }
         Ok(HttpResponse::Accepted().json(Entries { name, entries }))
     }
 
@@ -184,12 +196,4 @@ fn event_id(draft: &Draft) -> Option<EventId> {
         Work::SendEvent(event) => Some(event.fields.event_id.clone()),
         _ => None,
     }
-}
-
-/// The number of entries that an array may have.
-fn check_length(length: usize) -> Result<(), ApiError> {
-    if (1..=MAX_ENTRIES).contains(&length) {
-        return Ok(());
-    }
-    Err(ApiError::invalid(Pointer::root(), format!("must have 1 to {MAX_ENTRIES} entries, not {length}")))
 }

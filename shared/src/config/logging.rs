@@ -28,8 +28,9 @@ impl FromStr for LogFormat {
     }
 }
 
-/// Libraries that log passwords or the whole of messages; what goes wrong in them is told by who uses them.
-const SILENT: [&str; 2] = ["amq_protocol_tcp=off", "lapin=off"];
+/// Libraries that log passwords or the whole of messages, or each client's broken connection as an error; what goes wrong
+/// in them is told by who uses them.
+const SILENT: [&str; 3] = ["amq_protocol_tcp=off", "lapin=off", "actix_http::h1::dispatcher=off"];
 
 /// Starts logging as `SATCHEL_LOG` (a `tracing` filter) and `SATCHEL_LOG_FORMAT` say, or `default_filter`.
 /// The first call in a process wins.

@@ -51,6 +51,11 @@ pub trait JobType: Sized + Serialize {
         Vec::new()
     }
 
+    /// The most work that checking it by schemas can make: see [`Catalogue::event_work`].
+    fn checks(&self, _: &Catalogue) -> u64 {
+        0
+    }
+
     /// Decides, from the holdings and the catalogue alone: no clock, no randomness, no I/O.
     ///
     /// # Errors

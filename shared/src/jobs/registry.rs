@@ -67,6 +67,12 @@ macro_rules! job_types {
                 match self { $(Self::$Type(job) => job.fields.once_keys(catalogue),)+ }
             }
 
+            /// See [`JobType::checks`].
+            #[must_use]
+            pub fn checks(&self, catalogue: &Catalogue) -> u64 {
+                match self { $(Self::$Type(job) => job.fields.checks(catalogue),)+ }
+            }
+
             /// See [`JobType::plan`].
             ///
             /// # Errors

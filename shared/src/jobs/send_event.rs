@@ -118,6 +118,10 @@ impl JobType for SendEvent {
         catalogue.once_keys(&self.name, &self.data)
     }
 
+    fn checks(&self, catalogue: &Catalogue) -> u64 {
+        catalogue.event_work(&self.name, &self.data)
+    }
+
     fn plan(&self, holdings: &Holdings, catalogue: &Catalogue) -> Result<Plan, Rejection> {
         if !catalogue.knows_event(&self.name) {
             let message = format!("the catalogue has no event {}", self.name);

@@ -10,6 +10,10 @@ use serde::Serialize;
 pub struct Pointer(String);
 
 impl Pointer {
+    /// A longer one is cut to what it is in, in bytes: whoever writes long names could else have each fault, and the
+    /// reading of each value, cost as much as all of them.
+    const MAX_BYTES: usize = 512;
+
     /// The whole document.
     #[must_use]
     pub fn root() -> Self {
@@ -19,6 +23,9 @@ impl Pointer {
     /// The member `name` below this place, escaped as RFC 6901 section 3 says.
     #[must_use]
     pub fn field(&self, name: &str) -> Self {
+        if self.0.len() + 1 + name.len() > Self::MAX_BYTES {
+            return self.clone();
+        }
         // Every field of every document comes here, nearly always without a fault: one allocation.
         let mut text = String::with_capacity(self.0.len() + 1 + name.len());
         text.push_str(&self.0);
@@ -42,7 +49,7 @@ impl Pointer {
     /// The place to which a pointer, which is one already, leads from this one.
     #[must_use]
     pub fn below(&self, pointer: &str) -> Self {
-        Self(format!("{}{pointer}", self.0))
+        if self.0.len() + pointer.len() > Self::MAX_BYTES { self.clone() } else { Self(format!("{}{pointer}", self.0)) }
     }
 
     /// The pointer as text, e.g. `/items/0/quantity`.
@@ -75,11 +82,18 @@ pub struct Faults(Vec<Fault>);
 impl Faults {
     /// More faults than this in one document are counted as found but not listed.
     pub const MAX: usize = 100;
+    /// A longer detail is cut, in bytes: some quote what is wrong.
+    const MAX_DETAIL_BYTES: usize = 1_000;
 
     /// Notes a fault.
     pub fn add(&mut self, pointer: Pointer, detail: impl Into<String>) {
         if self.0.len() < Self::MAX {
-            self.0.push(Fault { pointer, detail: detail.into() });
+            let mut detail = detail.into();
+            if detail.len() > Self::MAX_DETAIL_BYTES {
+                detail.truncate(detail.floor_char_boundary(Self::MAX_DETAIL_BYTES));
+                detail.push('…');
+            }
+            self.0.push(Fault { pointer, detail });
         }
     }
 

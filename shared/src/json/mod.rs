@@ -4,11 +4,14 @@
 //! keys. A client developer wants all faults at once, so documents are read into a [`Node`], which
 //! keeps duplicates, and taken apart with [`Fields`], which collects [`Faults`].
 
+mod entries;
 mod faults;
 mod fields;
 mod huge;
 mod node;
+mod unreadable;
 
+pub use entries::{Document, Entries, Entry};
 pub use faults::{Fault, Faults, Pointer};
 pub use fields::Fields;
 pub use node::{Node, SyntaxError};

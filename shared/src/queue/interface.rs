@@ -36,6 +36,13 @@ pub trait Queue: Send + Sync + 'static {
     /// If the queue is away. Some ids may have been claimed all the same; claiming them again is [`Claim::Same`].
     async fn claim(&self, jobs: &[Pending]) -> Result<Vec<Claim>, QueueError>;
 
+    /// What claiming the ids of these jobs would come to, with nothing claimed: [`Claim::New`] where no queued job has
+    /// the id, though somebody may be about to queue one.
+    ///
+    /// # Errors
+    /// If the queue is away.
+    async fn look(&self, jobs: &[Pending]) -> Result<Vec<Claim>, QueueError>;
+
     /// The record of a job that waits to be decided. A journaled job has none.
     ///
     /// # Errors

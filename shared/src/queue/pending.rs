@@ -87,6 +87,11 @@ impl Pending {
         hex::decode_to_slice(&self.payload_hash, &mut hash).ok().map(|()| PayloadHash(hash))
     }
 
+    /// What a record means for `claimant`, who would like to know whether a queued job has its id.
+    pub(super) fn queued_as(stored: Option<&Self>, claimant: &Self) -> Claim {
+        stored.filter(|stored| stored.is_queued).map_or(Claim::New, |stored| stored.claimed_by(claimant))
+    }
+
     /// What it means for `claimant`, who wants the same id, that this one has it.
     pub(super) fn claimed_by(&self, claimant: &Self) -> Claim {
         let is_same = self.user_id == claimant.user_id && self.payload_hash == claimant.payload_hash;

@@ -25,9 +25,16 @@ pub(crate) async fn a_key_is_claimed_once(queue: Arc<dyn Queue>) {
     assert_eq!(claims, [Claim::New, Claim::New]);
     assert_eq!(queue.claim(&[other.clone(), same.clone()]).await.unwrap(), [Claim::Other, Claim::Same]);
     // A claim alone is no queued job.
+    assert_eq!(queue.look(&[same.clone(), other.clone()]).await.unwrap(), [Claim::New, Claim::New]);
     assert_eq!(queue.pending(job.job_id).await.unwrap(), None);
     queue.forget(&[job.job_id, third.job_id]).await.unwrap();
+    let other_again = other.clone();
     assert_eq!(queue.claim(&[other]).await.unwrap(), [Claim::New]);
+    queue.forget(&[job.job_id]).await.unwrap();
+    assert_eq!(queue.look(std::slice::from_ref(&same)).await.unwrap(), [Claim::New]);
+    enqueue(&queue, std::slice::from_ref(&job)).await;
+    // Looking claims nothing.
+    assert_eq!(queue.look(&[same, other_again, third]).await.unwrap(), [Claim::Same, Claim::Other, Claim::New]);
     queue.forget(&[job.job_id]).await.unwrap();
     assert!(queue.claim(&[]).await.unwrap().is_empty());
 }

@@ -38,6 +38,7 @@ pub(super) fn read_events(
         return None;
     }
     let mut events = BTreeMap::new();
+    let mut pattern_bytes = 0;
     for (name, node) in members {
         let at = at.field(&name);
         let name = match EventName::parse(&name) {
@@ -52,7 +53,17 @@ pub(super) fn read_events(
             faults.add(at, "is given twice");
             continue;
         }
-        events.insert(name, read_event(node, at, faults).unwrap_or_default());
+        let event = read_event(node, at.clone(), faults).unwrap_or_default();
+        pattern_bytes += event.schema.as_ref().map_or(0, DataSchema::pattern_bytes);
+        if pattern_bytes > Catalogue::MAX_PATTERNS_BYTES {
+            let most = Catalogue::MAX_PATTERNS_BYTES;
+            faults.add(
+                at,
+                format!("is one too many: compiled, the patterns of all schemas would take over {most} bytes"),
+            );
+            return None;
+        }
+        events.insert(name, event);
     }
     Some(events)
 }

@@ -94,6 +94,11 @@ impl Queue for MemoryQueue {
         jobs.iter().map(|job| state.records.claim(job)).collect()
     }
 
+    async fn look(&self, jobs: &[Pending]) -> Result<Vec<Claim>, QueueError> {
+        let state = self.store.state();
+        Ok(jobs.iter().map(|job| Pending::queued_as(state.records.find(job.job_id), job)).collect())
+    }
+
     async fn pending(&self, job_id: JobId) -> Result<Option<Pending>, QueueError> {
         Ok(self.store.state().records.find(job_id).filter(|pending| pending.is_queued).cloned())
     }

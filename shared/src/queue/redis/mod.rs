@@ -111,6 +111,10 @@ impl Queue for RedisQueue {
         pending::claim(self.connection()?, self.shards, jobs).await
     }
 
+    async fn look(&self, jobs: &[Pending]) -> Result<Vec<Claim>, QueueError> {
+        pending::look(self.connection()?, self.shards, jobs).await
+    }
+
     async fn pending(&self, job_id: JobId) -> Result<Option<Pending>, QueueError> {
         pending::find(self.connection()?, self.shards, job_id).await
     }

@@ -44,6 +44,30 @@ pub(super) async fn claim(
         .collect()
 }
 
+/// See [`crate::queue::Queue::look`].
+pub(super) async fn look(
+    connection: &Connection,
+    shards: ShardCount,
+    jobs: &[Pending],
+) -> Result<Vec<Claim>, QueueError> {
+    if jobs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut batch = Batch::default();
+    for job in jobs {
+        let shard = shards.of_job(job.job_id);
+        let mut get = redis::cmd("GET");
+        get.arg(keys::pending(shard, job.job_id));
+        batch.add(shard, get);
+    }
+    let mut answers = connection.run_each(batch).await?.into_iter();
+    let stored = |job: &Pending| {
+        let stored = streams::bytes(answers.next().unwrap_or_else(|| Err(no_answer()))?);
+        Ok(Pending::queued_as(stored.as_deref().and_then(parse).as_ref(), job))
+    };
+    jobs.iter().map(stored).collect()
+}
+
 /// See [`crate::queue::Queue::pending`].
 pub(super) async fn find(
     connection: &Connection,

@@ -2,6 +2,7 @@ mod cycles;
 mod document;
 mod events;
 mod properties;
+mod schema_cost;
 mod uses;
 
 use serde_json::{Value, json};
