@@ -33,7 +33,9 @@ pub(crate) struct Undecided {
     job_type: String,
     user_id: UserId,
     status: WaitingStatus,
+    #[serde(serialize_with = "satchel_shared::moment::serialize")]
     submitted_at: DateTime<Utc>,
+    #[serde(serialize_with = "satchel_shared::moment::serialize")]
     applied_at: Option<DateTime<Utc>>,
     attempts: i32,
     result: Option<()>,

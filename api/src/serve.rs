@@ -15,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
 use crate::config::{Config, JournalMode};
+use crate::cors::{self, CorsOrigins};
 use crate::current_catalogue::CurrentCatalogue;
-use crate::health::Readiness;
+use crate::health::{self, Readiness};
 use crate::intake::{Feed, Journal};
 use crate::inventory::Reader;
 use crate::lookup::Lookup;
@@ -70,7 +71,8 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         return Ok(());
     };
     let queue = queue::open(&config.queue, shards).context("REDIS_URL")?;
-    tell_durability(queue.as_ref(), config.journal).await;
+    let readiness = Readiness::default();
+    tell_durability(queue.as_ref(), config.journal, &readiness).await;
 
     let envelope_key = config.envelope_key;
     let meters = SubmissionMeters::new();
@@ -91,7 +93,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         envelope_key,
         replica: ReplicaId::random(),
         waiting: WaitingRoom::new(shutdown.clone()),
-        readiness: Readiness::default(),
+        readiness,
         metrics: handle.clone(),
         meters,
         gauges: Gauges::default(),
@@ -109,7 +111,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let upkeep = handle.map(|handle| tokio::spawn(metrics::keep_up(handle, background.clone())));
 
     tracing::info!(address = %listener.local_addr()?, threads = config.threads, "serving");
-    let served = run(state, listener, config.threads, shutdown).await;
+    let served = run(state, listener, config.threads, config.cors_origins, shutdown).await;
     background.cancel();
     for task in std::iter::once(hearing).chain(upkeep) {
         task.await?;
@@ -126,6 +128,7 @@ async fn run(
     state: web::Data<State>,
     listener: TcpListener,
     threads: usize,
+    cors_origins: CorsOrigins,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     HttpServer::new(move || {
@@ -135,6 +138,8 @@ async fn run(
             .app_data(web::Data::new(Reader::start(&state.pool)))
             .configure(routes)
             .default_service(not_found())
+            .wrap(cors_origins.middleware())
+            .wrap_fn(cors::boxed)
             .wrap_fn(move |request, next| metrics::measure(&meters, request, next))
             .wrap_fn(request_id::tag)
     })
@@ -173,10 +178,11 @@ async fn wait_for_schema(pool: &Pool) -> anyhow::Result<ShardCount> {
 }
 
 /// Says at start what readiness shows later. Redis may come up after the service.
-async fn tell_durability(queue: &dyn Queue, journal: JournalMode) {
+async fn tell_durability(queue: &dyn Queue, journal: JournalMode, readiness: &Readiness) {
     match queue.durability().await {
         Ok(durability) => {
-            for warning in durability.warnings() {
+            readiness.tell_unseen(&durability);
+            for warning in health::warnings(&durability, journal) {
                 tracing::warn!("{warning}");
             }
         }

@@ -132,6 +132,11 @@ impl Satchel {
         api.wait()
     }
 
+    /// What the API has printed so far.
+    pub fn api_output(&self) -> String {
+        self.api.lock().unwrap().output()
+    }
+
     /// Kills the API at once.
     pub fn kill_api(&self) {
         self.stop_api(Signal::SIGKILL);

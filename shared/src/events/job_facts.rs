@@ -20,5 +20,7 @@ pub struct JobFacts {
     /// In which HTTP request.
     pub request_id: String,
     /// When the API took it.
+    #[schemars(with = "DateTime<Utc>")]
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub submitted_at: DateTime<Utc>,
 }

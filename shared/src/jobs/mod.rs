@@ -72,6 +72,7 @@ pub struct Job {
     pub priority: Priority,
     /// When it may be applied at the earliest.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub not_before: Option<DateTime<Utc>>,
     /// What to do.
     #[serde(flatten)]

@@ -25,6 +25,7 @@ async fn every_scenario(ground: &mut Ground) {
     delayed::jobs_that_are_due_together_come_as_they_were_accepted(ground.fresh().await).await;
     records::a_key_is_claimed_once(ground.fresh().await).await;
     records::a_queued_job_is_known_until_it_is_decided(ground.fresh().await).await;
+    records::a_job_waits_as_long_as_an_entry_of_it_is_there(ground.fresh().await).await;
     records::outcomes_are_told_to_who_waits(ground.fresh().await).await;
     ground.check_empty().await;
 }

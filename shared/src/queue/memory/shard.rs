@@ -26,6 +26,7 @@ pub(super) struct MemoryShard {
 
 struct Waiting {
     entry: Entry,
+    job_id: JobId,
     user_id: UserId,
 }
 
@@ -97,7 +98,7 @@ impl MemoryShard {
         }
         self.last = id;
         let entry = Entry::new(shard, job.class, id.to_string(), job.fields);
-        self.stream(job.class).insert(id, Waiting { entry, user_id: job.user_id });
+        self.stream(job.class).insert(id, Waiting { entry, job_id: job.job_id, user_id: job.user_id });
     }
 
     /// Deletes an entry; whether it was there.
@@ -118,6 +119,11 @@ impl MemoryShard {
             Priority::Normal => &mut self.normals,
             Priority::High => &mut self.highs,
         }
+    }
+
+    /// Whether an entry of the job waits.
+    pub(super) fn has(&self, job_id: JobId) -> bool {
+        self.normals.values().chain(self.highs.values()).any(|waiting| waiting.job_id == job_id)
     }
 
     /// How many entries wait.

@@ -14,6 +14,7 @@ mod page;
 mod pending;
 mod producer;
 mod scripts;
+mod sought;
 mod streams;
 mod subscriber;
 
@@ -24,7 +25,7 @@ use async_trait::async_trait;
 
 use self::client::{Client, Connection};
 use self::consumer::RedisConsumer;
-use super::{Claim, Consumer, Depth, Durability, Entry, Outcome, Pending, Queue, QueueError};
+use super::{Claim, Consumer, Depth, Durability, Entry, Outcome, Pending, Queue, QueueError, Sought};
 use crate::domain::{JobId, Shard, ShardCount};
 use crate::envelope::{Envelope, EnvelopeKey, ReplicaId};
 
@@ -89,6 +90,10 @@ impl Queue for RedisQueue {
         pending::claim(self.connection()?, self.shards, jobs).await
     }
 
+    async fn waits(&self, jobs: &[Sought]) -> Result<Vec<bool>, QueueError> {
+        sought::waits(self.connection()?, self.shards, jobs).await
+    }
+
     async fn pending(&self, job_id: JobId) -> Result<Option<Pending>, QueueError> {
         pending::find(self.connection()?, self.shards, job_id).await
     }
@@ -127,5 +132,9 @@ impl Queue for RedisQueue {
 
     async fn durability(&self) -> Result<Durability, QueueError> {
         durability::ask(self.connection()?).await
+    }
+
+    async fn try_write(&self) -> Result<(), QueueError> {
+        durability::try_write(self.connection()?, self.shards).await
     }
 }

@@ -20,6 +20,7 @@ pub struct FunctionInfo {
     /// Its id.
     pub function_id: String,
     /// When a worker last said that it runs it.
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub seen_at: DateTime<Utc>,
     /// What it listens to, and its limits.
     #[serde(flatten)]
