@@ -80,7 +80,7 @@ async fn a_redis_that_refuses_writes_makes_it_unready_and_is_said_so() {
     let satchel = Satchel::start().await;
     for (begin, end, reason) in [
         (vec!["CONFIG", "SET", "maxmemory", "1"], vec!["CONFIG", "SET", "maxmemory", "0"], "OOM"),
-        (vec!["REPLICAOF", "127.0.0.1", "1"], vec!["REPLICAOF", "NO", "ONE"], "READONLY"),
+        (vec!["REPLICAOF", "127.0.0.1", "1"], vec!["REPLICAOF", "NO", "ONE"], "read only replica"),
         (
             vec!["CONFIG", "SET", "min-replicas-to-write", "1"],
             vec!["CONFIG", "SET", "min-replicas-to-write", "0"],

@@ -44,6 +44,8 @@ async fn a_ping_comes_to_its_endpoint_alone_and_a_delivery_can_be_repeated() {
     invariants::check(&satchel).await;
 }
 
+const MERGE: &str = "application/merge-patch+json";
+
 #[tokio::test]
 async fn an_endpoint_is_changed_by_merge_patches() {
     let satchel = start().await;
@@ -54,7 +56,6 @@ async fn an_endpoint_is_changed_by_merge_patches() {
         let request = operator.request(Method::PATCH, &path).header("Content-Type", media_type);
         operator.send(request.body(patch.to_owned())).await
     };
-    const MERGE: &str = "application/merge-patch+json";
     let changed = patch(MERGE, r#"{"description":"all of it","enabled":false,"events":null}"#).await.expect(200).json();
     assert_eq!(
         (&changed["events"], &changed["description"], &changed["enabled"], &changed["url"]),
