@@ -3,20 +3,19 @@
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::dev::Decompress;
 use actix_web::error::PayloadError;
-use actix_web::http::header::{self, ContentEncoding};
+use actix_web::http::{Method, header};
 use actix_web::web::{Bytes, BytesMut, Payload};
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _};
 
+use crate::gzip;
 use crate::problem::ApiError;
 
 /// The whole body must be here within this time, in seconds.
 const READ_DEADLINE_SECONDS: u64 = 10;
 
-/// A gzip body is inflated in steps of this many compressed bytes. Deflate grows data at most 1,032
-/// times, so one step adds at most 258 KiB to what the limit allows before the limit is checked again.
-const INFLATE_STEP_BYTES: usize = 256;
+/// What a change of a document is written in (RFC 7396), beside `application/json`.
+const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// How large a body may be after decompression.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +39,7 @@ impl Limits {
     }
 }
 
-/// Reads the body of `application/json`, plain or gzip.
+/// Reads the body of `application/json`, or of a `PATCH` in `application/merge-patch+json`, plain or gzip.
 ///
 /// # Errors
 /// 415 for another type or coding, 413 over the limit, 408 past the deadline, 400 for a body that
@@ -84,10 +83,15 @@ pub(crate) async fn read_optional_json(
 }
 
 fn check_content_type(request: &HttpRequest) -> Result<(), ApiError> {
-    let value = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut parts = value.split(';').map(str::trim);
-    if !parts.next().unwrap_or_default().eq_ignore_ascii_case("application/json") {
-        return Err(ApiError::UnsupportedMediaType("the body must be of type application/json"));
+    let mut parts = content_type(request).split(';').map(str::trim);
+    let is_json = parts.next().unwrap_or_default().eq_ignore_ascii_case("application/json");
+    let is_patch = request.method() == Method::PATCH;
+    if !is_json && !(is_patch && is_merge_patch(request)) {
+        return Err(ApiError::UnsupportedMediaType(if is_patch {
+            "the body must be of type application/merge-patch+json or application/json"
+        } else {
+            "the body must be of type application/json"
+        }));
     }
     // JSON between systems is UTF-8 (RFC 8259 section 8.1), whatever a charset says; another one is a mistake.
     let charset = parts.filter_map(|part| part.split_once('=')).find(|(name, _)| name.eq_ignore_ascii_case("charset"));
@@ -97,6 +101,15 @@ fn check_content_type(request: &HttpRequest) -> Result<(), ApiError> {
         }
         _ => Ok(()),
     }
+}
+
+fn content_type(request: &HttpRequest) -> &str {
+    request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// Whether the body says that it is a merge patch.
+pub(crate) fn is_merge_patch(request: &HttpRequest) -> bool {
+    content_type(request).split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(MERGE_PATCH))
 }
 
 fn is_gzip(request: &HttpRequest) -> Result<bool, ApiError> {
@@ -116,8 +129,10 @@ fn declared_length(request: &HttpRequest) -> Option<u64> {
 }
 
 async fn inflate(payload: Payload, limits: Limits) -> Result<Bytes, ApiError> {
-    let steps = Box::pin(payload.flat_map(|chunk| stream::iter(InflateSteps(Some(chunk)))));
-    collect(Decompress::new(steps, ContentEncoding::Gzip), limits).await
+    let largest = limits.largest();
+    let compressed = collect(payload, Limits { array_bytes: largest, other_bytes: largest }).await?;
+    let mut limit = Limit { limits, is_array: None };
+    gzip::inflate(&compressed, |step, total| limit.check(step, total))
 }
 
 async fn collect<S>(mut chunks: S, limits: Limits) -> Result<Bytes, ApiError>
@@ -164,24 +179,6 @@ impl Limit {
     }
 }
 
-/// Cuts one chunk into pieces of [`INFLATE_STEP_BYTES`].
-struct InflateSteps(Option<Result<Bytes, PayloadError>>);
-
-impl Iterator for InflateSteps {
-    type Item = Result<Bytes, PayloadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        match self.0.take()? {
-            Ok(mut rest) if rest.len() > INFLATE_STEP_BYTES => {
-                let step = rest.split_to(INFLATE_STEP_BYTES);
-                self.0 = Some(Ok(rest));
-                Some(Ok(step))
-            }
-            last => Some(last),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,6 +218,20 @@ mod tests {
     }
 
     #[actix_web::test]
+    async fn a_merge_patch_goes_with_patch_alone() {
+        let typed = |request: TestRequest| {
+            request.insert_header((header::CONTENT_TYPE, "application/merge-patch+json; charset=utf-8"))
+        };
+        assert_eq!(read(typed(TestRequest::patch()), b"{}".to_vec()).await.unwrap(), "{}");
+        let posted = read(typed(TestRequest::post()), b"{}".to_vec()).await;
+        assert!(matches!(posted, Err(ApiError::UnsupportedMediaType(_))));
+        let json = TestRequest::patch().insert_header((header::CONTENT_TYPE, "application/json"));
+        assert_eq!(read(json, b"{}".to_vec()).await.unwrap(), "{}");
+        let text = TestRequest::patch().insert_header((header::CONTENT_TYPE, "text/plain"));
+        assert!(matches!(read(text, b"{}".to_vec()).await, Err(ApiError::UnsupportedMediaType(_))));
+    }
+
+    #[actix_web::test]
     async fn a_body_that_may_be_left_out_is_none_or_as_good_as_any() {
         // Setting the payload sets its length, too.
         let read = async |request: TestRequest, body: &str| {
@@ -248,6 +259,9 @@ mod tests {
             read(request(), gzip("bomb_of_8_mib")).await,
             Err(ApiError::TooLarge { limit_bytes: 65_536 })
         ));
+        let twice = [gzip("small"), gzip("small")].concat();
+        let text = r#"{"type":"use_item"}"#;
+        assert_eq!(read(request(), twice).await.unwrap(), format!("{text}{text}"));
         let mut cut = gzip("small");
         cut.truncate(12);
         assert!(matches!(read(request(), cut).await, Err(ApiError::Malformed(_))));

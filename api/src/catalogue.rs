@@ -29,6 +29,7 @@ type Document<'a> = BTreeMap<String, &'a RawValue>;
 #[serde(rename_all = "camelCase")]
 struct CurrentCatalogue<'a> {
     version: i64,
+    #[serde(serialize_with = "satchel_shared::moment::serialize")]
     published_at: DateTime<Utc>,
     published_by: &'a str,
     #[serde(flatten)]
@@ -85,7 +86,7 @@ pub(crate) async fn item(
 }
 
 /// Publishes a whole document as the next version, or with `dryRun=true` only says what that would change.
-/// `If-Match` is honoured if given: without it the last publisher wins.
+/// `If-Match` and `If-None-Match` are honoured if given: without them the last publisher wins.
 pub(crate) async fn publish(
     caller: Caller,
     Tagged(request_id): Tagged,
@@ -122,16 +123,17 @@ pub(crate) async fn publish(
     Ok(answer.json(publication))
 }
 
-/// The version that `If-Match` asks to be in force when the new one is written.
+/// The version that must be in force when the new one is written, 0 for none, if the request makes a condition.
 async fn expected_version(request: &HttpRequest, state: &State) -> Result<Option<i64>, ApiError> {
-    if !request.headers().contains_key(header::IF_MATCH) {
+    let headers = request.headers();
+    if !headers.contains_key(header::IF_MATCH) && !headers.contains_key(header::IF_NONE_MATCH) {
         return Ok(None);
     }
     let current = deadline::answer(catalogue::current(&state.pool)).await?.map(|published| published.version);
-    if etag::is_precondition_failed(request, current) {
+    if etag::is_precondition_failed(request, current) || etag::is_there_already(request, current) {
         return Err(other_version(current.unwrap_or(0)));
     }
-    Ok(current)
+    Ok(Some(current.unwrap_or(0)))
 }
 
 impl From<PublishError> for ApiError {

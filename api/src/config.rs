@@ -12,7 +12,8 @@ use satchel_shared::sealing::SealKeys;
 use satchel_shared::store::PoolConfig;
 use serde::Serialize;
 
-use crate::auth::{KeySource, Rules, TokenKeys};
+use crate::auth::{KeySource, Origin, Rules, TokenKeys};
+use crate::cors::CorsOrigins;
 use crate::deadline;
 
 /// The most connections to Postgres that the HTTP threads share: queries and look-ups of keys are short. Beside these
@@ -75,6 +76,8 @@ pub struct Config {
     pub seal_keys: Option<SealKeys>,
     /// `SATCHEL_OUTBOUND_ALLOW`: where webhooks may lead to beside the public Internet. Default: nowhere.
     pub allowed: Allowed,
+    /// `SATCHEL_CORS_ORIGINS`: the origins of web pages that may call, comma separated. Default: none.
+    pub cors_origins: CorsOrigins,
     /// Where `/metrics` comes from. `None` unless set by a program that installed a recorder itself.
     pub metrics: Option<PrometheusHandle>,
     /// `SATCHEL_JWT_SECRET` (HS256, at least 32 bytes) and `SATCHEL_JWT_KEYS_FILE` (public keys in PEM or JWKS
@@ -109,6 +112,7 @@ impl Config {
             retention: Retention::from_env(env),
             seal_keys: SealKeys::from_env(env),
             allowed: Allowed::from_env(env),
+            cors_origins: env.or("SATCHEL_CORS_ORIGINS", CorsOrigins::default()),
             metrics: None,
             key_source,
             token_keys,
@@ -156,6 +160,7 @@ mod tests {
             ("SATCHEL_JOURNAL", "redis"),
             ("SATCHEL_JOB_RETENTION_DAYS", "89"),
             ("SATCHEL_PARKED_RETENTION_DAYS", "0"),
+            ("SATCHEL_CORS_ORIGINS", "*"),
         ])
         .unwrap();
         for name in [
@@ -175,6 +180,7 @@ mod tests {
             "SATCHEL_JOURNAL",
             "SATCHEL_JOB_RETENTION_DAYS",
             "SATCHEL_PARKED_RETENTION_DAYS",
+            "SATCHEL_CORS_ORIGINS",
         ] {
             assert!(told.contains(&format!("{name}: ")), "{name} not in {told}");
         }

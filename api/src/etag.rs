@@ -23,6 +23,12 @@ pub(crate) fn is_precondition_failed(request: &HttpRequest, current: Option<i64>
     }
 }
 
+/// Whether `If-None-Match` is given and names what exists, so that a change fails (RFC 9110 section 13.1.2); `*` names
+/// whatever exists.
+pub(crate) fn is_there_already(request: &HttpRequest, current: Option<i64>) -> bool {
+    current.is_some_and(|version| is_not_modified(request, version))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Comparison {
     Strong,
@@ -80,6 +86,16 @@ mod tests {
             assert!(!none_match(miss), "{miss}");
         }
         assert!(!is_not_modified(&TestRequest::default().to_http_request(), 7));
+    }
+
+    #[test]
+    fn if_none_match_lets_a_change_pass_where_there_is_nothing() {
+        let request =
+            |value: &str| TestRequest::default().insert_header((header::IF_NONE_MATCH, value)).to_http_request();
+        assert!(is_there_already(&request("*"), Some(7)));
+        assert!(!is_there_already(&request("*"), None));
+        assert!(is_there_already(&request("\"7\""), Some(7)));
+        assert!(!is_there_already(&request("\"6\""), Some(7)));
     }
 
     #[test]

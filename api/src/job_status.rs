@@ -34,11 +34,13 @@ pub(crate) struct Undecided {
     pub(crate) job_type: String,
     pub(crate) user_id: UserId,
     status: WaitingStatus,
+    #[serde(serialize_with = "satchel_shared::moment::serialize")]
     pub(crate) submitted_at: DateTime<Utc>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "satchel_shared::moment::serialize")]
     pub(crate) not_before: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Priority::is_normal")]
     priority: Priority,
+    #[serde(serialize_with = "satchel_shared::moment::serialize")]
     applied_at: Option<DateTime<Utc>>,
     attempts: i32,
     result: Option<()>,

@@ -16,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 use crate::answer_headers;
 use crate::auth::Authenticator;
 use crate::config::{Config, JournalMode};
+use crate::cors::{self, CorsOrigins};
 use crate::current_catalogue::CurrentCatalogue;
-use crate::health::Readiness;
+use crate::health::{self, Readiness};
 use crate::intake::{Feed, Journal};
 use crate::inventory::Reader;
 use crate::lookup::Lookup;
@@ -79,7 +80,8 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         bail!("DATABASE_URL: its login {excess}: log in as satchel_app (see `satchel migrate`)");
     }
     let queue = queue::open(&config.queue, shards).context("REDIS_URL")?;
-    tell_durability(queue.as_ref(), config.journal).await;
+    let readiness = Readiness::default();
+    tell_durability(queue.as_ref(), config.journal, &readiness).await;
 
     if let Some(keys) = &config.seal_keys {
         let resealed = webhooks::reseal(&pool, keys).await.context("the secrets of webhooks")?;
@@ -106,7 +108,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         envelope_key,
         replica: ReplicaId::random(),
         waiting: WaitingRoom::new(shutdown.clone()),
-        readiness: Readiness::default(),
+        readiness,
         metrics: handle.clone(),
         meters,
         gauges: Gauges::default(),
@@ -129,12 +131,13 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let upkeep = handle.map(|handle| tokio::spawn(metrics::keep_up(handle, background.clone())));
 
     tracing::info!(address = %listener.local_addr()?, threads = config.threads, "serving");
+    let cors = config.cors_origins;
     let served = match config.operations_address {
-        None => run(state, listener, config.threads, shutdown, operations).await,
+        None => run(state, listener, config.threads, cors, shutdown, operations).await,
         Some(address) => {
             let beside =
                 listen(address).with_context(|| format!("SATCHEL_API_OPS_ADDR: cannot listen on {address}"))?;
-            let public = run(state.clone(), listener, config.threads, shutdown.clone(), bare_readiness);
+            let public = run(state.clone(), listener, config.threads, cors, shutdown.clone(), bare_readiness);
             tokio::try_join!(public, serve_operations(state, beside, shutdown)).map(|((), ())| ())
         }
     };
@@ -154,6 +157,7 @@ async fn run(
     state: web::Data<State>,
     listener: TcpListener,
     threads: usize,
+    cors_origins: CorsOrigins,
     shutdown: CancellationToken,
     about_itself: fn(&mut web::ServiceConfig),
 ) -> std::io::Result<()> {
@@ -165,6 +169,8 @@ async fn run(
             .configure(routes)
             .configure(about_itself)
             .default_service(not_found())
+            .wrap(cors_origins.middleware())
+            .wrap_fn(cors::boxed)
             .wrap_fn(move |request, next| metrics::measure(&meters, request, next))
             .wrap_fn(answer_headers::add)
             .wrap_fn(request_id::tag)
@@ -231,10 +237,11 @@ async fn wait_for_schema(pool: &Pool) -> anyhow::Result<ShardCount> {
 }
 
 /// Says at start what readiness shows later. Redis may come up after the service.
-async fn tell_durability(queue: &dyn Queue, journal: JournalMode) {
+async fn tell_durability(queue: &dyn Queue, journal: JournalMode, readiness: &Readiness) {
     match queue.durability().await {
         Ok(durability) => {
-            for warning in durability.warnings() {
+            readiness.tell_unseen(&durability);
+            for warning in health::warnings(&durability, journal) {
                 tracing::warn!("{warning}");
             }
         }

@@ -32,6 +32,7 @@ pub struct Envelope {
     /// The HTTP request that submitted it.
     pub request_id: RequestId,
     /// When the API took it, by the API's clock, to the microsecond.
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub submitted_at: DateTime<Utc>,
     /// The API replica that waits for the outcome.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,6 +7,7 @@ pub mod envelope;
 pub mod events;
 pub mod jobs;
 pub mod json;
+pub mod moment;
 pub mod outbound;
 pub mod queue;
 pub mod sealing;

@@ -140,6 +140,11 @@ impl Satchel {
         self.api.lock().unwrap().line_with(part)
     }
 
+    /// What the API has printed so far.
+    pub fn api_output(&self) -> String {
+        self.api.lock().unwrap().output()
+    }
+
     /// Kills the API at once.
     pub fn kill_api(&self) {
         self.stop_api(Signal::SIGKILL);

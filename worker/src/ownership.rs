@@ -147,7 +147,8 @@ impl Ownership {
     /// The shards' next owner reports anew.
     async fn tell_nothing_active(&mut self) {
         let none: Vec<(Shard, u32)> = self.reported.keys().map(|shard| (*shard, 0)).collect();
-        let reporting = tokio::time::timeout(ROUND_DEADLINE, stats::report_active(&mut self.session, &none));
+        let reporting =
+            tokio::time::timeout(ROUND_DEADLINE, stats::report_active(&mut self.session, self.worker_id, &none));
         if !none.is_empty() && !matches!(reporting.await, Ok(Ok(()))) {
             self.session.reset();
         }
@@ -199,7 +200,8 @@ impl Ownership {
             let count = |shard: &Shard| (*shard, active.get(shard).copied().unwrap_or(0));
             let changed: Vec<(Shard, u32)> = self.reported.keys().chain(active.keys()).map(count).collect();
             let changed: BTreeMap<Shard, u32> = changed.into_iter().collect();
-            stats::report_active(&mut self.session, &changed.into_iter().collect::<Vec<_>>()).await?;
+            let changed: Vec<(Shard, u32)> = changed.into_iter().collect();
+            stats::report_active(&mut self.session, self.worker_id, &changed).await?;
             self.reported = active;
         }
         if with_rates && !kept.is_empty() {

@@ -112,7 +112,10 @@ async fn first_shard_count(config: &Config, shutdown: &CancellationToken) -> any
 
 async fn warn_of_settings(queue: &dyn Queue) {
     match queue.durability().await {
-        Ok(durability) => durability.warnings().iter().for_each(|warning| tracing::warn!("{warning}")),
+        Ok(durability) => {
+            let warnings = durability.warnings().into_iter().chain(durability.unseen());
+            warnings.for_each(|warning| tracing::warn!("{warning}"));
+        }
         Err(error) => tracing::warn!(%error, "Redis could not be asked for its settings"),
     }
 }

@@ -92,14 +92,14 @@ pub(crate) fn may_publish(actor: &Actor) -> Result<(), ApiError> {
     }
 }
 
-/// Whether `actor` may see and manage the queue.
+/// Whether `actor` may see and manage what operators do; `what` says which part of it, as a message.
 ///
 /// # Errors
 /// 403 for all but operators.
-pub(crate) fn may_operate(actor: &Actor) -> Result<(), ApiError> {
+pub(crate) fn may_operate(actor: &Actor, what: &str) -> Result<(), ApiError> {
     match actor.role {
         Role::Operator => Ok(()),
-        Role::Player | Role::Service => Err(ApiError::Forbidden("only operators manage the queue".to_owned())),
+        Role::Player | Role::Service => Err(ApiError::Forbidden(format!("only operators {what}"))),
     }
 }
 
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(status(&may_read_job(&player, &UserId::parse("u1").unwrap(), "service:s")), 200);
         assert_eq!(status(&may_read_job(&player, &UserId::parse("u2").unwrap(), "player:u1")), 404);
         assert_eq!(status(&may_publish(&player)), 403);
-        assert_eq!(status(&may_operate(&player)), 403);
+        assert_eq!(status(&may_operate(&player, "manage the queue")), 403);
     }
 
     #[test]
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(status(&may_read_jobs(&actor(Role::Service, "s", &[Scope::EventsWrite]))), 200);
         assert_eq!(status(&may_read_jobs(&actor(Role::Service, "s", &[]))), 403);
         assert_eq!(status(&may_publish(&reader)), 403);
-        assert_eq!(status(&may_operate(&actor(Role::Service, "s", &Scope::ALL))), 403);
+        assert_eq!(status(&may_operate(&actor(Role::Service, "s", &Scope::ALL), "manage webhooks")), 403);
     }
 
     #[test]
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(status(&may_read_jobs(&operator)), 200);
         assert_eq!(status(&may_read_job(&operator, &UserId::parse("u1").unwrap(), "service:s")), 200);
         assert_eq!(status(&may_publish(&operator)), 200);
-        assert_eq!(status(&may_operate(&operator)), 200);
+        assert_eq!(status(&may_operate(&operator, "manage the queue")), 200);
         assert_eq!(status(&may_submit_jobs(&operator)), 403);
     }
 }

@@ -2,28 +2,63 @@
 
 use satchel_shared::domain::JobId;
 use satchel_shared::envelope::Envelope;
+use satchel_shared::queue::Sought;
 
+use super::judge::Before;
 use super::{Incoming, Kept};
 use crate::problem::{ApiError, Store};
 use crate::state::State;
 
 /// Queues the jobs and answers for each. What Redis refused gives its claim back, unless an earlier request made it.
-/// Where no answer came, the job may be queued: its claim stays, and a repetition queues it again.
+/// Where no answer came, the job may be queued: its claim stays, and a repetition queues it again, unless it is seen to
+/// wait already: many repetitions are one job.
 ///
 /// # Errors
 /// 503 if none was queued.
 pub(super) async fn enqueue(state: &State, incoming: Vec<Incoming>) -> Result<Vec<Result<Kept, ApiError>>, ApiError> {
-    let (replays, envelopes): (Vec<bool>, Vec<Envelope>) =
-        incoming.into_iter().map(|incoming| (incoming.is_replay, incoming.envelope)).unzip();
+    let is_queued = |incoming: &Incoming| matches!(incoming.before, Before::Queued { .. });
+    if !incoming.iter().any(is_queued) {
+        return enqueue_all(state, incoming).await;
+    }
+    let waits = Box::pin(waits(state, &incoming)).await;
+    let left = incoming.into_iter().zip(&waits).filter(|(_, waits)| !**waits).map(|(incoming, _)| incoming).collect();
+    let mut queued = Box::pin(enqueue_all(state, left)).await?.into_iter();
+    let next = |waits| if waits { Ok(Kept::Again) } else { queued.next().unwrap_or(Err(ApiError::Internal)) };
+    Ok(waits.into_iter().map(next).collect())
+}
+
+/// Which jobs are seen to wait. One whose outcome somebody waits for is queued again: its entry says who is to be told.
+async fn waits(state: &State, incoming: &[Incoming]) -> Vec<bool> {
+    let sought = |incoming: &Incoming| match incoming.before {
+        Before::Queued { submitted_at } if incoming.envelope.reply_to.is_none() => Some(Sought {
+            job_id: incoming.envelope.job_id,
+            user_id: incoming.envelope.job.user_id.clone(),
+            queued_at: incoming.envelope.job.due_at(submitted_at),
+        }),
+        _ => None,
+    };
+    let sought: Vec<Option<Sought>> = incoming.iter().map(sought).collect();
+    let asked: Vec<Sought> = sought.iter().flatten().cloned().collect();
+    // Where the queue does not tell, its answer to the job itself counts.
+    let mut found = state.queue.waits(&asked).await.unwrap_or_default().into_iter();
+    sought.iter().map(|sought| sought.is_some() && found.next().unwrap_or(false)).collect()
+}
+
+async fn enqueue_all(state: &State, incoming: Vec<Incoming>) -> Result<Vec<Result<Kept, ApiError>>, ApiError> {
+    if incoming.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (befores, envelopes): (Vec<Before>, Vec<Envelope>) =
+        incoming.into_iter().map(|incoming| (incoming.before, incoming.envelope)).unzip();
     let queued = state.queue.enqueue(&state.envelope_key, &envelopes).await;
     let results = queued.inspect_err(|_| state.meters.queue_unavailable.increment(1))?;
     let answers: Vec<Result<Kept, ApiError>> =
         results.iter().map(|result| result.as_ref().map(|()| Kept::New).map_err(ApiError::of_queue)).collect();
     let mut refused = Vec::new();
-    for ((envelope, is_replay), answer) in envelopes.iter().zip(replays).zip(&answers) {
+    for ((envelope, before), answer) in envelopes.iter().zip(befores).zip(&answers) {
         if answer.is_ok() {
             state.meters.accepted(envelope.job.work.type_name());
-        } else if !is_replay {
+        } else if before == Before::Nothing {
             refused.push(envelope.job_id);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use satchel_shared::domain::JobId;
 use satchel_shared::queue::{Claim, Pending, QueueError};
 
@@ -10,11 +11,25 @@ use crate::lookup::Known;
 use crate::problem::ApiError;
 use crate::state::State;
 
+/// What an earlier request has done for a draft that is to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Before {
+    /// Nothing that is known of.
+    Nothing,
+    /// It has claimed its key.
+    Claimed,
+    /// It has claimed its key, and perhaps queued the job.
+    Queued {
+        /// When it was accepted.
+        submitted_at: DateTime<Utc>,
+    },
+}
+
 /// What is to be done with one draft.
 #[derive(Debug, Clone)]
 pub(super) enum Verdict {
-    /// Keep it; `is_replay` says that an earlier request has claimed its key.
-    Keep { is_replay: bool },
+    /// Keep it.
+    Keep(Before),
     /// It was decided or set aside before.
     Known(Box<Known>),
     /// Its key names another job.
@@ -60,10 +75,10 @@ async fn judge_keyed(
         };
         if let Some(objection) = draft.objection.clone() {
             // Nothing was claimed for it.
-            if let (Claim::New, Verdict::Keep { .. }) = (claim, &verdict) {
+            if let (Claim::New, Verdict::Keep(_)) = (claim, &verdict) {
                 verdict = Verdict::Refused(Box::new(objection));
             }
-        } else if claim == Claim::New && !matches!(verdict, Verdict::Keep { .. }) {
+        } else if claim == Claim::New && !matches!(verdict, Verdict::Keep(_)) {
             needless.push(job_id);
         }
         if let Some(place) = verdicts.get_mut(index) {
@@ -102,13 +117,13 @@ fn compare(drafts: &[Draft]) -> (Vec<Verdict>, Vec<usize>) {
     for (index, draft) in drafts.iter().enumerate() {
         if draft.objection.is_some() {
             // Unless it is a repetition of an earlier request, it is as if it were not there.
-            verdicts.push(Verdict::Keep { is_replay: false });
+            verdicts.push(Verdict::Keep(Before::Nothing));
             keyed.push(index);
             continue;
         }
         let earlier = if draft.is_keyed { first_of.get(&draft.envelope.job_id).copied() } else { None };
         verdicts.push(match earlier.and_then(|first| Some((first, drafts.get(first)?))) {
-            None => Verdict::Keep { is_replay: false },
+            None => Verdict::Keep(Before::Nothing),
             Some((first, same)) if same.envelope.job == draft.envelope.job => Verdict::Repeats(first),
             Some(_) => Verdict::Conflict,
         });
@@ -123,7 +138,7 @@ fn compare(drafts: &[Draft]) -> (Vec<Verdict>, Vec<usize>) {
 /// `known` is what Postgres knows of the job.
 fn of_key(draft: &Draft, claim: Claim, known: Option<Known>) -> Verdict {
     match known {
-        None => of_claim(claim, Verdict::Keep { is_replay: false }),
+        None => of_claim(claim, Verdict::Keep(Before::Nothing)),
         Some(known) if known.payload_hash() == draft.envelope.job.payload_hash() => Verdict::Known(Box::new(known)),
         Some(_) => Verdict::Conflict,
     }
@@ -134,7 +149,8 @@ fn of_claim(claim: Claim, new: Verdict) -> Verdict {
     match claim {
         Claim::New => new,
         // Kept once more: the request that claimed it may have ended before it had queued it.
-        Claim::Same => Verdict::Keep { is_replay: true },
+        Claim::Same => Verdict::Keep(Before::Claimed),
+        Claim::Queued { submitted_at } => Verdict::Keep(Before::Queued { submitted_at }),
         Claim::Other => Verdict::Conflict,
     }
 }

@@ -20,7 +20,7 @@ use satchel_shared::store::waiting::WaitingStatus;
 use crate::lookup::{Known, Lookup};
 use crate::problem::{ApiError, Store};
 use crate::state::State;
-use judge::Verdict;
+use judge::{Before, Verdict};
 
 pub(crate) use feed::Feed;
 pub(crate) use journal::Journal;
@@ -87,8 +87,8 @@ impl Accepted {
 /// A job to keep.
 struct Incoming {
     envelope: Envelope,
-    /// Whether an earlier request has claimed its key.
-    is_replay: bool,
+    /// What an earlier request has done for it.
+    before: Before,
 }
 
 /// What came of keeping a job.
@@ -112,16 +112,16 @@ pub(crate) async fn take(state: &State, drafts: Vec<Draft>) -> Result<Vec<Result
     let mut rest = Vec::with_capacity(drafts.len());
     for (Draft { envelope, at, .. }, verdict) in drafts.into_iter().zip(verdicts) {
         rest.push((envelope.job_id, Named::by(&envelope.job, at), verdict.clone()));
-        if let Verdict::Keep { is_replay } = verdict {
-            incoming.push(Incoming { envelope, is_replay });
+        if let Verdict::Keep(before) = verdict {
+            incoming.push(Incoming { envelope, before });
         }
     }
     let mut kept = keep(state, incoming).await?.into_iter();
     let mut answers: Vec<Result<Accepted, ApiError>> = Vec::with_capacity(rest.len());
     for (job_id, named, verdict) in rest {
         answers.push(match verdict {
-            Verdict::Keep { is_replay } => match kept.next().unwrap_or(Err(ApiError::Internal)) {
-                Ok(Kept::New) => Ok(Accepted { job_id, is_replay, known: None }),
+            Verdict::Keep(before) => match kept.next().unwrap_or(Err(ApiError::Internal)) {
+                Ok(Kept::New) => Ok(Accepted { job_id, is_replay: before != Before::Nothing, known: None }),
                 Ok(Kept::Again) => Ok(Accepted { job_id, is_replay: true, known: None }),
                 Ok(Kept::Other) => Err(named.conflict()),
                 Err(error) => Err(error),

@@ -20,6 +20,7 @@ use crate::state::State;
 struct QueueView<'a> {
     queue: &'static str,
     paused: bool,
+    #[serde(serialize_with = "satchel_shared::moment::serialize")]
     changed_at: Option<DateTime<Utc>>,
     changed_by: Option<&'a str>,
     reason: Option<&'a str>,

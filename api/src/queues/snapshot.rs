@@ -71,7 +71,9 @@ struct ShardView {
 #[serde(rename_all = "camelCase")]
 struct WorkerView {
     worker_id: String,
+    #[serde(serialize_with = "satchel_shared::moment::serialize")]
     started_at: DateTime<Utc>,
+    #[serde(serialize_with = "satchel_shared::moment::serialize")]
     expires_at: DateTime<Utc>,
     shards: usize,
     active: u64,
@@ -228,7 +230,8 @@ mod tests {
         assert_eq!(told["shards"][1]["oldestWaitingMs"], Value::Null);
         assert_eq!(
             told["workers"],
-            json!([{"workerId": worker_id.to_string(), "startedAt": "1970-01-01T00:00:00Z", "expiresAt": "1970-01-01T00:00:01Z",
+            json!([{"workerId": worker_id.to_string(), "startedAt": "1970-01-01T00:00:00.000000Z",
+                    "expiresAt": "1970-01-01T00:00:01.000000Z",
                     "shards": 1, "active": 3, "rates": {"completedPerSecond": 1.5}}])
         );
     }

@@ -23,7 +23,7 @@ const MAX_DESCRIPTION_CHARS: usize = 200;
 pub(super) fn new_endpoint(document: Node, allowed: &Allowed, catalogue: &Catalogue) -> Result<NewEndpoint, ApiError> {
     let (url, rest) = document::fields(document, |fields| {
         let url = fields.required("url", Node::read_string(|text| read_url(text, allowed)));
-        (url, rest(fields, catalogue))
+        (url, rest(fields, Nulls::AreFaults, catalogue))
     })?;
     Ok(NewEndpoint {
         // Without one there was a fault.
@@ -35,30 +35,63 @@ pub(super) fn new_endpoint(document: Node, allowed: &Allowed, catalogue: &Catalo
     })
 }
 
-/// Reads what is to be changed.
+/// Reads what is to be changed, as a merge patch (RFC 7396): `null` takes a member away, so that it is as if it had never
+/// been given.
 ///
 /// # Errors
-/// 422 with every fault, and if nothing is.
+/// 422 with every fault.
 pub(super) fn changes(document: Node, allowed: &Allowed, catalogue: &Catalogue) -> Result<Changes, ApiError> {
-    let changes = document::fields(document, |fields| {
-        let url = fields.optional("url", Node::read_string(|text| read_url(text, allowed)));
-        Changes { url, ..rest(fields, catalogue) }
-    })?;
-    let Changes { url, events, description, enabled } = &changes;
-    if url.is_none() && events.is_none() && description.is_none() && enabled.is_none() {
-        let detail = "must say what to change: url, events, description or enabled";
-        return Err(ApiError::invalid(Pointer::root(), detail));
-    }
-    Ok(changes)
+    document::fields(document, |fields| {
+        let url = fields.optional("url", |node, at, faults| {
+            if node == Node::Null {
+                faults.add(at, "cannot be removed: an endpoint has a url");
+                return None;
+            }
+            Node::read_string(|text| read_url(text, allowed))(node, at, faults)
+        });
+        Changes { url, ..rest(fields, Nulls::Remove, catalogue) }
+    })
 }
 
-fn rest(fields: &mut Fields<'_>, catalogue: &Catalogue) -> Changes {
+/// Whether nothing is to be changed.
+pub(super) fn is_nothing(changes: &Changes) -> bool {
+    let Changes { url, events, description, enabled } = changes;
+    url.is_none() && events.is_none() && description.is_none() && enabled.is_none()
+}
+
+/// What there is to say of a document that asks for no change, where it should.
+pub(super) fn no_change() -> ApiError {
+    ApiError::invalid(Pointer::root(), "must say what to change: url, events, description or enabled")
+}
+
+/// What `null` means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Nulls {
+    AreFaults,
+    Remove,
+}
+
+impl Nulls {
+    /// A reader that takes `null` for the value of a member that was not given, where it means that.
+    fn or<T>(
+        self,
+        read: impl FnOnce(Node, Pointer, &mut Faults) -> Option<T>,
+        absent: T,
+    ) -> impl FnOnce(Node, Pointer, &mut Faults) -> Option<T> {
+        move |node, at, faults| {
+            if self == Self::Remove && node == Node::Null { Some(absent) } else { read(node, at, faults) }
+        }
+    }
+}
+
+fn rest(fields: &mut Fields<'_>, nulls: Nulls, catalogue: &Catalogue) -> Changes {
     let read_name = |node, at, faults: &mut Faults| read_name(node, at, faults, catalogue);
+    let events = Node::read_array(0..=MAX_EVENTS, read_name);
     Changes {
         url: None,
-        events: fields.optional("events", Node::read_array(0..=MAX_EVENTS, read_name)),
-        description: fields.optional("description", Node::read_string(read_description)),
-        enabled: fields.optional("enabled", Node::read_bool),
+        events: fields.optional("events", nulls.or(events, Vec::new())),
+        description: fields.optional("description", nulls.or(Node::read_string(read_description), String::new())),
+        enabled: fields.optional("enabled", nulls.or(Node::read_bool, true)),
     }
 }
 
@@ -115,7 +148,19 @@ mod tests {
         assert_eq!(faults(new_endpoint(node(odd), &none, &catalogue)), named);
         assert_eq!(faults(changes(node(odd), &none, &catalogue)), named);
         assert_eq!(faults(new_endpoint(node("{}"), &none, &catalogue)), ["/url"]);
-        assert_eq!(faults(changes(node("{}"), &none, &catalogue)), [""]);
+        assert!(is_nothing(&changes(node("{}"), &none, &Catalogue::default()).unwrap()));
+    }
+
+    #[test]
+    fn null_takes_a_member_away_in_a_change_and_is_a_fault_in_a_new_endpoint() {
+        let none = Allowed::default();
+        let nulls = r#"{"events":null,"description":null,"enabled":null}"#;
+        let Changes { url, events, description, enabled } = changes(node(nulls), &none, &Catalogue::default()).unwrap();
+        assert_eq!((url, events, description, enabled), (None, Some(Vec::new()), Some(String::new()), Some(true)));
+        assert_eq!(faults(changes(node(r#"{"url":null}"#), &none, &Catalogue::default())), ["/url"]);
+        assert_eq!(faults(changes(node("null"), &none, &Catalogue::default())), [""]);
+        let new = r#"{"url":"https://example.com","events":null,"description":null,"enabled":null}"#;
+        assert_eq!(faults(new_endpoint(node(new), &none, &Catalogue::default())), ["/events", "/description", "/enabled"]);
     }
 
     #[test]

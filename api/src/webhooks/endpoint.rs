@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use satchel_shared::store::webhooks::operate;
 
 use super::{document, find, id_of};
+use crate::body;
 use crate::deadline;
 use crate::document::{document, nothing};
 use crate::operating::Operating;
@@ -21,7 +22,7 @@ pub(crate) async fn show(
     Ok(HttpResponse::Ok().json(find(&state, id_of(&request)?).await?))
 }
 
-/// Changes what the document names, and answers the endpoint.
+/// Changes what the document names, and answers the endpoint. A merge patch may name nothing.
 pub(crate) async fn change(
     operating: Operating,
     request: HttpRequest,
@@ -32,6 +33,14 @@ pub(crate) async fn change(
     let changes = document::changes(document, &state.allowed, &*state.catalogue.latest().await?)?;
     Parameters::of(&request)?.finish()?;
     let endpoint_id = id_of(&request)?;
+    if document::is_nothing(&changes) {
+        let is_patch = body::is_merge_patch(&request);
+        return if is_patch {
+            Ok(HttpResponse::Ok().json(find(&state, endpoint_id).await?))
+        } else {
+            Err(document::no_change())
+        };
+    }
     if !deadline::answer(operate::change(&state.pool, endpoint_id, &changes, &operating.by())).await? {
         return Err(ApiError::NotFound);
     }

@@ -19,6 +19,7 @@ use crate::state::State;
 struct Rotated {
     endpoint_id: Uuid,
     secret: String,
+    #[serde(serialize_with = "satchel_shared::moment::serialize")]
     previous_secret_until: DateTime<Utc>,
 }
 

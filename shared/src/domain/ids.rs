@@ -27,6 +27,19 @@ pub enum InvalidId {
         /// What is allowed, as a phrase.
         allowed: &'static str,
     },
+    /// `.` or `..`: in a path they mean other places, and usual clients take them out of one (RFC 3986 section 5.2.4), so
+    /// that nobody could ask for what bears such an id.
+    #[error("must not be . or ..: these mean other places in a path")]
+    DotSegment,
+}
+
+/// Where ids of a kind may stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    /// Also in a path, as a segment.
+    InPaths,
+    /// In documents and headers only.
+    Elsewhere,
 }
 
 /// Checks a text's length in characters and that each is allowed.
@@ -36,7 +49,11 @@ fn check(
     most: usize,
     allowed: &'static str,
     is_allowed: impl Fn(char) -> bool,
+    stands: Stands,
 ) -> Result<(), InvalidId> {
+    if stands == Stands::InPaths && matches!(text, "." | "..") {
+        return Err(InvalidId::DotSegment);
+    }
     let actual = text.chars().count();
     if actual < least || actual > most {
         return Err(InvalidId::Length { least, most, actual });
@@ -45,7 +62,7 @@ fn check(
 }
 
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $least:literal..=$most:literal, $allowed:literal, $is_allowed:expr) => {
+    ($(#[$doc:meta])* $name:ident, $least:literal..=$most:literal, $allowed:literal, $is_allowed:expr, $stands:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
         #[serde(transparent)]
@@ -57,7 +74,7 @@ macro_rules! text_id {
             /// # Errors
             /// [`InvalidId`] if its length or a character is out of bounds.
             pub fn parse(text: &str) -> Result<Self, InvalidId> {
-                check(text, $least, $most, $allowed, $is_allowed)?;
+                check(text, $least, $most, $allowed, $is_allowed, $stands)?;
                 Ok(Self(text.into()))
             }
 
@@ -86,43 +103,50 @@ macro_rules! text_id {
 text_id!(
     /// A player: 1–64 of `[A-Za-z0-9_.:-]`.
     UserId, 1..=64, "A-Z a-z 0-9 _ . : -",
-    |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-')
+    |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-'),
+    Stands::InPaths
 );
 
 text_id!(
     /// A kind of item: 1–64 of `[a-z0-9_.-]`.
     ItemId, 1..=64, "a-z 0-9 _ . -",
-    |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '.' | '-')
+    |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '.' | '-'),
+    Stands::InPaths
 );
 
 text_id!(
     /// A reward rule: 1–64 of `[a-z0-9_.-]`.
     RuleId, 1..=64, "a-z 0-9 _ . -",
-    |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '.' | '-')
+    |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '.' | '-'),
+    Stands::InPaths
 );
 
 text_id!(
     /// The sender's name for an event: 1–128 printable ASCII characters.
     EventId, 1..=128, "printable ASCII characters",
-    |c| c.is_ascii_graphic() || c == ' '
+    |c| c.is_ascii_graphic() || c == ' ',
+    Stands::Elsewhere
 );
 
 text_id!(
     /// Why a job was submitted, in the submitter's words: at most 200 characters, none of them a control character.
     Reason, 0..=200, "characters that are no control characters",
-    |c| !c.is_control()
+    |c| !c.is_control(),
+    Stands::Elsewhere
 );
 
 text_id!(
     /// The submitter's name for one submission: 1–255 printable ASCII characters.
     IdempotencyKey, 1..=255, "printable ASCII characters",
-    |c| c.is_ascii_graphic() || c == ' '
+    |c| c.is_ascii_graphic() || c == ' ',
+    Stands::Elsewhere
 );
 
 text_id!(
     /// One HTTP request, echoed as `X-Request-Id`: 1–64 of `[A-Za-z0-9_.:-]`.
     RequestId, 1..=64, "A-Z a-z 0-9 _ . : -",
-    |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-')
+    |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-'),
+    Stands::Elsewhere
 );
 
 impl RequestId {
@@ -212,17 +236,18 @@ mod tests {
     fn ids_of_the_contract_are_accepted_and_odd_ones_refused() {
         assert!(UserId::parse("A.b_c:9-").is_ok());
         assert!(UserId::parse(&"u".repeat(64)).is_ok());
-        for odd in ["", "a b", "é", "a\0", &"u".repeat(65)] {
+        for odd in ["", "a b", "é", "a\0", ".", "..", &"u".repeat(65)] {
             assert!(UserId::parse(odd).is_err(), "{odd:?}");
         }
         assert!(ItemId::parse("gold.coin-1_x").is_ok());
-        for odd in ["", "Gold", "a:b", "a/b", &"i".repeat(65)] {
+        for odd in ["", "Gold", "a:b", "a/b", ".", "..", &"i".repeat(65)] {
             assert!(ItemId::parse(odd).is_err(), "{odd:?}");
         }
         assert!(IdempotencyKey::parse("order 42~").is_ok());
         assert!(IdempotencyKey::parse("").is_err());
         assert!(IdempotencyKey::parse("é").is_err());
-        assert!(Reason::parse("").is_ok());
+        assert!(ItemId::parse("...").is_ok() && UserId::parse(".a").is_ok());
+        assert!(Reason::parse("").is_ok() && Reason::parse("..").is_ok());
         assert!(Reason::parse(&"é".repeat(200)).is_ok());
         assert!(Reason::parse("a\u{0}b").is_err());
     }

@@ -42,6 +42,7 @@ pub struct LedgerEntry {
     /// The user's entries are numbered from 1 without gaps.
     pub seq: i64,
     /// When it was applied, by the database's clock, to the microsecond.
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub at: DateTime<Utc>,
     /// The job that did it.
     pub job_id: JobId,

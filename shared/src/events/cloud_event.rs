@@ -17,6 +17,7 @@ pub struct CloudEvent<'a> {
     source: String,
     #[serde(rename = "type")]
     name: &'a str,
+    #[serde(serialize_with = "crate::moment::serialize")]
     time: DateTime<Utc>,
     /// The user whom it is about.
     subject: &'a str,
@@ -110,7 +111,7 @@ mod tests {
             "id": "e1",
             "source": "/satchel/service:game",
             "type": "planet/completed",
-            "time": "2026-01-31T12:00:00.250Z",
+            "time": "2026-01-31T12:00:00.250000Z",
             "subject": "u1",
             "datacontenttype": "application/json",
             "eventversion": 2,

@@ -21,6 +21,8 @@ pub struct JobFacts {
     /// In which HTTP request.
     pub request_id: String,
     /// When the API took it.
+    #[schemars(with = "DateTime<Utc>")]
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub submitted_at: DateTime<Utc>,
     /// Why, in the submitter's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -77,6 +77,7 @@ pub struct Job {
     pub priority: Priority,
     /// When it may be applied at the earliest.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub not_before: Option<DateTime<Utc>>,
     /// Whether its events are recorded, but given to no function.
     #[serde(skip_serializing_if = "std::ops::Not::not")]

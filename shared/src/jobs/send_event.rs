@@ -27,6 +27,7 @@ pub struct SendEvent {
     pub data: Map<String, Value>,
     /// When it happened, as the sender says.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub at: Option<DateTime<Utc>>,
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use serde_json::Number;
+
 use super::{Faults, Node, Pointer};
 
 /// The members of one object. Each `required` or `optional` call takes one; [`Fields::finish`] then
@@ -115,16 +117,17 @@ impl Node {
         parse: impl FnOnce(i64) -> Result<T, E>,
     ) -> impl FnOnce(Node, Pointer, &mut Faults) -> Option<T> {
         move |node, at, faults| {
-            let Node::Number(number) = node else {
-                faults.add(at, format!("must be an integer, not {}", node.kind()));
-                return None;
-            };
-            // Integers beyond i64 are beyond every bound too: let `parse` say which.
-            let value = match number.as_i64() {
-                Some(value) => value,
-                None if number.is_u64() => i64::MAX,
-                None => {
-                    faults.add(at, format!("must be an integer, not {number}"));
+            let value = match node {
+                Node::Number(number) => match within_bounds(&number) {
+                    Some(value) => value,
+                    None => {
+                        faults.add(at, format!("must be an integer, not {number}"));
+                        return None;
+                    }
+                },
+                Node::HugeNumber => i64::MAX,
+                node => {
+                    faults.add(at, format!("must be an integer, not {}", node.kind()));
                     return None;
                 }
             };
@@ -165,6 +168,19 @@ impl Node {
     }
 }
 
+/// The integer that a number is; `None` if it is none. Integers beyond `i64` are beyond every bound too: they become the
+/// nearest one, so that a parser says which bound that is.
+fn within_bounds(number: &Number) -> Option<i64> {
+    /// 2^63: from here on every double is an integer.
+    const FIRST_BEYOND: f64 = 9_223_372_036_854_775_808.0;
+    match (number.as_i64(), number.as_f64()) {
+        (Some(value), _) => Some(value),
+        (None, Some(value)) if value >= FIRST_BEYOND => Some(i64::MAX),
+        (None, Some(value)) if value < -FIRST_BEYOND => Some(i64::MIN),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +218,31 @@ mod tests {
                 "/d~1~0 is not a known field",
             ]
         );
+    }
+
+    #[test]
+    fn an_integer_beyond_all_bounds_is_told_the_bounds() {
+        let parse = |value: i64| if (1..=9).contains(&value) { Ok(value) } else { Err("must be from 1 to 9") };
+        let faults = |number: &str| {
+            faults_of(&format!(r#"{{"a":{number}}}"#), |fields| {
+                fields.optional("a", Node::read_integer(parse));
+            })
+        };
+        let nines = "9".repeat(400);
+        for beyond in [
+            "9223372036854775807",
+            "9223372036854775808",
+            "18446744073709551616",
+            "99999999999999999999999999",
+            "-99999999999999999999999999",
+            "1e300",
+            "1e400",
+            &nines,
+        ] {
+            assert_eq!(faults(beyond), ["/a must be from 1 to 9"], "{beyond}");
+        }
+        assert_eq!(faults("1e2"), ["/a must be an integer, not 100.0"]);
+        assert!(faults("9").is_empty());
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Durability {
         Self { appendonly: Setting::InMemory, appendfsync: Setting::InMemory, maxmemory_policy: Setting::InMemory }
     }
 
-    /// What is wrong or could not be checked, a sentence each.
+    /// What is wrong, a sentence each.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         if self.appendonly == Setting::InMemory {
@@ -61,12 +61,26 @@ impl Durability {
         settings
             .into_iter()
             .filter_map(|(name, setting, wanted, otherwise)| match setting {
-                Setting::Known(value) if value == wanted => None,
-                Setting::Known(value) => Some(format!("Redis has {name} {value}, not {wanted}: {otherwise}")),
-                Setting::Unknown | Setting::InMemory => {
-                    Some(format!("Redis does not show {name}: make sure that it is {wanted}"))
+                Setting::Known(value) if value != wanted => {
+                    Some(format!("Redis has {name} {value}, not {wanted}: {otherwise}"))
                 }
+                Setting::Known(_) | Setting::Unknown | Setting::InMemory => None,
             })
             .collect()
+    }
+
+    /// What could not be checked, as one sentence: to be said once, since nobody can mend it here.
+    #[must_use]
+    pub fn unseen(&self) -> Option<String> {
+        let settings = [&self.appendonly, &self.appendfsync, &self.maxmemory_policy];
+        let names = ["appendonly", "appendfsync", "maxmemory-policy"].into_iter().zip(Self::WANTED);
+        let unseen: Vec<String> = settings
+            .into_iter()
+            .zip(names)
+            .filter(|(setting, _)| **setting == Setting::Unknown)
+            .map(|(_, (name, wanted))| format!("{name} {wanted}"))
+            .collect();
+        let told = || format!("Redis does not show all of its settings: make sure that it has {}", unseen.join(", "));
+        (!unseen.is_empty()).then(told)
     }
 }

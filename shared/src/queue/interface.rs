@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Claim, Durability, Entry, EntryRef, Outcome, Pending, QueueError};
+use super::{Claim, Durability, Entry, EntryRef, Outcome, Pending, QueueError, Sought};
 use crate::domain::{JobId, Shard, ShardCount, UserId};
 use crate::envelope::{Envelope, EnvelopeKey, ReplicaId};
 
@@ -42,6 +42,14 @@ pub trait Queue: Send + Sync + 'static {
     /// # Errors
     /// If the queue is away.
     async fn look(&self, jobs: &[Pending]) -> Result<Vec<Claim>, QueueError>;
+
+    /// Which of these jobs, that were queued before, are among the entries that wait to be applied. `true` is worth as
+    /// much as an answer of [`Queue::enqueue`]: the entry is there, and leaves only when Postgres has what came of it.
+    /// `false` says nothing, since a job is looked for no further than around the moment when it was queued.
+    ///
+    /// # Errors
+    /// If the queue is away.
+    async fn waits(&self, jobs: &[Sought]) -> Result<Vec<bool>, QueueError>;
 
     /// The record of a job that waits to be decided. A journaled job has none.
     ///
@@ -106,6 +114,12 @@ pub trait Queue: Send + Sync + 'static {
     /// # Errors
     /// If the queue is away.
     async fn durability(&self) -> Result<Durability, QueueError>;
+
+    /// Writes something small that goes by itself: whether the queue would take jobs. To be asked seldom.
+    ///
+    /// # Errors
+    /// If the queue is away or refuses to write.
+    async fn try_write(&self) -> Result<(), QueueError>;
 }
 
 /// One lane's way into the queue.

@@ -36,7 +36,7 @@ pub use error::QueueError;
 pub use interface::{Consumer, Depth, Finished, Queue};
 pub use memory::MemoryStore;
 pub use outcomes::Outcome;
-pub use pending::{Claim, Pending};
+pub use pending::{Claim, Pending, Sought};
 
 use crate::config::Env;
 use crate::domain::ShardCount;

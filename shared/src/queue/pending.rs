@@ -24,6 +24,7 @@ pub struct Pending {
     #[serde(rename = "type")]
     pub job_type: String,
     /// When the API took it.
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub submitted_at: DateTime<Utc>,
     /// Until when it is to wait, at least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,8 +49,13 @@ pub struct Pending {
 pub enum Claim {
     /// It was free.
     New,
-    /// The same job has it.
+    /// The same job has it; whether it was queued is not known.
     Same,
+    /// The same job has it, and was about to be queued.
+    Queued {
+        /// When the API took it.
+        submitted_at: DateTime<Utc>,
+    },
     /// Another job has it.
     Other,
 }
@@ -95,6 +101,21 @@ impl Pending {
     /// What it means for `claimant`, who wants the same id, that this one has it.
     pub(super) fn claimed_by(&self, claimant: &Self) -> Claim {
         let is_same = self.user_id == claimant.user_id && self.payload_hash == claimant.payload_hash;
-        if is_same { Claim::Same } else { Claim::Other }
+        match (is_same, self.is_queued) {
+            (true, true) => Claim::Queued { submitted_at: self.submitted_at },
+            (true, false) => Claim::Same,
+            (false, _) => Claim::Other,
+        }
     }
+}
+
+/// A job that was queued before, to be looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sought {
+    /// The job.
+    pub job_id: JobId,
+    /// Whose.
+    pub user_id: UserId,
+    /// When it joined its player's others: when the API took it, or when its delay was over.
+    pub queued_at: DateTime<Utc>,
 }

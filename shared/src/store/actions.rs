@@ -31,6 +31,7 @@ pub struct Action {
     /// Rises with time, with gaps.
     pub id: i64,
     /// When, by the database's clock.
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub at: DateTime<Utc>,
     /// Who: `role:subject`, or `system`.
     pub actor: String,

@@ -93,9 +93,11 @@ pub struct Event {
     /// Whom it is about.
     pub user_id: UserId,
     /// When it was committed, by the database's clock.
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub at: DateTime<Utc>,
     /// When it happened, as its sender says.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub occurred_at: Option<DateTime<Utc>>,
     /// The job that brought it about.
     pub job_id: Option<JobId>,

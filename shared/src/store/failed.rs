@@ -33,8 +33,10 @@ pub struct FailedJob {
     /// Always parked.
     pub status: WaitingStatus,
     /// When the API took it.
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub submitted_at: DateTime<Utc>,
     /// When it was parked.
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub parked_at: DateTime<Utc>,
     /// Attempts that failed, in all.
     pub attempts: i32,
@@ -52,6 +54,7 @@ pub struct FailedJob {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// When, by the database's clock.
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub at: DateTime<Utc>,
     /// What Postgres said.
     pub error: String,
@@ -72,6 +75,7 @@ pub struct Filter {
     pub job_ids: Option<Vec<JobId>>,
     /// Parked before this moment.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub parked_before: Option<DateTime<Utc>>,
 }
 

@@ -55,8 +55,10 @@ pub struct JobRecord {
     /// How it ended.
     pub status: JobStatus,
     /// When the API took it.
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub submitted_at: DateTime<Utc>,
     /// When it was decided, by the database's clock.
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub applied_at: DateTime<Utc>,
     /// How often it was tried.
     pub attempts: i32,

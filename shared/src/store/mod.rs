@@ -23,6 +23,7 @@ mod pool;
 pub mod progress;
 pub mod quarantine;
 pub mod queue_state;
+pub mod readiness;
 pub mod rule_grants;
 pub mod rules;
 mod scram;

@@ -28,7 +28,7 @@ pub struct ShardStats {
     pub applied: i64,
     /// Jobs rejected, ever.
     pub rejected: i64,
-    /// Jobs in the batch that is being applied, as its worker reported last; 0 without one.
+    /// Jobs in the batch that is being applied, as the worker that serves it reported last; 0 without one.
     pub active: i32,
     /// Jobs decided per second, as its worker measured last; 0 without one.
     pub per_second: f64,
@@ -53,20 +53,23 @@ pub struct WorkerStats {
     pub expires_at: DateTime<Utc>,
 }
 
-/// Says how many jobs of each of the worker's shards are in a batch right now.
+/// Says how many jobs of each of the worker's shards are in a batch right now. What it says of other shards is not taken.
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn report_active(session: &mut Session, active: &[(Shard, u32)]) -> Result<(), StoreError> {
+pub async fn report_active(session: &mut Session, worker_id: Uuid, active: &[(Shard, u32)]) -> Result<(), StoreError> {
     let shards: Vec<_> = active.iter().map(|(shard, _)| i32::from(shard.get())).collect();
     let jobs: Vec<_> = active.iter().map(|(_, jobs)| i32::try_from(*jobs).unwrap_or(i32::MAX)).collect();
     sqlx::query!(
         "UPDATE shard_activity
-         SET active = reported.active
+         SET active = reported.active, reported_by = $3
          FROM UNNEST($1::integer[], $2::integer[]) AS reported (shard, active)
-         WHERE shard_activity.shard = reported.shard AND shard_activity.active <> reported.active",
+         JOIN shard_leases USING (shard)
+         WHERE shard_activity.shard = reported.shard AND owner = $3
+           AND (shard_activity.active <> reported.active OR reported_by IS DISTINCT FROM $3)",
         &shards,
         &jobs,
+        worker_id,
     )
     .execute(session.connection().await?)
     .await?;
@@ -115,7 +118,7 @@ async fn shards(pool: &Pool) -> Result<Vec<ShardStats>, StoreError> {
                GROUP BY shard
            )
            SELECT shard, workers.worker_id AS "owner?", epoch, applied, rejected,
-                  CASE WHEN workers.worker_id IS NULL THEN 0 ELSE active END AS "active!",
+                  CASE WHEN reported_by = workers.worker_id THEN active ELSE 0 END AS "active!",
                   CASE WHEN workers.worker_id IS NULL THEN 0 ELSE per_second END AS "per_second!",
                   COALESCE(parked, 0) AS "parked!", COALESCE(retrying, 0) AS "retrying!",
                   COALESCE(held, 0) AS "held!", oldest_held_at AS "oldest_held_at?"

@@ -28,6 +28,7 @@ async fn every_scenario(ground: &mut Ground) {
     delayed::a_delayed_job_is_withdrawn(ground.fresh().await).await;
     records::a_key_is_claimed_once(ground.fresh().await).await;
     records::a_queued_job_is_known_until_it_is_decided(ground.fresh().await).await;
+    records::a_job_waits_as_long_as_an_entry_of_it_is_there(ground.fresh().await).await;
     records::outcomes_are_told_to_who_waits(ground.fresh().await).await;
     ground.check_empty().await;
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use satchel_shared::domain::{IdempotencyKey, JobId, raw};
-use satchel_shared::envelope::{EnvelopeKey, ReplicaId};
-use satchel_shared::queue::{Claim, Finished, Outcome, Pending, Queue};
+use satchel_shared::envelope::{Envelope, EnvelopeKey, ReplicaId};
+use satchel_shared::jobs::SendEvent;
+use satchel_shared::json::{Node, Pointer};
+use satchel_shared::queue::{Claim, Finished, Outcome, Pending, Queue, Sought};
 use tokio::sync::mpsc;
 
 use crate::submit::{all, awaited, enqueue, finish, high, key, normal, players};
@@ -48,7 +50,8 @@ pub(crate) async fn a_queued_job_is_known_until_it_is_decided(queue: Arc<dyn Que
     enqueue(&queue, &[job.clone(), journaled.clone()]).await;
     let known = queue.pending(job.job_id).await.unwrap().unwrap();
     assert_eq!((known.job_id, &known.user_id, known.submitted_at), (job.job_id, &users[0], job.submitted_at));
-    assert_eq!(queue.claim(&[Pending::of(&job)]).await.unwrap(), [Claim::Same]);
+    let queued = Claim::Queued { submitted_at: job.submitted_at };
+    assert_eq!(queue.claim(&[Pending::of(&job)]).await.unwrap(), [queued]);
     // Postgres has it: it is asked about there.
     assert_eq!(queue.pending(journaled.job_id).await.unwrap(), None);
     let mut consumer = queue.consumer(BLOCK_MS).unwrap();
@@ -56,6 +59,28 @@ pub(crate) async fn a_queued_job_is_known_until_it_is_decided(queue: Arc<dyn Que
     assert_eq!(entries.len(), 2);
     finish(&mut consumer, &entries).await;
     assert_eq!(queue.pending(job.job_id).await.unwrap(), None);
+}
+
+pub(crate) async fn a_job_waits_as_long_as_an_entry_of_it_is_there(queue: Arc<dyn Queue>) {
+    let (_, users) = players(2);
+    let sought = |envelope: &Envelope| Sought {
+        job_id: envelope.job_id,
+        user_id: envelope.job.user_id.clone(),
+        queued_at: envelope.submitted_at,
+    };
+    let (job, urgent, absent) = (normal(&users[0]), high(&users[1]), normal(&users[0]));
+    // Its own id is not the one that it names in passing.
+    let mut naming = normal(&users[0]);
+    let text = format!(r#"{{"id":"e","name":"a/b","userId":"{}","data":{{"jobId":"{}"}}}}"#, users[0], absent.job_id);
+    naming.job = SendEvent::parse_event(Node::parse(text.as_bytes()).unwrap(), Pointer::root()).unwrap();
+    enqueue(&queue, &[job.clone(), urgent.clone(), naming.clone()]).await;
+    let all_sought = [sought(&job), sought(&urgent), sought(&absent), sought(&naming)];
+    assert_eq!(queue.waits(&all_sought).await.unwrap(), [true, true, false, true]);
+    assert!(queue.waits(&[]).await.unwrap().is_empty());
+    let mut consumer = queue.consumer(BLOCK_MS).unwrap();
+    let entries = consumer.read(&all(), 100, BLOCK_MS).await.unwrap();
+    finish(&mut consumer, &entries).await;
+    assert_eq!(queue.waits(&all_sought).await.unwrap(), [false; 4]);
 }
 
 pub(crate) async fn outcomes_are_told_to_who_waits(queue: Arc<dyn Queue>) {

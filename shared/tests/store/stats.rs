@@ -36,7 +36,7 @@ async fn batches_count_what_they_decide_and_workers_report_what_they_do() {
     }
     database.psql("UPDATE shard_activity SET sampled_at = now() - interval '10 seconds'");
     stats::sample_rates(&mut session, &[zero, one]).await.unwrap();
-    stats::report_active(&mut session, &[(zero, 7), (one, 8)]).await.unwrap();
+    stats::report_active(&mut session, worker_id, &[(zero, 7), (one, 8)]).await.unwrap();
 
     let served = of(&pool, zero).await;
     assert_eq!((served.owner, served.epoch, served.active), (Some(worker_id), 1, 7));
@@ -52,6 +52,29 @@ async fn batches_count_what_they_decide_and_workers_report_what_they_do() {
     leases::leave(&mut session, worker_id).await.unwrap();
     assert_eq!(of(&pool, zero).await.owner, None);
     assert!(stats::stats(&pool).await.unwrap().workers.is_empty());
+}
+
+#[tokio::test]
+async fn what_a_killed_worker_had_active_does_not_count_for_the_next_one() {
+    let database = Database::new().await;
+    let (pool, mut session) = (database.pool(), database.session());
+    let (zero, killed, next) = (Shard::new(0), Uuid::now_v7(), Uuid::now_v7());
+    leases::renew(&mut session, killed, 60_000).await.unwrap();
+    leases::acquire(&mut session, killed, &[zero]).await.unwrap();
+    stats::report_active(&mut session, killed, &[(zero, 7)]).await.unwrap();
+    assert_eq!(of(&pool, zero).await.active, 7);
+
+    database.psql("UPDATE workers SET expires_at = now() - interval '1 second'");
+    assert_eq!(of(&pool, zero).await.active, 0);
+    leases::renew(&mut session, next, 60_000).await.unwrap();
+    assert_eq!(leases::acquire(&mut session, next, &[zero]).await.unwrap().len(), 1);
+    let now = of(&pool, zero).await;
+    assert_eq!((now.owner, now.active), (Some(next), 0));
+    // Nor does what it says when it comes back.
+    stats::report_active(&mut session, killed, &[(zero, 9)]).await.unwrap();
+    assert_eq!(of(&pool, zero).await.active, 0);
+    stats::report_active(&mut session, next, &[(zero, 3)]).await.unwrap();
+    assert_eq!(of(&pool, zero).await.active, 3);
 }
 
 #[tokio::test]

@@ -44,6 +44,25 @@ async fn post_gzipped(caller: &Caller, text: &[u8]) -> satchel_tests::Answer {
 }
 
 #[tokio::test]
+async fn a_gzip_body_of_several_members_is_read_whole() {
+    let satchel = Satchel::start().await;
+    let game = satchel.game();
+    let job = reward("u1", json!(["key"])).to_string();
+    let (first, second) = job.as_bytes().split_at(20);
+    let post = async |members: &[Vec<u8>]| {
+        let request = game.request(Method::POST, "/api/v1/jobs").header("Content-Type", "application/json");
+        game.send(request.header("Content-Encoding", "gzip").body(members.concat())).await
+    };
+    post(&[gzipped(first), gzipped(second)]).await.expect(202);
+    post(&[gzipped(first)]).await.problem(400);
+    post(&[gzipped(first), second.to_vec()]).await.problem(400);
+    post(&[gzipped(&vec![b' '; 40 * 1024]), gzipped(&vec![b' '; 40 * 1024]), gzipped(job.as_bytes())])
+        .await
+        .problem(413);
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
 async fn a_gzip_bomb_is_refused() {
     let satchel = Satchel::start().await;
     let mut bomb = vec![b' '; 50 * 1024 * 1024];
@@ -94,6 +113,25 @@ async fn another_method_is_refused_and_told_which_are_allowed() {
         assert_eq!(answer.status, 405, "{method} {path}: {answer:?}");
         answer.problem(405);
         assert!(answer.header("Allow").split(", ").any(|name| name == allowed), "{method} {path}: {answer:?}");
+    }
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn a_dot_segment_is_no_id() {
+    let satchel = Satchel::start().await;
+    let token = satchel_tests::token::token("operator", "ops", "");
+    // Usual clients would take the dots out.
+    for (path, status) in [
+        ("/api/v1/users/../inventory", 422),
+        ("/api/v1/users/%2e/inventory", 422),
+        ("/api/v1/users/%2E%2E/history", 422),
+        ("/api/v1/items/..", 404),
+    ] {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: satchel\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        );
+        assert_eq!(send(satchel.address(), request.as_bytes()).await, Reply::Status(status), "{path}");
     }
     invariants::check(&satchel).await;
 }

@@ -60,6 +60,10 @@ fn faulty_rewards() -> Vec<Case> {
         (with("userId", json!("u\u{0}1")), &["/userId"]),
         (with("userId", json!("ü")), &["/userId"]),
         (with("userId", json!("../u1")), &["/userId"]),
+        (with("userId", json!(".")), &["/userId"]),
+        (with("userId", json!("..")), &["/userId"]),
+        (with("items", json!(["key", ".."])), &["/items/1"]),
+        (with("items", json!([{"itemId": "."}])), &["/items/0/itemId"]),
         (with("userId", json!(1)), &["/userId"]),
         (with("items", json!([])), &["/items"]),
         (with("items", json!((0..51).map(|i| format!("i{i}")).collect::<Vec<_>>())), &["/items"]),
@@ -192,6 +196,21 @@ async fn ids_in_paths_and_queries_are_checked_too() {
         let answer = operator.get(path).await;
         assert!(matches!(answer.status, 400 | 404 | 422), "{path}: {answer:?}");
         answer.problem(answer.status);
+    }
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn a_quantity_beyond_all_bounds_is_told_the_bounds() {
+    let satchel = Satchel::start().await;
+    let digits = "9".repeat(400);
+    for quantity in
+        ["99999999999999999999999999", "-99999999999999999999999999", "18446744073709551616", "1e400", &digits]
+    {
+        let job = format!(r#"{{"type":"use_item","userId":"u1","itemId":"arrow","quantity":{quantity}}}"#);
+        let refused = satchel.player("u1").post_text("/api/v1/jobs", job).await.problem(422);
+        let fault = json!([{"pointer": "/quantity", "detail": "must be an integer from 1 to 1000000000"}]);
+        assert_eq!(refused["errors"], fault, "{quantity}");
     }
     invariants::check(&satchel).await;
 }

@@ -93,14 +93,47 @@ async fn what_is_answered_can_be_published_again_and_changes_nothing() {
         json!({"quest/done": {"description": "A quest is done", "schema": {"type": "object", "required": ["quest"]}}});
     whole["rules"] = json!([{"id": "star", "on": "quest/done", "oncePer": "/quest", "grant": ["arrow"]}]);
     satchel.publish(&whole).await;
-    let mut answered = satchel.operator().get(PATH).await.expect(200).json();
-    let members = answered.as_object_mut().expect("an object");
-    assert_eq!(members.remove("version"), Some(json!(2)));
-    assert!(members.remove("publishedAt").is_some() && members.remove("publishedBy").is_some());
+    let answered = satchel.operator().get(PATH).await.expect(200).json();
+    assert_eq!(answered["version"], 2);
+    assert!(answered["publishedAt"].is_string() && answered["publishedBy"].is_string(), "{answered}");
     let published = put(&satchel, "", None, &answered).await.expect(200).json();
     assert_eq!(published["version"], 2, "{published}");
     assert_eq!(published["changes"], json!({"added": [], "removed": [], "changed": []}));
+
+    // So it is with the sample, and an edited answer is the next version, without what was told beside it.
+    let sample = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../catalogue/sample.json")).unwrap();
+    let satchel = Satchel::start().await;
+    put(&satchel, "", None, &serde_json::from_slice(&sample).unwrap()).await.expect(200);
+    let mut answered = satchel.operator().get(PATH).await.expect(200).json();
+    assert_eq!(put(&satchel, "", None, &answered).await.expect(200).json()["version"], answered["version"]);
+    answered["items"]["gold"]["name"] = json!("Gold coins");
+    let published = put(&satchel, "", None, &answered).await.expect(200).json();
+    assert_eq!(published["changes"]["changed"], json!(["gold"]), "{published}");
+    let stored = satchel.database.owner.run("SELECT document FROM catalogue_versions ORDER BY version DESC LIMIT 1");
+    assert!(stored.contains("Gold coins") && !stored.contains("publishedBy"), "{stored}");
     invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn a_catalogue_is_published_only_where_there_is_none_if_that_is_asked_for() {
+    let satchel = Satchel::start().await;
+    let operator = satchel.operator();
+    let put_if_none = async |tags: &str| {
+        let request = operator.request(Method::PUT, PATH).header("If-None-Match", tags);
+        operator.send(request.json(&with_item("sword", json!({"name": "Sword", "grant": "unique"})))).await
+    };
+    put_if_none("*").await.problem(412);
+    put_if_none(&tag(&satchel).await).await.problem(412);
+    assert_eq!(operator.get(PATH).await.json()["version"], 1);
+    put_if_none("\"999\"").await.expect(200);
+    // As before the first one: rows of the catalogue are removed by nobody but a test.
+    satchel.database.owner.run(
+        "ALTER TABLE items DISABLE TRIGGER ALL; ALTER TABLE catalogue_versions DISABLE TRIGGER ALL;
+         DELETE FROM items; DELETE FROM catalogue_versions;
+         ALTER TABLE items ENABLE TRIGGER ALL; ALTER TABLE catalogue_versions ENABLE TRIGGER ALL;",
+    );
+    assert_eq!(put_if_none("*").await.expect(200).json()["version"], 1);
+    put_if_none("*").await.problem(412);
 }
 
 #[tokio::test]

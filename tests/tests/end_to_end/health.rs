@@ -74,3 +74,71 @@ async fn a_queue_that_could_lose_jobs_is_said_so() {
     ready_with(&satchel, 200).await;
     invariants::check(&satchel).await;
 }
+
+#[tokio::test]
+async fn a_redis_that_refuses_writes_makes_it_unready_and_is_said_so() {
+    let satchel = Satchel::start().await;
+    for (begin, end, reason) in [
+        (vec!["CONFIG", "SET", "maxmemory", "1"], vec!["CONFIG", "SET", "maxmemory", "0"], "OOM"),
+        (vec!["REPLICAOF", "127.0.0.1", "1"], vec!["REPLICAOF", "NO", "ONE"], "read only replica"),
+        (
+            vec!["CONFIG", "SET", "min-replicas-to-write", "1"],
+            vec!["CONFIG", "SET", "min-replicas-to-write", "0"],
+            "Not enough good replicas",
+        ),
+    ] {
+        satchel.redis.cli.run(&begin);
+        let said = ready_with(&satchel, 503).await;
+        satchel.redis.cli.run(&end);
+        let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let (redis, postgres) = (&report["checks"]["redis"], &report["checks"]["postgres"]);
+        assert_eq!((&redis["status"], &postgres["status"]), (&"unavailable".into(), &"ok".into()), "{said}");
+        assert!(redis["reason"].as_str().unwrap().contains(reason), "{said}");
+        ready_with(&satchel, 200).await;
+    }
+    assert_eq!(satchel.redis.cli.leftovers(), Vec::<String>::new(), "the small writes are gone");
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn a_journal_keeps_it_ready_while_redis_refuses_and_nothing_is_warned_of_that_it_prevents() {
+    let satchel = Setup::new().journaled().start().await;
+    satchel.redis.cli.run(&["CONFIG", "SET", "appendfsync", "everysec"]);
+    satchel.redis.cli.run(&["CONFIG", "SET", "maxmemory", "1"]);
+    wait::until("/readyz says that Redis takes no jobs", || async {
+        let warnings = warnings(&satchel).await;
+        (warnings.len() == 1 && warnings[0].contains("journal")).then_some(())
+    })
+    .await;
+    satchel.redis.cli.run(&["CONFIG", "SET", "maxmemory", "0"]);
+    wait::until("/readyz warns no more", || async { warnings(&satchel).await.is_empty().then_some(()) }).await;
+    let report = satchel.anyone().get("/readyz").await.expect(200).json();
+    assert_eq!(report["checks"]["redis"]["durability"]["appendfsync"], "everysec", "{report}");
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn a_postgres_that_is_read_only_makes_it_unready_and_is_said_so() {
+    let satchel = Satchel::start().await;
+    let owner = &satchel.database.owner;
+    let set = |value: &str| {
+        let sql = format!("ALTER DATABASE {} SET default_transaction_read_only = {value}", owner.database);
+        owner.run(&format!("BEGIN READ WRITE; {sql}; COMMIT"));
+        // Only sessions that are made from now on are so.
+        owner.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND usename = 'satchel_app'",
+        );
+    };
+    set("on");
+    let said = wait::until("/readyz says that Postgres is read-only", || async {
+        let answer = satchel.anyone().get("/readyz").await;
+        (answer.status == 503 && answer.text.contains("read-only")).then(|| answer.json())
+    })
+    .await;
+    set("off");
+    let (redis, postgres) = (&said["checks"]["redis"], &said["checks"]["postgres"]);
+    assert_eq!((&redis["status"], &postgres["reason"]), (&"ok".into(), &"it is read-only".into()), "{said}");
+    ready_with(&satchel, 200).await;
+    invariants::check(&satchel).await;
+}

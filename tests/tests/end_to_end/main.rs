@@ -17,6 +17,7 @@ mod bounded_work;
 mod catalogue;
 mod clocks;
 mod concurrency;
+mod cors;
 mod cost;
 mod credentials;
 mod delayed;

@@ -61,6 +61,40 @@ async fn statistics_count_what_waits_what_is_decided_and_what_failed() {
     assert_eq!((&stats["paused"], &stats["oldestWaitingMs"]), (&json!(false), &Value::Null), "{stats}");
 }
 
+#[tokio::test]
+async fn repetitions_of_what_waits_are_one_waiting_job() {
+    let satchel = Setup::new().brisk().start().await;
+    satchel.settled(1).await;
+    satchel.pause().await;
+    let game = satchel.game();
+    let (job, urgent) = (reward_pieces("u1", "gold", 1), high(reward_pieces("u1", "gold", 2)));
+    let array = json!([
+        {"type": "reward_inventory_item", "userId": "u2", "items": ["key"], "idempotencyKey": "k2"},
+        {"type": "reward_inventory_item", "userId": "u3", "items": ["key"], "idempotencyKey": "k3"},
+    ]);
+    for _ in 0..5 {
+        game.submit_until_accepted("k", &job).await;
+        game.submit_until_accepted("high", &urgent).await;
+        game.submit(&array).await.expect(202);
+    }
+    assert_eq!(game.submit_under("k", &job).await.expect(202).header("Idempotent-Replayed"), "true");
+    satchel.stats_become(&[("waiting", 4), ("completed", 0)]).await;
+
+    // One that Redis has lost meanwhile is queued again: its repetition is no false promise.
+    for stream in satchel.redis.cli.streams() {
+        satchel.redis.cli.run(&["DEL", &stream]);
+    }
+    satchel.stats_become(&[("waiting", 0)]).await;
+    game.submit_under("k", &job).await.expect(202);
+    game.submit_under("high", &urgent).await.expect(202);
+    game.submit(&array).await.expect(202);
+    satchel.stats_become(&[("waiting", 4)]).await;
+    satchel.resume().await;
+    satchel.stats_become(&[("waiting", 0), ("active", 0), ("completed", 4)]).await;
+    assert_eq!(satchel.holdings("u1").await, [("gold".to_owned(), 3)]);
+    invariants::check(&satchel).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_paused_queue_applies_nothing_whatever_is_restarted_until_it_is_resumed() {
     let satchel = Setup::new().brisk().own_postgres().workers(2).start().await;

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use satchel_shared::config::Env;
+use satchel_shared::moment;
 use satchel_shared::store::events::Event;
 use satchel_shared::store::functions::Rate;
 use secrecy::{ExposeSecret, SecretString};
@@ -127,7 +128,7 @@ fn body(event: &Event, message: Message) -> Vec<u8> {
         "embeds": [{
             "title": title,
             "fields": fields,
-            "timestamp": event.occurred_at.unwrap_or(event.at),
+            "timestamp": moment::text(event.occurred_at.unwrap_or(event.at)),
             "footer": {"text": format!("event {}", event.id)},
         }],
         "allowed_mentions": {"parse": []},

@@ -14,6 +14,10 @@ const LATER_IN_DOCUMENT: &[&str] = &["lootTables"];
 const LATER_IN_USE: &[&str] = &["cooldownSeconds", "availableFrom", "availableUntil", "maxUses", "maxUsesPerDay"];
 const LATER_IN_EFFECT: &[&str] = &["roll"];
 
+/// What `GET /catalogue` says beside the document: whoever edits its answer and publishes that need not take it out. It
+/// is told anew with each version.
+const TOLD_IN_ANSWERS: [&str; 3] = ["version", "publishedAt", "publishedBy"];
+
 /// Why those are refused rather than ignored: a designer who wrote one counts on it.
 const NOT_YET: &str = "is not supported by this version of Satchel yet";
 
@@ -30,6 +34,9 @@ pub(super) fn document(node: Node, is_new: bool) -> Result<Catalogue, Faults> {
             let rigour = if is_new { Rigour::of_new(declared, &references) } else { Rigour::InForce };
             read_rules(node, at, faults, &mut references, &rigour)
         });
+        for name in TOLD_IN_ANSWERS {
+            drop(fields.take(name));
+        }
         fields.finish_with(not_taken(LATER_IN_DOCUMENT));
     }
     references.check(&mut faults);

@@ -16,7 +16,9 @@ use tokio::time::Instant;
 
 use self::shard::Arrival;
 use self::state::State;
-use super::{Claim, Consumer, Depth, Durability, Entry, EntryRef, Finished, Outcome, Pending, Queue, QueueError};
+use super::{
+    Claim, Consumer, Depth, Durability, Entry, EntryRef, Finished, Outcome, Pending, Queue, QueueError, Sought,
+};
 use crate::domain::{JobId, Shard, ShardCount, UserId};
 use crate::envelope::{Envelope, EnvelopeKey, ReplicaId};
 
@@ -99,6 +101,11 @@ impl Queue for MemoryQueue {
         Ok(jobs.iter().map(|job| Pending::queued_as(state.records.find(job.job_id), job)).collect())
     }
 
+    async fn waits(&self, jobs: &[Sought]) -> Result<Vec<bool>, QueueError> {
+        let mut state = self.store.state();
+        Ok(jobs.iter().map(|job| state.shard(self.shards.of_user(&job.user_id)).has(job.job_id)).collect())
+    }
+
     async fn pending(&self, job_id: JobId) -> Result<Option<Pending>, QueueError> {
         Ok(self.store.state().records.find(job_id).filter(|pending| pending.is_queued).cloned())
     }
@@ -140,6 +147,10 @@ impl Queue for MemoryQueue {
 
     async fn durability(&self) -> Result<Durability, QueueError> {
         Ok(Durability::in_memory())
+    }
+
+    async fn try_write(&self) -> Result<(), QueueError> {
+        Ok(())
     }
 }
 

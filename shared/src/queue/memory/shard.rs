@@ -18,7 +18,7 @@ pub(super) struct MemoryShard {
     /// The normal entries of each player.
     by_user: HashMap<UserId, BTreeSet<EntryId>>,
     /// By when they are due, then by when they came.
-    delayed: BTreeMap<DelayedKey, Delayed>,
+    delayed: BTreeMap<DelayedKey, Waiting>,
     delayed_ids: HashMap<JobId, DelayedKey>,
     arrivals: u64,
     last: EntryId,
@@ -26,11 +26,6 @@ pub(super) struct MemoryShard {
 
 /// When a delayed job is due, in milliseconds, and its number.
 type DelayedKey = (i64, u64);
-
-struct Delayed {
-    job_id: JobId,
-    waiting: Waiting,
-}
 
 /// Whether a job comes for the first time, or because it was forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +36,7 @@ pub(super) enum Arrival {
 
 struct Waiting {
     entry: Entry,
+    job_id: JobId,
     user_id: UserId,
 }
 
@@ -94,12 +90,12 @@ impl MemoryShard {
         job.fields.extend([(b"due".to_vec(), due_ms.to_string().into_bytes()), (b"class".to_vec(), class.to_vec())]);
         let entry = Entry::new(shard, Place::Delayed, format!("{}-{}", key.0, key.1), job.fields);
         self.delayed_ids.insert(job.job_id, key);
-        self.delayed.insert(key, Delayed { job_id: job.job_id, waiting: Waiting { entry, user_id: job.user_id } });
+        self.delayed.insert(key, Waiting { entry, job_id: job.job_id, user_id: job.user_id });
     }
 
     /// The jobs that are due.
     fn due(&self, now: DateTime<Utc>) -> impl Iterator<Item = &Waiting> {
-        self.delayed.range(..=(now.timestamp_millis(), u64::MAX)).map(|(_, delayed)| &delayed.waiting)
+        self.delayed.range(..=(now.timestamp_millis(), u64::MAX)).map(|(_, waiting)| waiting)
     }
 
     /// When the first job will be due that is not.
@@ -131,7 +127,7 @@ impl MemoryShard {
         }
         self.last = id;
         let entry = Entry::new(shard, Place::Stream(job.class), id.to_string(), job.fields);
-        self.stream(job.class).insert(id, Waiting { entry, user_id: job.user_id });
+        self.stream(job.class).insert(id, Waiting { entry, job_id: job.job_id, user_id: job.user_id });
     }
 
     /// Deletes an entry; whether it was there.
@@ -153,6 +149,12 @@ impl MemoryShard {
             Priority::Normal => &mut self.normals,
             Priority::High => &mut self.highs,
         }
+    }
+
+    /// Whether an entry of the job waits.
+    pub(super) fn has(&self, job_id: JobId) -> bool {
+        let mut streams = self.normals.values().chain(self.highs.values());
+        self.delayed_ids.contains_key(&job_id) || streams.any(|waiting| waiting.job_id == job_id)
     }
 
     /// How many entries wait, and jobs that are due.

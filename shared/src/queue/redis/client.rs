@@ -22,14 +22,14 @@ impl From<RedisError> for QueueError {
             ErrorKind::Io
             | ErrorKind::ClusterConnectionNotFound
             | ErrorKind::Server(
-                ServerErrorKind::BusyLoading
-                | ServerErrorKind::MasterDown
-                | ServerErrorKind::ClusterDown
+                ServerErrorKind::ClusterDown
                 | ServerErrorKind::TryAgain
                 | ServerErrorKind::Moved
                 | ServerErrorKind::Ask,
             ) => Self::Unavailable(error.into()),
-            ErrorKind::Server(ServerErrorKind::ReadOnly) => Self::Refused(error.into()),
+            ErrorKind::Server(
+                ServerErrorKind::ReadOnly | ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown,
+            ) => Self::Refused(error.into()),
             _ if matches!(error.code(), Some("OOM" | "MISCONF" | "BUSY" | "NOREPLICAS")) => Self::Refused(error.into()),
             _ => Self::Protocol(error.into()),
         }

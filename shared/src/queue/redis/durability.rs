@@ -1,10 +1,13 @@
-//! The settings that durability hangs on.
+//! The settings that durability hangs on, and whether Redis takes writes.
 
 use std::collections::HashMap;
 
 use redis::{FromRedisValue, from_redis_value};
 
+use super::batch::Batch;
 use super::client::Connection;
+use super::keys;
+use crate::domain::ShardCount;
 use crate::queue::{Durability, QueueError, Setting};
 
 /// See [`crate::queue::Queue::durability`]. A refusal to tell is no error but [`Setting::Unknown`].
@@ -69,4 +72,19 @@ async fn worst<T: FromRedisValue>(
     });
     let is_well = |setting: &Setting| matches!(setting, Setting::Known(value) if value == wanted);
     Ok(settings.min_by_key(is_well).unwrap_or(Setting::Unknown))
+}
+
+/// What is written is gone after so long, in milliseconds.
+const PROBE_TTL_MS: u64 = 1;
+
+/// See [`crate::queue::Queue::try_write`]. Of a cluster, each master that has a shard is asked.
+pub(super) async fn try_write(connection: &Connection, shards: ShardCount) -> Result<(), QueueError> {
+    let asked = if connection.is_cluster() { usize::MAX } else { 1 };
+    let mut batch = Batch::default();
+    for shard in shards.all().take(asked) {
+        let mut command = redis::cmd("SET");
+        command.arg(keys::probe(shard)).arg(1).arg("PX").arg(PROBE_TTL_MS);
+        batch.add(shard, command);
+    }
+    connection.run_all(batch).await
 }

@@ -26,6 +26,11 @@ pub(super) fn delayed_jobs(shard: Shard) -> String {
     of_shard(shard, "delayed:jobs")
 }
 
+/// What is written to see whether Redis takes writes: `satchel:{s07}:probe`.
+pub(super) fn probe(shard: Shard) -> String {
+    of_shard(shard, "probe")
+}
+
 /// A pending job's record: `satchel:{s07}:pending:<job id>`, the shard being the one of the job's id.
 pub(super) fn pending(shard: Shard, job_id: JobId) -> String {
     let mut key = of_shard(shard, "pending:");

@@ -14,6 +14,7 @@ mod page;
 mod pending;
 mod producer;
 mod scripts;
+mod sought;
 mod streams;
 mod subscriber;
 
@@ -25,7 +26,7 @@ use async_trait::async_trait;
 use self::client::{Client, Connection};
 use self::consumer::RedisConsumer;
 use self::producer::Arrival;
-use super::{Claim, Consumer, Depth, Durability, Entry, Outcome, Pending, Queue, QueueError};
+use super::{Claim, Consumer, Depth, Durability, Entry, Outcome, Pending, Queue, QueueError, Sought};
 use crate::domain::{JobId, Shard, ShardCount, UserId};
 use crate::envelope::{Envelope, EnvelopeKey, ReplicaId};
 
@@ -115,6 +116,10 @@ impl Queue for RedisQueue {
         pending::look(self.connection()?, self.shards, jobs).await
     }
 
+    async fn waits(&self, jobs: &[Sought]) -> Result<Vec<bool>, QueueError> {
+        sought::waits(self.connection()?, self.shards, jobs).await
+    }
+
     async fn pending(&self, job_id: JobId) -> Result<Option<Pending>, QueueError> {
         pending::find(self.connection()?, self.shards, job_id).await
     }
@@ -149,5 +154,9 @@ impl Queue for RedisQueue {
 
     async fn durability(&self) -> Result<Durability, QueueError> {
         durability::ask(self.connection()?, self.may_ask_config).await
+    }
+
+    async fn try_write(&self) -> Result<(), QueueError> {
+        durability::try_write(self.connection()?, self.shards).await
     }
 }

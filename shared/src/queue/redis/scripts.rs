@@ -25,6 +25,9 @@ pub(super) const WITHDRAW: &str = script!("lua/withdraw.lua");
 /// How much waits.
 pub(super) const DEPTH: &str = script!("lua/depth.lua");
 
+/// Which jobs wait.
+pub(super) const WAITS: &str = script!("lua/waits.lua");
+
 /// The command that runs a script on a shard; its arguments are still to be added.
 pub(super) fn run(script: &str, shard: Shard) -> Cmd {
     let mut command = redis::cmd("EVAL");

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::dispatch::Undispatched;
 use crate::domain::{EventName, FunctionId, Shard, UserId};
+use crate::moment;
 use crate::store::actions::{self, Action, Operator};
 use crate::store::events::Place;
 use crate::store::{Pool, Session, StoreError, Tx, stored};
@@ -75,7 +76,8 @@ pub async fn ask(
     .await?;
     let detail = json!({
         "replayId": replay_id, "functionId": function_id, "name": replay.event_name, "userId": replay.user_id,
-        "from": replay.from, "to": replay.to, "includeQuiet": replay.include_quiet, "events": events,
+        "from": moment::text(replay.from), "to": moment::text(replay.to), "includeQuiet": replay.include_quiet,
+        "events": events,
     });
     actions::record(&mut tx, by, Action::REPLAY, None, &detail).await?;
     tx.commit().await?;

@@ -95,9 +95,12 @@ pub struct Run {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancel_reason: Option<String>,
     /// When it was made.
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub created_at: DateTime<Utc>,
     /// When it is next due, while it waits.
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub due_at: Option<DateTime<Utc>>,
     /// When it ended.
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub finished_at: Option<DateTime<Utc>>,
 }

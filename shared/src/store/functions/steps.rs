@@ -208,6 +208,7 @@ pub struct Step {
     /// Which use of that id, counted from 0.
     pub nth: i32,
     /// When it was done.
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub saved_at: DateTime<Utc>,
     /// What it resulted in; not told if it is longer than [`MAX_SHOWN_BYTES`].
     pub result: Option<Box<RawValue>>,

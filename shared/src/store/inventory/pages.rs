@@ -37,6 +37,7 @@ pub struct HeldItem {
     /// Pieces.
     pub quantity: i64,
     /// When that last changed.
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub updated_at: DateTime<Utc>,
 }
 

@@ -23,14 +23,19 @@ pub struct Endpoint {
     /// Deliveries that failed since the last success.
     pub consecutive_failures: i32,
     /// When the first of them did.
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub failing_since: Option<DateTime<Utc>>,
     /// Until when nothing is sent, since deliveries fail.
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub paused_until: Option<DateTime<Utc>>,
     /// Until when the secret before is used, too.
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub previous_secret_until: Option<DateTime<Utc>>,
     /// When it was added.
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub created_at: DateTime<Utc>,
     /// When an operator last changed it.
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub updated_at: DateTime<Utc>,
 }
 

@@ -9,6 +9,7 @@ use super::endpoint::Row;
 use super::{Endpoint, FUNCTION, MAX_ENDPOINTS, function_id, secrets};
 use crate::domain::{EventName, RunId, ShardCount, WebhookSecret};
 use crate::events::{EventType, WebhookPing};
+use crate::moment;
 use crate::sealing::SealKeys;
 use crate::store::actions::{self, Action, Operator};
 use crate::store::events::NewEvent;
@@ -216,7 +217,7 @@ pub async fn rotate_secret(
     );
     let until = rotated.fetch_optional(&mut *tx).await?;
     if let Some(until) = until {
-        let detail = json!({"endpointId": endpoint_id, "previousSecretUntil": until});
+        let detail = json!({"endpointId": endpoint_id, "previousSecretUntil": moment::text(until)});
         actions::record(&mut tx, by, Action::ROTATE_WEBHOOK_SECRET, None, &detail).await?;
         tx.commit().await?;
     }

@@ -45,6 +45,35 @@ async fn a_ping_comes_to_its_endpoint_alone_and_a_delivery_can_be_repeated() {
     invariants::check(&satchel).await;
 }
 
+const MERGE: &str = "application/merge-patch+json";
+
+#[tokio::test]
+async fn an_endpoint_is_changed_by_merge_patches() {
+    let satchel = start().await;
+    let endpoint = add(&satchel, "https://example.com/hook", &["item/used"]).await;
+    let operator = satchel.operator();
+    let path = format!("/api/v1/webhooks/{}", endpoint.id);
+    let patch = async |media_type: &str, patch: &str| {
+        let request = operator.request(Method::PATCH, &path).header("Content-Type", media_type);
+        operator.send(request.body(patch.to_owned())).await
+    };
+    let changed = patch(MERGE, r#"{"description":"all of it","enabled":false,"events":null}"#).await.expect(200).json();
+    assert_eq!(
+        (&changed["events"], &changed["description"], &changed["enabled"], &changed["url"]),
+        (&json!([]), &json!("all of it"), &json!(false), &json!("https://example.com/hook"))
+    );
+    let changed = patch("application/json", r#"{"description":null,"enabled":null}"#).await.expect(200).json();
+    assert_eq!((&changed["description"], &changed["enabled"]), (&json!(""), &json!(true)));
+    assert_eq!(patch(MERGE, "{}").await.expect(200).json(), changed);
+    assert_eq!(patch(MERGE, r#"{"url":null,"x":null}"#).await.expect(422).pointers(), ["/url", "/x"]);
+    patch("application/json", "{}").await.problem(422);
+    patch("application/json-patch+json", "[]").await.problem(415);
+    assert_eq!(show(&satchel, &endpoint).await, changed);
+    let actions = satchel.actions().await;
+    assert_eq!(actions.iter().filter(|action| action["action"] == "change-webhook").count(), 2, "{actions:?}");
+    invariants::check(&satchel).await;
+}
+
 #[tokio::test]
 async fn only_operators_manage_webhooks() {
     let satchel = start().await;
@@ -65,9 +94,13 @@ async fn only_operators_manage_webhooks() {
     for (method, path) in requests {
         for (caller, status) in [(satchel.player("u1"), 403), (satchel.game(), 403), (satchel.anyone(), 401)] {
             let request = caller.request(method.clone(), &path).json(&json!({"url": "https://example.com/"}));
-            caller.send(request).await.problem(status);
+            let problem = caller.send(request).await.problem(status);
+            let detail = problem["detail"].as_str().expect("a text");
+            assert!(!detail.contains("queue") && (status == 401 || detail.contains("webhooks")), "{detail}");
         }
     }
+    let refused = satchel.game().get("/api/v1/events").await.problem(403);
+    assert_eq!(refused["detail"], "only operators read events");
     let unknown = "/01234567-0000-7000-8000-000000000000";
     for (method, path, body) in [
         (Method::GET, unknown.to_owned(), None),

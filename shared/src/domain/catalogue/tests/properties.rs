@@ -78,7 +78,7 @@ fn use_parts() -> impl Strategy<Value = UseParts> {
 /// A catalogue whose items grant only later items, so that there is no cycle.
 fn catalogue() -> impl Strategy<Value = Catalogue> {
     let item = ("\\PC{1,100}", grant_policy(), option::of(use_parts()), proptest::bool::weighted(0.2));
-    btree_map("[a-z0-9_.-]{1,64}", item, 0..30).prop_map(|drafts| {
+    btree_map("[a-z0-9_-][a-z0-9_.-]{0,63}", item, 0..30).prop_map(|drafts| {
         let ids: Vec<ItemId> = drafts.keys().map(|id| ItemId::parse(id).unwrap()).collect();
         let retired: Vec<bool> = drafts.values().map(|draft| draft.3).collect();
         let items = drafts.into_values().enumerate().map(|(at, (name, grant, parts, retired_))| {
