@@ -12,7 +12,7 @@ use satchel_shared::sealing::SealKeys;
 use satchel_shared::store::PoolConfig;
 use serde::Serialize;
 
-use crate::auth::{KeySource, Origin, Rules, TokenKeys};
+use crate::auth::{KeySource, Rules, TokenKeys};
 use crate::cors::CorsOrigins;
 use crate::deadline;
 

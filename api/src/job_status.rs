@@ -152,6 +152,7 @@ impl From<WaitingJob> for JobStatus {
 impl From<Pending> for JobStatus {
     fn from(pending: Pending) -> Self {
         Self::Undecided(Undecided {
+            payload_hash: pending.payload_hash(),
             job_id: pending.job_id,
             job_type: pending.job_type,
             user_id: pending.user_id,
@@ -162,7 +163,6 @@ impl From<Pending> for JobStatus {
             applied_at: None,
             attempts: 0,
             result: None,
-            payload_hash: pending.payload_hash(),
             actor: pending.actor,
         })
     }
