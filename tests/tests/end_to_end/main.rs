@@ -16,6 +16,7 @@ mod bad_input;
 mod catalogue;
 mod clocks;
 mod concurrency;
+mod connections;
 mod cost;
 mod credentials;
 mod delayed;

@@ -13,6 +13,7 @@ use satchel_shared::store::webhooks::FUNCTION;
 use satchel_shared::store::webhooks::sending::{self, Admission, Destination, Refusal};
 use uuid::Uuid;
 
+use super::attempt::soon;
 use super::outbound::{Answered, Outbound, Unsent};
 use super::{Failure, Fanout, Function, Hears, KeyOf, Limits, Policy, Steps};
 
@@ -68,7 +69,7 @@ impl EventAnyWebhookSender {
             is_gone: answered.is_some_and(|answered| answered.status == StatusCode::GONE),
             retry_after: answered.and_then(wait_asked_for),
         };
-        let noted = sending::failed(pool, endpoint_id, steps.claimed(), refusal).await;
+        let noted = soon(sending::failed(pool, endpoint_id, steps.claimed(), refusal)).await;
         noted.map_err(Failure::of_store)?;
         Err(match sent {
             Ok(answered) => refused(&answered),

@@ -21,7 +21,7 @@ pub(super) async fn ask(connection: &Connection) -> Result<Durability, QueueErro
 async fn worst(connection: &Connection, name: &str, wanted: &str) -> Result<Setting, QueueError> {
     let mut command = redis::cmd("CONFIG");
     command.arg("GET").arg(name);
-    let answers = match connection.run_everywhere(command).await {
+    let answers = match connection.run_everywhere(&command).await {
         Ok(answers) => answers,
         Err(QueueError::Protocol(_)) => return Ok(Setting::Unknown),
         Err(error) => return Err(error),
