@@ -34,7 +34,7 @@ async fn round(config: &Config, session: &mut Session) -> Result<(), StoreError>
     let mut sum = Cleaned::default();
     for _ in 0..MAX_STEPS {
         let vigil = session.vigil();
-        sum += vigil.over(STEP_DEADLINE_MS, housekeeping::step(session, &config.retention)).await?;
+        sum += vigil.over(STEP_DEADLINE_MS, Box::pin(housekeeping::step(session, &config.retention))).await?;
         if !sum.has_more {
             break;
         }

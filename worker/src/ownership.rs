@@ -117,7 +117,7 @@ impl Ownership {
             let renew = renewed_at.is_none_or(|at| at.elapsed() >= self.renew_every);
             // A lease must not be lost to a dead connection while a new one would work.
             let vigil = self.session.vigil();
-            let round_ms = match vigil.over(ROUND_DEADLINE_MS, self.round(renew)).await {
+            let round_ms = match vigil.over(ROUND_DEADLINE_MS, Box::pin(self.round(renew))).await {
                 Ok(complete) => {
                     if renew {
                         renewed_at = Some(Instant::now());

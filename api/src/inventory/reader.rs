@@ -54,7 +54,7 @@ impl Reads {
     async fn read(&mut self, wanted: &[PageOf]) -> Result<Vec<Result<InventoryPage, StoreError>>, StoreError> {
         let was_connected = self.0.is_connected();
         let vigil = self.0.vigil();
-        let pages = vigil.over(deadline::ANSWER_DEADLINE_MS, inventory::pages(&mut self.0, wanted)).await;
+        let pages = vigil.over(deadline::ANSWER_DEADLINE_MS, Box::pin(inventory::pages(&mut self.0, wanted))).await;
         match pages {
             Err(error @ (StoreError::Database(_) | StoreError::Lost)) if was_connected => {
                 tracing::debug!(%error, "reading again on a new connection");

@@ -64,13 +64,12 @@ impl Backend {
     }
 
     fn note<T>(&self, answer: &Result<T, Missed>) {
-        match answer {
-            Ok(_) => self.late_ms.store(LATE_MS, Ordering::Relaxed),
-            Err(_) => {
-                let late_ms = self.late_ms.load(Ordering::Relaxed);
-                self.late_ms.store(late_ms.saturating_mul(2).min(MAX_LATE_MS), Ordering::Relaxed);
-            }
-        }
+        let late_ms = if answer.is_ok() {
+            LATE_MS
+        } else {
+            self.late_ms.load(Ordering::Relaxed).saturating_mul(2).min(MAX_LATE_MS)
+        };
+        self.late_ms.store(late_ms, Ordering::Relaxed);
     }
 }
 

@@ -28,7 +28,7 @@ async fn a_blip_on(way: impl Fn(&Ways) -> &Way) {
     satchel.game().submit(&not_before(reward_pieces("delayed", "gold", 1), due)).await.expect(202);
     way(satchel.ways()).swallow_for(BLIP).await;
     let goes_on = tokio::time::timeout(GOES_ON_WITHIN, every_shard_goes_on(&satchel));
-    assert!(goes_on.await.is_ok(), "{:?} after the blip something stands still", GOES_ON_WITHIN);
+    assert!(goes_on.await.is_ok(), "{GOES_ON_WITHIN:?} after the blip something stands still");
     load.stop().await;
     invariants::check(&satchel).await;
     load::assert_none_rejected(&satchel);

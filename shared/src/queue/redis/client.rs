@@ -24,7 +24,10 @@ const MAX_GROUPS_IN_FLIGHT: usize = 64;
 impl From<RedisError> for QueueError {
     fn from(error: RedisError) -> Self {
         match error.kind() {
+            // Also with another password, or something else in Redis's place: the next connection may find it as it should be.
             ErrorKind::Io
+            | ErrorKind::AuthenticationFailed
+            | ErrorKind::Parse
             | ErrorKind::ClusterConnectionNotFound
             | ErrorKind::Server(
                 ServerErrorKind::BusyLoading
@@ -34,8 +37,6 @@ impl From<RedisError> for QueueError {
                 | ServerErrorKind::Moved
                 | ServerErrorKind::Ask,
             ) => Self::Unavailable(error.into()),
-            // Another password, something else in Redis's place: the next connection may find it as it should be.
-            ErrorKind::AuthenticationFailed | ErrorKind::Parse => Self::Unavailable(error.into()),
             _ if matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "UNBLOCKED")) => Self::Unavailable(error.into()),
             ErrorKind::Server(ServerErrorKind::ReadOnly) => Self::Refused(error.into()),
             _ if matches!(error.code(), Some("OOM" | "MISCONF" | "BUSY" | "NOREPLICAS")) => Self::Refused(error.into()),
