@@ -37,6 +37,7 @@ pub mod statements;
 pub mod streams;
 pub mod token;
 pub mod wait;
+pub mod way;
 pub mod wire;
 mod workers;
 

@@ -54,7 +54,7 @@ pub struct TestRedis {
 
 impl TestRedis {
     /// Starts one.
-    pub(crate) fn launch(kind: RedisKind) -> Self {
+    pub fn launch(kind: RedisKind) -> Self {
         let dir = scratch_dir("redis");
         let (mut servers, url) = if kind == RedisKind::Cluster {
             let cluster = PrivateCluster::start(&dir).unwrap_or_else(|error| panic!("{error}"));
@@ -82,6 +82,21 @@ impl TestRedis {
     /// Its connection URL.
     pub fn url(&self) -> &str {
         &self.env[0].1
+    }
+
+    /// The port of its first server.
+    pub fn port(&self) -> u16 {
+        self.cli.ports[0]
+    }
+
+    /// Its connection URL, over another port of this machine.
+    pub(crate) fn url_over(&self, port: u16) -> String {
+        format!("redis://:{}@127.0.0.1:{port}/0", self.cli.password)
+    }
+
+    /// The password that it asks for.
+    pub fn password(&self) -> &str {
+        &self.cli.password
     }
 
     /// What the programs are told of it.

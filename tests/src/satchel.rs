@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use crate::job::test_catalogue;
 use crate::token::{ALL_SCOPES, SECRET, token};
-use crate::{Caller, Database, Journal, Process, Server, Setup, TestRedis, binary, wait};
+use crate::way::Ways;
+use crate::{Caller, Database, Journal, Process, Psql, Server, Setup, TestRedis, binary, wait};
 
 /// The key that the API signs queue entries with.
 pub const ENVELOPE_KEY: &str = "test-envelope-key-test-envelope-key!";
@@ -35,6 +36,7 @@ pub struct Satchel {
     /// Its database.
     pub database: Database,
     pub(crate) setup: Setup,
+    ways: Option<Ways>,
     address: String,
     anyone: Caller,
 }
@@ -45,18 +47,29 @@ impl Satchel {
         Setup::new().start().await
     }
 
-    pub(crate) async fn launch(setup: Setup, server: Arc<Server>) -> Self {
+    pub(crate) async fn launch(mut setup: Setup, server: Arc<Server>) -> Self {
         let database = Database::create(server);
         let redis = TestRedis::launch(setup.redis);
+        let ways = if setup.has_ways { Some(lay_ways(&mut setup, &database, &redis).await) } else { None };
         let journal = Journal::default();
         let (api, address, anyone) = first_api(&setup, &database, &redis, &journal).await;
         let workers = Mutex::default();
-        let satchel = Self { api: Mutex::new(api), workers, journal, redis, database, setup, address, anyone };
+        let satchel = Self { api: Mutex::new(api), workers, journal, redis, database, setup, ways, address, anyone };
         satchel.publish(&test_catalogue()).await;
         for _ in 0..satchel.setup.workers {
             satchel.start_worker();
         }
         satchel
+    }
+
+    /// The ways of [`Setup::with_ways`].
+    pub fn ways(&self) -> &Ways {
+        self.ways.as_ref().expect("a setup with ways")
+    }
+
+    /// What the API has written so far.
+    pub fn api_output(&self) -> String {
+        self.api.lock().unwrap().output()
     }
 
     /// `host:port` of the API.
@@ -140,11 +153,6 @@ impl Satchel {
         self.api.lock().unwrap().line_with(part)
     }
 
-    /// What the API has printed so far.
-    pub fn api_output(&self) -> String {
-        self.api.lock().unwrap().output()
-    }
-
     /// Kills the API at once.
     pub fn kill_api(&self) {
         self.stop_api(Signal::SIGKILL);
@@ -196,6 +204,20 @@ pub(crate) fn command(program: &str, env: &[(String, String)], database: &Databa
         .env("NO_COLOR", "1")
         .envs(env.iter().map(|(name, value)| (name, value)));
     command
+}
+
+/// Lays a way from each program to each store, and tells the programs to use it.
+async fn lay_ways(setup: &mut Setup, database: &Database, redis: &TestRedis) -> Ways {
+    let ways = Ways::to(redis.port(), database.app.port).await;
+    for (env, to_redis, to_postgres) in [
+        (&mut setup.api_env, &ways.api_to_redis, &ways.api_to_postgres),
+        (&mut setup.worker_env, &ways.worker_to_redis, &ways.worker_to_postgres),
+    ] {
+        let app = Psql { host: "127.0.0.1".to_owned(), port: to_postgres.port(), ..database.app.clone() };
+        env.push(("DATABASE_URL".to_owned(), app.url()));
+        env.push(("REDIS_URL".to_owned(), redis.url_over(to_redis.port())));
+    }
+    ways
 }
 
 fn spawn_api(setup: &Setup, database: &Database, redis: &TestRedis, address: &str) -> Process {

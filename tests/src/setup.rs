@@ -13,6 +13,8 @@ pub struct Setup {
     pub(crate) redis: RedisKind,
     /// The settings of a server of its own, if it has one.
     own_postgres: Option<&'static [(&'static str, &'static str)]>,
+    /// Whether there is a [`crate::way::Way`] from each program to each store.
+    pub(crate) has_ways: bool,
 }
 
 impl Default for Setup {
@@ -31,6 +33,7 @@ impl Setup {
             worker_env: Vec::new(),
             redis: RedisKind::default(),
             own_postgres: None,
+            has_ways: false,
         }
     }
 
@@ -72,6 +75,11 @@ impl Setup {
     /// Another kind of Redis.
     pub fn redis(self, redis: RedisKind) -> Self {
         Self { redis, ..self }
+    }
+
+    /// API and workers reach the stores over ways that the test can make faults on: [`Satchel::ways`].
+    pub fn with_ways(self) -> Self {
+        Self { has_ways: true, ..self }
     }
 
     /// A Postgres that the test may stop and kill.

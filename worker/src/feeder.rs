@@ -60,7 +60,10 @@ impl Feeder {
 
     /// Feeds journaled jobs that should stand in front of what their shards' streams begin with, and do not; how many.
     async fn refeed(&mut self, shards: &[Shard]) -> Result<usize, RoundError> {
-        if shards.is_empty() || !in_time(journal::has_overdue(&mut self.session, shards, FORGOTTEN_AFTER_MS)).await? {
+        let vigil = self.session.vigil();
+        if shards.is_empty()
+            || !in_time(&vigil, journal::has_overdue(&mut self.session, shards, FORGOTTEN_AFTER_MS)).await?
+        {
             return Ok(0);
         }
         // First the queue, then the journal: a job that left the queue in between has left the journal before.
@@ -73,7 +76,7 @@ impl Feeder {
                 _ => drop(heads.remove(&entry.shard)),
             }
         }
-        let missing = in_time(missing(&mut self.session, heads)).await?;
+        let missing = in_time(&vigil, missing(&mut self.session, heads)).await?;
         let envelopes: Vec<Envelope> = missing.iter().filter_map(read).collect();
         for fed in self.queue.restore(&self.keys.current, &envelopes).await? {
             fed?;

@@ -33,9 +33,8 @@ pub(crate) async fn run(config: Config, mut session: Session, shutdown: Cancella
 async fn round(config: &Config, session: &mut Session) -> Result<(), StoreError> {
     let mut sum = Cleaned::default();
     for _ in 0..MAX_STEPS {
-        let late = StoreError::Deadline { deadline_ms: STEP_DEADLINE_MS };
-        let step = housekeeping::step(session, &config.retention);
-        sum += tokio::time::timeout(Duration::from_millis(STEP_DEADLINE_MS), step).await.unwrap_or(Err(late))?;
+        let vigil = session.vigil();
+        sum += vigil.over(STEP_DEADLINE_MS, Box::pin(housekeeping::step(session, &config.retention))).await?;
         if !sum.has_more {
             break;
         }

@@ -132,7 +132,8 @@ impl Pipeline {
         if !delivery.envelope.journaled || matches!(delivery.source, Source::SetAside { .. }) {
             return Ok(Vec::new());
         }
-        let earlier = in_time(self.applier.earlier(&mut self.session, delivery)).await;
+        let vigil = self.session.vigil();
+        let earlier = in_time(&vigil, self.applier.earlier(&mut self.session, delivery)).await;
         if earlier.is_err() {
             self.session.reset();
         }

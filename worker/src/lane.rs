@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use satchel_shared::domain::{Shard, ShardCount};
 use satchel_shared::queue::{Entry, Queue};
+use satchel_shared::store::StoreError;
 use satchel_shared::store::leases::Lease;
 use tokio::time::Instant;
 
@@ -24,6 +25,8 @@ const IDLE_LOOK: Duration = Duration::from_secs(1);
 /// The wait after the first failure of Postgres; of Redis.
 const STORE_RETRY: Duration = Duration::from_secs(2);
 const QUEUE_RETRY: Duration = Duration::from_millis(250);
+/// The longest wait after failures of Redis: looking again costs little.
+const MAX_QUEUE_RETRY: Duration = Duration::from_secs(2);
 
 /// See the module.
 pub(crate) struct Lane {
@@ -56,7 +59,7 @@ impl Lane {
             pipeline,
             held,
             looked_for_retries: None,
-            queue_backoff: Backoff::new(QUEUE_RETRY),
+            queue_backoff: Backoff::new(QUEUE_RETRY).up_to(MAX_QUEUE_RETRY),
             store_backoff: Backoff::new(STORE_RETRY),
         }
     }
@@ -104,14 +107,19 @@ impl Lane {
     /// Tells of a failure, and which wait it has to be followed by.
     fn failed(&mut self, error: &RoundError) -> &mut Backoff {
         match error {
+            // The connection alone was dead: a new one may do.
+            RoundError::Store(StoreError::Lost) => {
+                tracing::warn!(lane = self.number, %error, "the lane tries again on a new connection");
+                metrics::counter!("satchel_worker_retries_total", "store" => "postgres").increment(1);
+            }
             RoundError::Store(_) => {
                 tracing::warn!(lane = self.number, %error, "Postgres trouble: the lane waits and tries again");
                 metrics::counter!("satchel_worker_retries_total", "store" => "postgres").increment(1);
                 return &mut self.store_backoff;
             }
             RoundError::Queue(_) => {
-                // An answer that is still under way would come before the next one's.
-                self.pipeline.consumer.reconnect();
+                // What was seen of the shards may be no more.
+                self.pipeline.consumer.start_over();
                 tracing::warn!(lane = self.number, %error, "Redis trouble: the lane waits and reads again");
                 metrics::counter!("satchel_worker_retries_total", "store" => "redis").increment(1);
             }

@@ -115,8 +115,9 @@ impl Ownership {
         let mut renewed_at: Option<Instant> = None;
         while !leaving.is_cancelled() {
             let renew = renewed_at.is_none_or(|at| at.elapsed() >= self.renew_every);
-            let round = tokio::time::timeout(ROUND_DEADLINE, self.round(renew)).await;
-            let round_ms = match round.unwrap_or(Err(StoreError::Deadline { deadline_ms: ROUND_DEADLINE_MS })) {
+            // A lease must not be lost to a dead connection while a new one would work.
+            let vigil = self.session.vigil();
+            let round_ms = match vigil.over(ROUND_DEADLINE_MS, Box::pin(self.round(renew))).await {
                 Ok(complete) => {
                     if renew {
                         renewed_at = Some(Instant::now());

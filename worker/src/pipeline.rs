@@ -8,7 +8,7 @@ use satchel_shared::envelope::EnvelopeKey;
 use satchel_shared::queue::{Consumer, EntryRef, Finished, Outcome, Place, Queue, QueueError};
 use satchel_shared::store::leases::Lease;
 use satchel_shared::store::quarantine::Quarantined;
-use satchel_shared::store::{Session, StoreError};
+use satchel_shared::store::{Session, StoreError, Vigil};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -22,9 +22,8 @@ use crate::decode::{Delivery, Source};
 use crate::functions::Signals;
 use crate::stalls::Stalls;
 
-/// How long Postgres has for one batch, in milliseconds: longer than it lets any statement or lock take.
+/// How long Postgres has for one batch that it works at, in milliseconds: longer than it lets any statement or lock take.
 const BATCH_DEADLINE_MS: u64 = 40_000;
-const BATCH_DEADLINE: Duration = Duration::from_millis(BATCH_DEADLINE_MS);
 
 /// How long a read waits for the first entry, in milliseconds. A delayed job that comes meanwhile and is due sooner is so
 /// late at most; none overtakes it.
@@ -112,7 +111,8 @@ impl Pipeline {
         let in_batch = self.active.enter(batch.iter().map(|delivery| delivery.shard));
         let bodies: Vec<Quarantined> = quarantined.iter().map(|(_, entry)| entry.clone()).collect();
         let portion = Portion { deliveries: batch, quarantined: &bodies, held, attempts };
-        let applied = in_time(self.applier.apply(&mut self.session, portion)).await;
+        let vigil = self.session.vigil();
+        let applied = in_time(&vigil, self.applier.apply(&mut self.session, portion)).await;
         // A transaction that is only dropped stays open, with its locks, until the connection is used again.
         let applied = applied.inspect_err(|_| self.session.reset())?;
         drop(in_batch);
@@ -165,8 +165,9 @@ impl Pipeline {
         retry_in_ms: Option<u32>,
         held: &[Lease],
     ) -> Result<(), RoundError> {
+        let vigil = self.session.vigil();
         let setting = self.applier.set_aside(&mut self.session, &delivery, error, retry_in_ms, held);
-        in_time(setting).await.inspect_err(|_| self.session.reset())?;
+        in_time(&vigil, setting).await.inspect_err(|_| self.session.reset())?;
         let mut finished = Finished::default();
         forget(delivery, false, &mut finished);
         Ok(self.consumer.finish(&self.keys.current, &finished).await?)
@@ -201,11 +202,13 @@ async fn put_back(
     queue.enqueue(key, &others).await?.into_iter().collect()
 }
 
-/// Postgres, or the way to it, may fall silent.
-pub(crate) async fn in_time<T, E: From<StoreError>>(call: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    let late = StoreError::Deadline { deadline_ms: BATCH_DEADLINE_MS };
+/// Postgres, or the way to it, may fall silent: then nobody waits until the deadline.
+pub(crate) async fn in_time<T, E: From<StoreError>>(
+    vigil: &Vigil,
+    call: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
     // Large, and awaited through several layers.
-    tokio::time::timeout(BATCH_DEADLINE, Box::pin(call)).await.unwrap_or_else(|_| Err(late.into()))
+    vigil.over(BATCH_DEADLINE_MS, Box::pin(call)).await
 }
 
 /// Who waits for a decided job is told.

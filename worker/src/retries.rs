@@ -16,7 +16,8 @@ impl Lane {
     /// Tries jobs again that are due; whether there were any.
     pub(crate) async fn retry_due(&mut self, held: &[Lease]) -> Result<bool, RoundError> {
         let most = i64::try_from(self.portion()).unwrap_or(i64::MAX);
-        let found = in_time(find(&mut self.pipeline.session, held, most)).await;
+        let vigil = self.pipeline.session.vigil();
+        let found = in_time(&vigil, find(&mut self.pipeline.session, held, most)).await;
         let found = match found.inspect_err(|_| self.pipeline.session.reset()) {
             Err(error) if error.blame() != Blame::Store => {
                 // The stream goes on.

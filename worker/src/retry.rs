@@ -12,13 +12,19 @@ const MAX_JOB_DELAY: Duration = Duration::from_mins(5);
 #[derive(Debug)]
 pub(crate) struct Backoff {
     first: Duration,
+    most: Duration,
     failures: u32,
 }
 
 impl Backoff {
     /// No failure so far.
     pub(crate) fn new(first: Duration) -> Self {
-        Self { first, failures: 0 }
+        Self { first, most: MAX_DELAY, failures: 0 }
+    }
+
+    /// The same with a shorter longest wait.
+    pub(crate) fn up_to(self, most: Duration) -> Self {
+        Self { most, ..self }
     }
 
     /// Failures since the last success.
@@ -39,7 +45,7 @@ impl Backoff {
     }
 
     fn delay(&self) -> Duration {
-        delay(self.first, self.failures).min(MAX_DELAY)
+        delay(self.first, self.failures).min(self.most)
     }
 }
 

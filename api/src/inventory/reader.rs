@@ -50,12 +50,13 @@ impl Source for Reads {
 }
 
 impl Reads {
-    /// A connection that was cut shows it at its next statement only: these requests need not pay for that.
+    /// A connection that was cut shows it at its next statement only, or by silence: these requests need not pay for that.
     async fn read(&mut self, wanted: &[PageOf]) -> Result<Vec<Result<InventoryPage, StoreError>>, StoreError> {
         let was_connected = self.0.is_connected();
-        let pages = inventory::pages(&mut self.0, wanted).await;
+        let vigil = self.0.vigil();
+        let pages = vigil.over(deadline::ANSWER_DEADLINE_MS, Box::pin(inventory::pages(&mut self.0, wanted))).await;
         match pages {
-            Err(StoreError::Database(error)) if was_connected => {
+            Err(error @ (StoreError::Database(_) | StoreError::Lost)) if was_connected => {
                 tracing::debug!(%error, "reading again on a new connection");
                 self.0.reset();
                 inventory::pages(&mut self.0, wanted).await

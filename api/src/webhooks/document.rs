@@ -160,7 +160,10 @@ mod tests {
         assert_eq!(faults(changes(node(r#"{"url":null}"#), &none, &Catalogue::default())), ["/url"]);
         assert_eq!(faults(changes(node("null"), &none, &Catalogue::default())), [""]);
         let new = r#"{"url":"https://example.com","events":null,"description":null,"enabled":null}"#;
-        assert_eq!(faults(new_endpoint(node(new), &none, &Catalogue::default())), ["/events", "/description", "/enabled"]);
+        assert_eq!(
+            faults(new_endpoint(node(new), &none, &Catalogue::default())),
+            ["/events", "/description", "/enabled"]
+        );
     }
 
     #[test]

@@ -145,8 +145,8 @@ pub trait Consumer: Send {
     /// If the queue is away. Whatever was not deleted is read again, and decided already.
     async fn finish(&mut self, key: &EnvelopeKey, finished: &Finished) -> Result<(), QueueError>;
 
-    /// Gives the connection up for a new one, which is made when it is next needed.
-    fn reconnect(&mut self);
+    /// Forgets what it has seen of the shards: something went wrong, and they may be others now.
+    fn start_over(&mut self);
 }
 
 /// What a lane is done with.

@@ -3,6 +3,7 @@
 use sqlx::Error;
 
 use super::StoreError;
+use super::connections::is_cut;
 
 /// What a failure has to do with the jobs of its batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,12 +28,22 @@ impl StoreError {
             | Self::Database(Error::ColumnDecode { .. } | Error::Decode(_) | Error::Encode(_)) => Blame::Job,
             Self::Changed => Blame::Contention,
             Self::Database(Error::Database(error)) => of_sqlstate(error.code().as_deref().unwrap_or_default()),
-            Self::Database(_) | Self::Deadline { .. } | Self::NotMigrated => Blame::Store,
+            Self::Database(_) | Self::Deadline { .. } | Self::Lost | Self::NotMigrated => Blame::Store,
         }
     }
 }
 
 impl StoreError {
+    /// Whether a connection failed, and not what was asked: another one may do.
+    #[must_use]
+    pub fn is_of_the_connection(&self) -> bool {
+        match self {
+            Self::Lost => true,
+            Self::Database(error) => is_cut(error),
+            _ => false,
+        }
+    }
+
     /// What an operator needs to know of it: of an error of Postgres, its message, code, and what it is about.
     #[must_use]
     pub fn reason(&self) -> String {

@@ -1,13 +1,12 @@
 //! Connections to Postgres that many share, and what can go wrong with them.
 
 use std::str::FromStr;
-use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{Connection as _, Row as _};
+use sqlx::Row as _;
+use sqlx::postgres::PgConnectOptions;
 
-use super::session::make_durable;
+use super::connections::Connections;
 use super::stored::Unreadable;
 use crate::config::Env;
 use crate::domain::ShardCount;
@@ -95,6 +94,9 @@ pub enum StoreError {
         /// The time that it had, in milliseconds.
         deadline_ms: u64,
     },
+    /// Postgres does not work at what it was asked, and no answer is under way: the connection is dead, or all are.
+    #[error("Postgres does not work at what it was asked: the connection is dead")]
+    Lost,
     /// A row says something that Satchel never wrote.
     #[error("a stored row cannot be read: {0}")]
     Unreadable(#[from] Unreadable),
@@ -111,7 +113,7 @@ pub enum StoreError {
 
 /// A pool of connections; clones share it.
 #[derive(Debug, Clone)]
-pub struct Pool(pub(super) PgPool);
+pub struct Pool(pub(super) Connections);
 
 impl Pool {
     /// Makes the pool. It connects when it is first needed.
@@ -119,15 +121,7 @@ impl Pool {
     /// # Errors
     /// If the URL cannot be read.
     pub fn new(config: &PoolConfig) -> Result<Self, StoreError> {
-        let pool = PgPoolOptions::new()
-            .max_connections(config.max_connections)
-            .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
-            // A dead connection shows at its first statement; asking before each use would cost a round trip.
-            .test_before_acquire(false)
-            .after_release(|connection, _| Box::pin(answers(connection)))
-            .after_connect(|connection, _| Box::pin(make_durable(connection)))
-            .connect_lazy_with(config.connect_options()?);
-        Ok(Self(pool))
+        Ok(Self(Connections::new(config)?))
     }
 
     /// Asks Postgres for a sign of life.
@@ -175,16 +169,6 @@ impl Pool {
     pub async fn close(&self) {
         self.0.close().await;
     }
-}
-
-/// How long a connection has to answer when it is given back.
-const RELEASE_DEADLINE: Duration = Duration::from_secs(5);
-
-/// Whether a connection answers that is given back. Somebody may have given up waiting for it because the way to Postgres is
-/// cut, which nobody is told of; the pool itself would ask without end, and have one connection less for a quarter of an hour.
-async fn answers(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    let answered = tokio::time::timeout(RELEASE_DEADLINE, connection.ping()).await;
-    answered.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
 }
 
 /// SQLSTATE of a table that does not exist (Postgres manual, appendix A).

@@ -1,20 +1,25 @@
 //! One connection of one's own, and transactions on it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Transaction};
 
+use super::vigil::{Backend, Subject, Vigil, asking};
 use super::{Pool, PoolConfig, StoreError};
 
 /// A connection that is made when it is needed, and made anew after [`Session::reset`].
 ///
-/// The driver waits for answers without end, so callers set deadlines, and must reset the session when one has
-/// passed: nobody knows what such a connection is in the middle of.
+/// The driver waits for answers without end, so callers wait with a [`Vigil`], and must reset the session when it has
+/// ended in vain: nobody knows what such a connection is in the middle of.
 pub struct Session {
     options: PgConnectOptions,
+    /// For who has to ask after it.
+    asking: Arc<PgConnectOptions>,
     connect_deadline_ms: u64,
     connection: Option<PgConnection>,
+    backend: Arc<Backend>,
 }
 
 /// An open transaction; dropped without [`Tx::commit`], it is rolled back.
@@ -26,22 +31,24 @@ impl Session {
     /// # Errors
     /// If the URL cannot be read.
     pub fn new(config: &PoolConfig) -> Result<Self, StoreError> {
-        Ok(Self {
-            options: config.connect_options()?,
-            connect_deadline_ms: config.acquire_timeout_ms,
-            connection: None,
-        })
+        Ok(Self::of(config.connect_options()?, config.acquire_timeout_ms))
     }
 
     /// Like one of the pool's connections, but beside them: the pool does not count it.
     #[must_use]
     pub fn beside(pool: &Pool) -> Self {
-        let patience_ms = pool.0.options().get_acquire_timeout().as_millis();
-        Self {
-            options: pool.0.connect_options().as_ref().clone(),
-            connect_deadline_ms: u64::try_from(patience_ms).unwrap_or(u64::MAX),
-            connection: None,
-        }
+        Self::of(pool.0.connect_options(), u64::try_from(pool.0.patience().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn of(options: PgConnectOptions, connect_deadline_ms: u64) -> Self {
+        let asking = asking(&options);
+        Self { options, asking, connect_deadline_ms, connection: None, backend: Arc::default() }
+    }
+
+    /// What waits for calls on this session, whatever its connection is by then.
+    #[must_use]
+    pub fn vigil(&self) -> Vigil {
+        Vigil::new(&self.asking, Subject::Backend(Arc::clone(&self.backend)))
     }
 
     /// Whether there is a connection, which may have been cut since it was last used.
@@ -52,6 +59,7 @@ impl Session {
 
     /// Drops the connection. A transaction on it ends with it.
     pub fn reset(&mut self) {
+        self.backend.is_none_now();
         self.connection = None;
     }
 
@@ -81,11 +89,14 @@ impl Session {
     }
 
     async fn connect(&self) -> Result<PgConnection, StoreError> {
+        self.backend.is_none_now();
         let deadline_ms = self.connect_deadline_ms;
         let connecting = PgConnection::connect_with(&self.options);
         let durable = async {
             let mut connection = connecting.await?;
             make_durable(&mut connection).await?;
+            let backend = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await?;
+            self.backend.is_now(backend);
             Ok(connection)
         };
         let connected = tokio::time::timeout(Duration::from_millis(deadline_ms), durable).await;

@@ -130,7 +130,7 @@ pub(crate) async fn a_master_that_comes_back_goes_on(ground: &mut Ground) {
         node.restart().unwrap();
     }
     let entries = loop {
-        consumer.reconnect();
+        consumer.start_over();
         match consumer.read(&all(), 10, BLOCK_MS).await {
             Ok(entries) if !entries.is_empty() => break entries,
             answer => {

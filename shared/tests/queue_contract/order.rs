@@ -83,7 +83,7 @@ pub(crate) async fn random_jobs_keep_every_players_order(queue: Arc<dyn Queue>) 
                 promised.entry(envelope.job.user_id.clone()).or_default().push_back(job_id);
             }
             if dice.roll(20) == 0 {
-                consumer.reconnect();
+                consumer.start_over();
             }
             let mut entries = consumer.read(&all(), 1 + dice.roll(6), 1).await.unwrap();
             entries.truncate(dice.roll(5));

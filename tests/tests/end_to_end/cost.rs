@@ -82,6 +82,7 @@ const LOOKING: &[&str] = &[
     "xlen",
     "xread",
     "zrangebyscore",
+    "zrem",
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -148,3 +148,53 @@ async fn the_key_of_a_delayed_job_is_remembered_with_its_time() {
     assert_eq!(satchel.holdings("u1").await, [("arrow".to_owned(), 1)]);
     invariants::check(&satchel).await;
 }
+
+/// The moment counts, not when anybody looks: what comes after a job was due stays behind it, though nobody was there to
+/// apply it.
+#[tokio::test]
+async fn a_job_submitted_after_another_was_due_stays_behind_it_while_no_worker_lives() {
+    let satchel = Setup::new().workers(0).start().await;
+    let game = satchel.game();
+    let due = in_s(2);
+    let items = json!(["vault", "key"]);
+    let job = not_before(satchel_tests::job::reward("u1", items), due);
+    game.submit(&job).await.expect(202);
+    assert_eq!(satchel.redis.cli.delayed(), 1);
+    wait::until_true("it is due", || Utc::now() > due).await;
+    let after = [use_item("u1", "vault", 1), high(reward_pieces("u1", "key", 1))];
+    let mut ids = Vec::new();
+    for job in &after {
+        ids.push(game.submit(job).await.expect(202).job_id());
+    }
+    satchel.start_worker();
+    for id in &ids {
+        assert_eq!(satchel.finished(id).await["status"], "applied");
+    }
+    invariants::check(&satchel).await;
+}
+
+/// With workers at work: a plain job a few milliseconds after a delayed one was due, and two delayed ones that were
+/// accepted in the other order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_follows_a_delayed_one_closely_stays_behind_it() {
+    let satchel = Satchel::start().await;
+    let game = satchel.game();
+    let mut ids = Vec::new();
+    for round in 0..8 {
+        let (close, pair) = (format!("close-{round}"), format!("pair-{round}"));
+        let due = Utc::now() + TimeDelta::milliseconds(700);
+        let later = due + TimeDelta::milliseconds(5);
+        let delayed = json!([
+            not_before(reward_pieces(&close, "arrow", 1), due),
+            not_before(use_item(&pair, "arrow", 1), later),
+            not_before(reward_pieces(&pair, "arrow", 1), due),
+        ]);
+        ids.extend(game.submit(&delayed).await.expect(202).job_ids());
+        wait::until_true("it is due", || Utc::now() > due + TimeDelta::milliseconds(2)).await;
+        ids.push(game.submit(&use_item(&close, "arrow", 1)).await.expect(202).job_id());
+    }
+    for id in &ids {
+        assert_eq!(satchel.finished(id).await["status"], "applied", "{id}");
+    }
+    invariants::check(&satchel).await;
+}

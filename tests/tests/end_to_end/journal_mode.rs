@@ -203,3 +203,25 @@ async fn readyz_says_which_journal_there_is() {
         assert_eq!(ready["journal"], mode, "{ready}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn delayed_jobs_that_redis_forgets_keep_their_order() {
+    const JOBS: i64 = 30;
+    let satchel = start().await;
+    let due = Utc::now() + TimeDelta::seconds(3);
+    let game = satchel.game();
+    // Each needs what those before it gave.
+    let reward = |number: i64| not_before(reward_pieces("u1", "arrow", number), due);
+    let jobs: Vec<Value> = (1..=JOBS).map(reward).collect();
+    game.submit(&json!(jobs)).await.expect(202);
+    let early = not_before(reward_pieces("u1", "arrow", 100), due - TimeDelta::milliseconds(5));
+    game.submit(&early).await.expect(202);
+    satchel.redis.cli.run(&["FLUSHALL"]);
+    wait::until_true("they are due", || Utc::now() > due).await;
+    game.submit(&use_item("u1", "arrow", 100)).await.expect(202);
+    invariants::check(&satchel).await;
+    let history = satchel.history("u1", "?order=asc&limit=100").await;
+    let deltas: Vec<i64> = history.iter().map(|entry| entry["delta"].as_i64().unwrap()).collect();
+    let expected: Vec<i64> = std::iter::once(100).chain(1..=JOBS).chain([-100]).collect();
+    assert_eq!(deltas, expected);
+}

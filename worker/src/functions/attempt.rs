@@ -13,12 +13,15 @@ use satchel_shared::store::{Blame, StoreError};
 use super::failure::{Failure, Kind};
 use super::steps::{Steps, Surroundings};
 use super::{Policy, Registered, Registry};
-use crate::pipeline::in_time;
 use crate::retry::Backoff;
 
 /// How often the end of an attempt is written, if Postgres is away, before the run is left to whoever finds it.
 const MAX_FINISH_ATTEMPTS: u32 = 5;
 const FINISH_RETRY: Duration = Duration::from_millis(500);
+
+/// How long Postgres has to take or give what a run is about, in milliseconds: longer than it lets a lock take. Whoever
+/// waits for it keeps a user's later runs waiting as well.
+const SOON_MS: u64 = 6_000;
 
 /// Why nothing came of an attempt: it will begin anew.
 enum Abandoned {
@@ -49,7 +52,7 @@ pub(super) async fn attempt(
     let mut backoff = Backoff::new(FINISH_RETRY);
     loop {
         let finish = steps::finish(&surroundings.pool, &function_id, &run, event_id.as_deref(), &ending);
-        match in_time(finish).await {
+        match soon(finish).await {
             Ok(_) => return,
             Err(error) if backoff.failures() + 1 >= MAX_FINISH_ATTEMPTS => {
                 tracing::warn!(run.id = %run.run_id, %error, "the end of a run cannot be written: it is begun anew later");
@@ -67,7 +70,7 @@ async fn one(
     run: &Claimed,
 ) -> Result<(Ending, Option<String>), Abandoned> {
     let policy = &registered.policy;
-    let Loaded { event, steps: saved } = match in_time(steps::load(&surroundings.pool, run)).await {
+    let Loaded { event, steps: saved } = match soon(steps::load(&surroundings.pool, run)).await {
         Ok(loaded) => loaded,
         Err(error) => return Ok((of_store(error, policy, run)?, None)),
     };
@@ -96,6 +99,12 @@ async fn one(
         Err(Failure(Kind::Store(error))) => of_store(error, policy, run)?,
     };
     Ok((ending, Some(event.id)))
+}
+
+/// What Postgres answers, if it does soon.
+pub(super) async fn soon<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let late = StoreError::Deadline { deadline_ms: SOON_MS };
+    tokio::time::timeout(Duration::from_millis(SOON_MS), call).await.unwrap_or(Err(late))
 }
 
 fn retriable(error: String, after: Option<Duration>, policy: &Policy, run: &Claimed) -> Ending {

@@ -37,7 +37,8 @@ impl Drops {
         for registered in registry.iter() {
             let Some(max_age) = registered.policy.max_age else { continue };
             let function_id = &registered.id;
-            let (dropped, has_more) = in_time(cancel::drop_old(session, function_id, max_age)).await?;
+            let vigil = session.vigil();
+            let (dropped, has_more) = in_time(&vigil, cancel::drop_old(session, function_id, max_age)).await?;
             if has_more {
                 self.unfinished.insert(function_id.clone());
             } else {

@@ -14,6 +14,7 @@ use satchel_shared::store::webhooks::sending::{self, Admission, Destination, Ref
 use satchel_shared::store::webhooks::{FUNCTION, MAX_ENDPOINTS};
 use uuid::Uuid;
 
+use super::attempt::soon;
 use super::order::Flood;
 use super::outbound::{Answered, Outbound, Unsent};
 use super::{Failure, Fanout, Function, Hears, KeyOf, Limits, Policy, Steps};
@@ -78,7 +79,7 @@ impl EventAnyWebhookSender {
             is_gone: answered.is_some_and(|answered| answered.status == StatusCode::GONE),
             retry_after: answered.and_then(wait_asked_for),
         };
-        let noted = sending::failed(pool, endpoint_id, steps.claimed(), refusal).await;
+        let noted = soon(sending::failed(pool, endpoint_id, steps.claimed(), refusal)).await;
         noted.map_err(Failure::of_store)?;
         Err(match sent {
             Ok(answered) => refused(&answered),

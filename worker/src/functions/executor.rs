@@ -103,10 +103,11 @@ impl Executor {
         if self.registry.is_empty() || announced.is_some_and(|at| at.elapsed() < ANNOUNCE) {
             return Ok(());
         }
+        let vigil = self.session.vigil();
         if announced.is_none() {
-            in_time(listeners::announce(&mut self.session, &self.registry.describe())).await?;
+            in_time(&vigil, listeners::announce(&mut self.session, &self.registry.describe())).await?;
         } else {
-            in_time(listeners::renew(&mut self.session, &self.registry.ids())).await?;
+            in_time(&vigil, listeners::renew(&mut self.session, &self.registry.ids())).await?;
         }
         *announced = Some(Instant::now());
         Ok(())
@@ -139,13 +140,15 @@ impl Executor {
         }
         let shards: Vec<Shard> = leases.iter().map(|lease| lease.shard).collect();
         let portion = if self.signals.is_busy() { BUSY_PORTION } else { PORTION };
-        let Round { has_more, is_heard } = in_time(dispatcher::round(&mut self.session, &shards, portion)).await?;
+        let vigil = self.session.vigil();
+        let Round { has_more, is_heard } =
+            in_time(&vigil, dispatcher::round(&mut self.session, &shards, portion)).await?;
         if self.registry.is_empty() && !is_heard {
             return Ok(DEAF_LOOK);
         }
         let run_ids: Vec<Uuid> = active.runs.values().map(|(run_id, _)| run_id.as_uuid()).collect();
         let requeue = dispatch::requeue_orphans(&mut self.session, self.worker_id, &shards, &run_ids);
-        let orphans = in_time(requeue).await?;
+        let orphans = in_time(&vigil, requeue).await?;
         if orphans > 0 {
             tracing::info!(runs = orphans, "runs whose worker is gone begin anew");
         }
@@ -163,7 +166,8 @@ impl Executor {
         shards: &[Shard],
     ) -> Result<Duration, StoreError> {
         let registry = Arc::clone(&self.registry);
-        let mut due = in_time(claims::due(&mut self.session, &registry.ids(), shards)).await?;
+        let vigil = self.session.vigil();
+        let mut due = in_time(&vigil, claims::due(&mut self.session, &registry.ids(), shards)).await?;
         active.take_turns(&mut due);
         let room = Room::new(&registry, self.max_runs);
         let mut wait = LOOK;
@@ -173,7 +177,7 @@ impl Executor {
             if free == 0 || !active.drops.are_done(&registered.id) {
                 continue;
             }
-            for run in in_time(self.claim(registered, leases, free)).await? {
+            for run in in_time(&vigil, self.claim(registered, leases, free)).await? {
                 wait = Duration::ZERO;
                 left = left.saturating_sub(1);
                 let run_id = run.run_id;

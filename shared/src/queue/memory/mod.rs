@@ -183,5 +183,5 @@ impl Consumer for MemoryConsumer {
         Ok(())
     }
 
-    fn reconnect(&mut self) {}
+    fn start_over(&mut self) {}
 }

@@ -8,9 +8,10 @@ use crate::domain::Shard;
 
 /// Commands of which each has its own answer. One server takes them in the order given. A cluster takes them apart by
 /// shard, those of one shard in order; and those that go later after all others were done.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Batch(Vec<Step>);
 
+#[derive(Clone)]
 struct Step {
     /// Whose keys it names; none for a command without keys.
     shard: Option<Shard>,

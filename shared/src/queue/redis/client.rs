@@ -4,13 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSub};
-use redis::cluster::{ClusterClient, ClusterConfig};
+use redis::aio::PubSub;
+use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
-use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
+use redis::{
+    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, ServerErrorKind, Value,
+};
 
 use super::batch::{Batch, Group};
+use super::keys;
+use super::link::{self, Limits, Link, Wire};
+use super::outage::Outage;
 use crate::queue::QueueError;
 
 /// How many shards of a cluster are spoken to at a time, per call.
@@ -19,7 +24,10 @@ const MAX_GROUPS_IN_FLIGHT: usize = 64;
 impl From<RedisError> for QueueError {
     fn from(error: RedisError) -> Self {
         match error.kind() {
+            // Also with another password, or something else in Redis's place: the next connection may find it as it should be.
             ErrorKind::Io
+            | ErrorKind::AuthenticationFailed
+            | ErrorKind::Parse
             | ErrorKind::ClusterConnectionNotFound
             | ErrorKind::Server(
                 ServerErrorKind::ClusterDown
@@ -27,6 +35,7 @@ impl From<RedisError> for QueueError {
                 | ServerErrorKind::Moved
                 | ServerErrorKind::Ask,
             ) => Self::Unavailable(error.into()),
+            _ if matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "UNBLOCKED")) => Self::Unavailable(error.into()),
             ErrorKind::Server(
                 ServerErrorKind::ReadOnly | ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown,
             ) => Self::Refused(error.into()),
@@ -38,7 +47,7 @@ impl From<RedisError> for QueueError {
 
 /// Nothing came back in time.
 pub(super) fn no_answer() -> QueueError {
-    RedisError::from((ErrorKind::Io, "no answer in time")).into()
+    link::no_answer().into()
 }
 
 /// What makes connections.
@@ -55,24 +64,30 @@ pub(super) enum Client {
 }
 
 impl Client {
-    /// A connection that makes itself when it is first needed, and anew after a loss. To be called in a Tokio runtime.
-    pub(super) fn connect(&self, deadline: Duration) -> Result<Connection, QueueError> {
-        let link = match self {
+    /// A connection that makes itself when it is first needed, and anew after each loss.
+    pub(super) fn connect(&self, limits: Limits, outage: &Arc<Outage>) -> Connection {
+        Connection(Link::new(self.clone(), limits, Arc::clone(outage)))
+    }
+
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster { .. })
+    }
+
+    /// A new connection, over which a Redis has answered that takes writes.
+    pub(super) async fn wire(&self, deadline: Duration) -> RedisResult<Wire> {
+        match self {
             Self::Server(client) => {
-                let config = ConnectionManagerConfig::new()
-                    .set_connection_timeout(Some(deadline))
-                    // Each call has its deadline here, connecting included: another timer for the answer adds nothing.
-                    .set_response_timeout(None)
-                    // A call should fail while Redis is away, not queue up: the next one tries to connect again.
-                    .set_number_of_retries(1)
-                    .set_max_delay(Duration::from_millis(100));
-                Link::Server(ConnectionManager::new_lazy_with_config(client.as_ref().clone(), config)?)
+                // Each call has its deadline: another timer for the answer adds nothing.
+                let config =
+                    AsyncConnectionConfig::new().set_connection_timeout(Some(deadline)).set_response_timeout(None);
+                let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+                match keys::harmless_write().query_async::<Value>(&mut connection).await {
+                    Err(error) if link::is_unusable(&error) => Err(error),
+                    _ => Ok(Wire::Server(connection)),
+                }
             }
-            Self::Cluster { cluster, .. } => {
-                Link::Cluster(cluster.get_pending_async_connection_with_config(ClusterConfig::new()))
-            }
-        };
-        Ok(Connection { link, deadline })
+            Self::Cluster { cluster, .. } => Ok(Wire::Cluster(cluster.get_async_connection().await?)),
+        }
     }
 
     /// Whether it logs in as another user than Redis's own one.
@@ -103,47 +118,64 @@ impl Client {
     }
 }
 
-/// A connection. Clones share it.
+/// A connection: see [`Link`]. Clones share it.
 #[derive(Clone)]
-pub(super) struct Connection {
-    link: Link,
-    deadline: Duration,
-}
-
-#[derive(Clone)]
-enum Link {
-    Server(ConnectionManager),
-    Cluster(ClusterConnection),
-}
+pub(super) struct Connection(Link);
 
 impl Connection {
     /// Whether one command can only name keys of one shard.
     pub(super) fn is_cluster(&self) -> bool {
-        matches!(self.link, Link::Cluster(_))
+        self.0.is_cluster()
+    }
+
+    /// Whether it was ever needed.
+    pub(super) fn is_used(&self) -> bool {
+        self.0.is_used()
+    }
+
+    /// Whether a Redis answers over this very connection that takes writes.
+    ///
+    /// # Errors
+    /// If not.
+    pub(super) async fn check(&self) -> Result<(), QueueError> {
+        if let Some(error) = self.0.trouble() {
+            return Err(error.into());
+        }
+        match self.run::<Value>(&keys::harmless_write()).await {
+            Err(error) if matches!(error, QueueError::Unavailable(_)) || is_read_only(&error) => Err(error),
+            // Whoever is refused for another reason has an answer all the same.
+            _ => Ok(()),
+        }
     }
 
     /// Sends a command.
     pub(super) async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, QueueError> {
-        self.in_time(async {
-            match self.link.clone() {
-                Link::Server(mut manager) => command.query_async(&mut manager).await,
-                Link::Cluster(mut cluster) => command.query_async(&mut cluster).await,
+        let answer = self.0.call(|wire| async move {
+            match wire {
+                Wire::Server(mut server) => command.query_async(&mut server).await,
+                Wire::Cluster(mut cluster) => command.query_async(&mut cluster).await,
             }
-        })
-        .await
+        });
+        Ok(answer.await?)
     }
 
     /// Sends a command to every server that takes writes.
-    pub(super) async fn run_everywhere(&self, command: Cmd) -> Result<Vec<Value>, QueueError> {
-        let Link::Cluster(mut cluster) = self.link.clone() else {
-            return Ok(vec![self.run(&command).await?]);
-        };
+    pub(super) async fn run_everywhere(&self, command: &Cmd) -> Result<Vec<Value>, QueueError> {
         let everywhere = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
-        match self.in_time(cluster.route_command(command, everywhere)).await? {
-            // By address.
-            Value::Map(answers) => Ok(answers.into_iter().map(|(_, answer)| answer).collect()),
-            _ => Err(QueueError::Protocol("the cluster's answer is not one by node".into())),
-        }
+        let answer = self.0.call(|wire| {
+            let everywhere = everywhere.clone();
+            async move {
+                match wire {
+                    Wire::Server(mut server) => Ok(vec![command.query_async(&mut server).await?]),
+                    Wire::Cluster(mut cluster) => match cluster.route_command(command.clone(), everywhere).await? {
+                        // By address.
+                        Value::Map(answers) => Ok(answers.into_iter().map(|(_, answer)| answer).collect()),
+                        _ => Err((ErrorKind::UnexpectedReturnType, "the cluster's answer is not one by node").into()),
+                    },
+                }
+            }
+        });
+        Ok(answer.await?)
     }
 
     /// Sends commands in one go; each has its own answer, in the order of the batch.
@@ -151,32 +183,45 @@ impl Connection {
     /// # Errors
     /// If none was answered.
     pub(super) async fn run_each(&self, batch: Batch) -> Result<Vec<Result<Value, QueueError>>, QueueError> {
-        let answers = match self.link.clone() {
-            Link::Server(mut manager) => {
-                let mut pipeline = Pipeline::with_capacity(batch.len());
-                for command in batch.into_commands() {
-                    pipeline.add_command(command);
-                }
-                let sending = pipeline.ignore_errors().query_async::<Vec<RedisResult<Value>>>(&mut manager);
-                self.in_time(sending).await?
+        let answers = if self.is_cluster() {
+            let batch = &batch;
+            let sending = self.0.call(|wire| async move {
+                let Wire::Cluster(cluster) = wire else { return Err(not_of_the_kind()) };
+                Box::pin(run_groups(cluster, batch.clone())).await
+            });
+            sending.await?
+        } else {
+            let mut pipeline = Pipeline::with_capacity(batch.len());
+            for command in batch.into_commands() {
+                pipeline.add_command(command);
             }
-            Link::Cluster(cluster) => self.in_time(Box::pin(run_groups(cluster, batch))).await?,
+            pipeline.ignore_errors();
+            let pipeline = &pipeline;
+            let sending = self.0.call(|wire| async move {
+                let Wire::Server(mut server) = wire else { return Err(not_of_the_kind()) };
+                pipeline.query_async::<Vec<RedisResult<Value>>>(&mut server).await
+            });
+            sending.await?
         };
-        Ok(answers.into_iter().map(|answer| answer.map_err(QueueError::from)).collect())
+        let answers = answers.into_iter().map(|answer| answer.inspect_err(|error| self.0.heard(error)));
+        Ok(answers.map(|answer| answer.map_err(QueueError::from)).collect())
     }
 
     /// Sends commands in one go; the first error is the error of all.
     pub(super) async fn run_all(&self, batch: Batch) -> Result<(), QueueError> {
         self.run_each(batch).await?.into_iter().try_for_each(|answer| answer.map(drop))
     }
+}
 
-    /// Connecting, too, must not take longer than an answer may.
-    async fn in_time<T>(&self, call: impl Future<Output = RedisResult<T>>) -> Result<T, QueueError> {
-        match tokio::time::timeout(self.deadline, call).await {
-            Ok(answer) => Ok(answer?),
-            Err(_) => Err(no_answer()),
-        }
-    }
+fn is_read_only(error: &QueueError) -> bool {
+    let QueueError::Refused(source) = error else { return false };
+    let error = source.downcast_ref::<RedisError>();
+    error.is_some_and(|error| error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly))
+}
+
+/// A connection to a server is none to a cluster.
+fn not_of_the_kind() -> RedisError {
+    (ErrorKind::Client, "the connection is of another kind").into()
 }
 
 /// Sends a batch to a cluster, shard by shard; what goes later only if all before it was done.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::backlog::Backlog;
 use super::batch::Batch;
-use super::client::{Client, Connection};
+use super::client::Connection;
 use super::delayed::Delays;
 use super::page::{Page, Pages};
 use super::producer::due_ms;
@@ -25,35 +25,36 @@ use crate::queue::{Consumer, Entry, EntryRef, Finished, Place, QueueError, outco
 
 /// How long a shard is left alone that cannot be read, in milliseconds.
 const SICK_SHARD_PAUSE_MS: u64 = 2_000;
+/// How often a lane that has nothing to read asks whether it still talks to a server that takes writes: a replica that has lost
+/// its master has nothing to read for ever.
+const CHECK_EVERY: Duration = Duration::from_secs(2);
 /// How soon, and how late, a cluster is asked again that had nothing, in milliseconds: one command cannot wait for
 /// shards of several nodes.
 const FIRST_POLL_MS: u64 = 5;
 const LAST_POLL_MS: u64 = 50;
 
-/// See the module. It has a connection of its own, since waiting for entries occupies it.
+/// See the module.
 pub(super) struct RedisConsumer {
-    client: Client,
-    deadline: Duration,
     connection: Connection,
     shards: ShardCount,
     backlog: Backlog,
     delays: Delays,
     /// Shards that cannot be read, and until when to leave them alone.
     sick: HashMap<Shard, Instant>,
+    checked: Instant,
 }
 
 impl RedisConsumer {
-    pub(super) fn new(client: Client, deadline: Duration, shards: ShardCount) -> Result<Self, QueueError> {
-        let connection = client.connect(deadline)?;
-        Ok(Self {
-            client,
-            deadline,
+    /// Over a connection of its own, since waiting for entries occupies it.
+    pub(super) fn new(connection: Connection, shards: ShardCount) -> Self {
+        Self {
             connection,
             shards,
             backlog: Backlog::default(),
             delays: Delays::default(),
             sick: HashMap::new(),
-        })
+            checked: Instant::now(),
+        }
     }
 
     /// Reads on from these starts, and behind that asks what is delayed; without `block_ms` it does not wait.
@@ -193,6 +194,10 @@ impl Consumer for RedisConsumer {
         let mut pages = Pages::default();
         let block_ms = self.delays.patience(block_ms);
         pages.add(&starts, share, self.look(&served, &starts, share, Some(block_ms)).await?);
+        if pages.entries() == 0 && self.checked.elapsed() >= CHECK_EVERY {
+            self.connection.check().await?;
+            self.checked = Instant::now();
+        }
         let (rests, room) = (pages.rests(), max_entries.saturating_sub(pages.entries()));
         if room >= rests.len() && !rests.is_empty() {
             let count = room / rests.len();
@@ -247,11 +252,8 @@ impl Consumer for RedisConsumer {
         Ok(())
     }
 
-    fn reconnect(&mut self) {
-        // It could be made once, so it can be made again.
-        if let Ok(connection) = self.client.connect(self.deadline) {
-            self.connection = connection;
-        }
+    fn start_over(&mut self) {
+        // A connection whose answer is late is dropped by itself.
         self.backlog.clear();
         self.delays.clear();
     }

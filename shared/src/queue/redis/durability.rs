@@ -61,7 +61,7 @@ async fn worst<T: FromRedisValue>(
     wanted: &str,
     read: impl Fn(T) -> Option<String>,
 ) -> Result<Setting, QueueError> {
-    let answers = match connection.run_everywhere(command).await {
+    let answers = match connection.run_everywhere(&command).await {
         Ok(answers) => answers,
         Err(QueueError::Protocol(_)) => return Ok(Setting::Unknown),
         Err(error) => return Err(error),

@@ -43,6 +43,13 @@ pub(super) fn outcomes(replica: ReplicaId) -> String {
     format!("satchel:outcomes:{replica}")
 }
 
+/// A write that changes nothing, on a key that there never is. A replica refuses it.
+pub(super) fn harmless_write() -> redis::Cmd {
+    let mut command = redis::cmd("ZREM");
+    command.arg("satchel:{s00}:nothing").arg("nobody");
+    command
+}
+
 /// The longest key of a shard: of a pending job, with a shard of five digits.
 const MAX_KEY_BYTES: usize = "satchel:{s00000}:pending:".len() + uuid::fmt::Hyphenated::LENGTH;
 

@@ -10,6 +10,9 @@ mod delayed;
 mod depths;
 mod durability;
 mod keys;
+mod life;
+mod link;
+mod outage;
 mod page;
 mod pending;
 mod producer;
@@ -18,13 +21,17 @@ mod sought;
 mod streams;
 mod subscriber;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::try_join_all;
 
 use self::client::{Client, Connection};
 use self::consumer::RedisConsumer;
+use self::link::Limits;
+use self::outage::Outage;
 use self::producer::Arrival;
 use super::{Claim, Consumer, Depth, Durability, Entry, Outcome, Pending, Queue, QueueError, Sought};
 use crate::domain::{JobId, Shard, ShardCount, UserId};
@@ -40,6 +47,9 @@ const CONNECTIONS: usize = 8;
 /// How many of them a thread uses in turn. A connection is driven by the runtime of the thread that used it first; if
 /// that is the only one that uses it, nobody is woken on another core to send a job or to be told of its answer.
 const CONNECTIONS_PER_THREAD: usize = 2;
+
+/// Nothing more is asked over a connection that has been silent for so long. Redis writes to disk in less, as a rule.
+const SILENCE: Duration = Duration::from_millis(500);
 
 thread_local! {
     /// The thread's number among those that use queues.
@@ -58,14 +68,19 @@ pub(super) struct RedisQueue {
     next: AtomicUsize,
     /// Whether the login is Redis's own user, who may do everything.
     may_ask_config: bool,
+    outage: Arc<Outage>,
 }
 
 impl RedisQueue {
     pub(super) fn new(config: &Config, shards: ShardCount) -> Result<Self, QueueError> {
         let (client, deadline) = (config.client()?, config.deadline());
-        let connections = (0..CONNECTIONS).map(|_| client.connect(deadline)).collect::<Result<_, _>>()?;
+        let outage = Arc::default();
+        // A cluster's other nodes may be well: its connections are made anew one by one.
+        let silence = if client.is_cluster() { deadline } else { SILENCE };
+        let limits = Limits { deadline, silence };
+        let connections = (0..CONNECTIONS).map(|_| client.connect(limits, &outage)).collect();
         let may_ask_config = !client.has_own_user();
-        Ok(Self { client, deadline, shards, connections, next: AtomicUsize::default(), may_ask_config })
+        Ok(Self { client, deadline, shards, connections, next: AtomicUsize::default(), may_ask_config, outage })
     }
 
     /// The connection whose turn it is. What one call sends goes over one connection, and so stays in order.
@@ -131,8 +146,10 @@ impl Queue for RedisQueue {
     }
 
     fn consumer(&self, block_ms: u32) -> Result<Box<dyn Consumer>, QueueError> {
+        // One call at a time, which is silent while it blocks.
         let deadline = self.deadline + Duration::from_millis(block_ms.into());
-        Ok(Box::new(RedisConsumer::new(self.client.clone(), deadline, self.shards)?))
+        let limits = Limits { deadline, silence: deadline };
+        Ok(Box::new(RedisConsumer::new(self.client.connect(limits, &self.outage), self.shards)))
     }
 
     async fn heads(&self, shards: &[Shard]) -> Result<Vec<Entry>, QueueError> {
@@ -153,6 +170,8 @@ impl Queue for RedisQueue {
     }
 
     async fn durability(&self) -> Result<Durability, QueueError> {
+        // Whoever asks means the connections that jobs go over: one of them may be dead while others are well.
+        try_join_all(self.connections.iter().filter(|connection| connection.is_used()).map(Connection::check)).await?;
         durability::ask(self.connection()?, self.may_ask_config).await
     }
 
