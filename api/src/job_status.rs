@@ -46,6 +46,9 @@ pub(crate) struct Undecided {
     result: Option<()>,
     #[serde(skip)]
     pub(crate) actor: String,
+    /// Whether it is known to be quiet: what Postgres keeps says so itself.
+    #[serde(skip)]
+    pub(crate) is_quiet: bool,
     /// What exactly was asked, where it is known.
     #[serde(skip)]
     pub(crate) payload_hash: Option<PayloadHash>,
@@ -145,6 +148,7 @@ impl From<WaitingJob> for JobStatus {
             result: None,
             actor: job.actor,
             payload_hash: Some(job.payload_hash),
+            is_quiet: false,
         })
     }
 }
@@ -153,6 +157,7 @@ impl From<Pending> for JobStatus {
     fn from(pending: Pending) -> Self {
         Self::Undecided(Undecided {
             payload_hash: pending.payload_hash(),
+            is_quiet: pending.quiet,
             job_id: pending.job_id,
             job_type: pending.job_type,
             user_id: pending.user_id,

@@ -36,6 +36,7 @@ pub(crate) async fn withdraw(
         shard: state.queue.shards().of_user(&job.user_id),
         submitted_at: job.submitted_at,
         not_before: job.not_before,
+        is_quiet: job.is_quiet,
         submitter: &job.actor,
         payload_hash: job.payload_hash,
     };

@@ -1,7 +1,7 @@
 //! From a request's body to what it submits, each entry of an array for itself.
 
 use actix_web::web::Bytes;
-use satchel_shared::json::{Document, Entry, Faults, Node, Pointer};
+use satchel_shared::json::{Document, Entries, Entry, Faults, Node, Pointer};
 
 use super::MAX_ENTRIES;
 use crate::body::Limits;
@@ -30,6 +30,7 @@ pub(super) async fn submitted<T: Send + 'static>(
         Document::One(node) => Ok(Submitted::One(read(node, Pointer::root()).map_err(ApiError::Invalid))),
         Document::Many(entries) => {
             check_length(entries.count())?;
+            check_is_no_nest(&entries)?;
             Ok(Submitted::Many(entries.iter().map(|entry| read_entry(entry, read)).collect()))
         }
     })
@@ -44,6 +45,15 @@ fn read_entry<T>(entry: Entry<'_>, read: fn(Node, Pointer) -> Result<T, Faults>)
     }
     let node = entry.read().map_err(ApiError::Unreadable)?;
     read(node, entry.at).map_err(ApiError::Invalid)
+}
+
+/// Nothing but arrays in arrays, deeper than is read, is no array of jobs with a fault in it: it is malformed as a whole.
+fn check_is_no_nest(entries: &Entries<'_>) -> Result<(), ApiError> {
+    let only = entries.iter().next().filter(|_| entries.count() == 1);
+    if only.is_some_and(|entry| entry.text.starts_with('[') && entry.read().is_err()) {
+        return Err(ApiError::Malformed("the document is nested too deep".to_owned()));
+    }
+    Ok(())
 }
 
 /// The number of entries that an array may have.

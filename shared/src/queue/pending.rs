@@ -27,7 +27,7 @@ pub struct Pending {
     #[serde(serialize_with = "crate::moment::serialize")]
     pub submitted_at: DateTime<Utc>,
     /// Until when it is to wait, at least.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "crate::moment::serialize")]
     pub not_before: Option<DateTime<Utc>>,
     /// Whether it may overtake others.
     #[serde(default, skip_serializing_if = "Priority::is_normal")]

@@ -293,9 +293,11 @@ async fn archive(
              WHERE shard_counters.shard = counters.shard
              RETURNING shard_counters.shard, last_event_at
          ), told AS (
-             INSERT INTO events (shard, seq, user_id, name, version, at, job_id, reason)
+             INSERT INTO events (shard, seq, user_id, name, version, at, job_id, reason,
+                                 is_quiet)
              SELECT shard, counters.events + row_number() OVER (PARTITION BY shard ORDER BY position), user_id, $5, $6,
-                    counted.last_event_at, job_id, body -> 'job' ->> 'reason'
+                    counted.last_event_at, job_id, body -> 'job' ->> 'reason',
+                    CASE WHEN (body -> 'job' ->> 'quiet')::boolean THEN true END
              FROM gone
              JOIN decided USING (job_id)
              JOIN counters USING (shard)

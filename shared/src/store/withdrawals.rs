@@ -26,6 +26,8 @@ pub struct WaitingElsewhere<'a> {
     pub submitted_at: DateTime<Utc>,
     /// Until when it was to wait, at least.
     pub not_before: Option<DateTime<Utc>>,
+    /// Whether it is known to be quiet.
+    pub is_quiet: bool,
     /// Who submitted it, as `role:subject`.
     pub submitter: &'a str,
     /// What exactly was asked, where it is known: of each job with an idempotency key.
@@ -52,7 +54,7 @@ pub async fn withdraw(
     let payload_hash = job.payload_hash.map_or([0; 32], |hash| hash.0);
     let withdrawn = sqlx::query!(
         r#"WITH unjournaled AS (
-               DELETE FROM journal WHERE job_id = $1 RETURNING payload_hash
+               DELETE FROM journal WHERE job_id = $1 RETURNING payload_hash, body::json AS body
            ), unparked AS (
                DELETE FROM parked_jobs WHERE job_id = $1 RETURNING *
            ), archived AS (
@@ -82,9 +84,13 @@ pub async fn withdraw(
                    last_event_at = GREATEST(last_event_at, clock_timestamp())
                WHERE shard = $11 AND EXISTS (SELECT FROM decided)
                RETURNING shard, events, last_event_at
+           ), job AS (
+               SELECT body -> 'job' AS body FROM unparked UNION ALL SELECT body -> 'job' FROM unjournaled
            ), told AS (
-               INSERT INTO events (shard, seq, user_id, name, version, at, job_id)
-               SELECT shard, events, $2, $12, $13, last_event_at, $1 FROM counted
+               INSERT INTO events (shard, seq, user_id, name, version, at, job_id, reason, is_quiet)
+               SELECT shard, events, $2, $12, $13, last_event_at, $1, (SELECT body ->> 'reason' FROM job LIMIT 1),
+                      CASE WHEN $14 OR (SELECT (body ->> 'quiet')::boolean FROM job LIMIT 1) THEN true END
+               FROM counted
            )
            SELECT EXISTS (SELECT FROM decided) AS "is_withdrawn!", EXISTS (SELECT FROM unparked) AS "was_set_aside!""#,
         job.job_id.as_uuid(),
@@ -101,6 +107,7 @@ pub async fn withdraw(
         i32::from(job.shard.get()),
         JobRejected::NAME,
         JobRejected::VERSION,
+        job.is_quiet,
     )
     .fetch_one(&mut *tx)
     .await?;

@@ -21,6 +21,7 @@ pub struct FunctionInfo {
     /// Its id.
     pub function_id: String,
     /// When a worker last said that it runs it.
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub seen_at: DateTime<Utc>,
     /// What it listens to, and its limits.
     #[serde(flatten)]
@@ -41,7 +42,11 @@ pub struct Pause {
     #[serde(rename = "paused")]
     pub is_paused: bool,
     /// When that was last said; `None` if nobody ever did.
-    #[serde(rename = "pauseChangedAt", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "pauseChangedAt",
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "crate::moment::serialize"
+    )]
     pub changed_at: Option<DateTime<Utc>>,
     /// By whom: `role:subject`.
     #[serde(rename = "pauseChangedBy", skip_serializing_if = "Option::is_none")]
