@@ -86,7 +86,8 @@ fn check_content_type(request: &HttpRequest) -> Result<(), ApiError> {
     let mut parts = content_type(request).split(';').map(str::trim);
     let is_json = parts.next().unwrap_or_default().eq_ignore_ascii_case("application/json");
     let is_patch = request.method() == Method::PATCH;
-    if !is_json && !(is_patch && is_merge_patch(request)) {
+    let is_understood = is_json || (is_patch && is_merge_patch(request));
+    if !is_understood {
         return Err(ApiError::UnsupportedMediaType(if is_patch {
             "the body must be of type application/merge-patch+json or application/json"
         } else {

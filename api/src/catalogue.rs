@@ -104,15 +104,15 @@ pub(crate) async fn publish(
 
     let if_version = expected_version(&request, &state).await?;
     let actor = caller.to_string();
-    let publication = offload::run_calls({
+    let publishing = offload::run_calls({
         let (pool, actor, request_id) = (state.pool.clone(), actor.clone(), request_id.clone());
         async move {
             let publish =
                 Publish { catalogue: &catalogue, if_version, dry_run, actor: &actor, request_id: &request_id };
             deadline::answer(catalogue::publish(&pool, &publish)).await
         }
-    })
-    .await?;
+    });
+    let publication = Box::pin(publishing).await?;
     if !dry_run && !publication.changes.is_empty() {
         tracing::info!(catalogue.version = publication.version, actor, request.id = %request_id, "catalogue published");
     }

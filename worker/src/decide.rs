@@ -207,7 +207,7 @@ fn add_facts(told: &mut Emission, delivery: &Delivery) {
         Ok(data) => told.data = Some(data),
         // Data that a job type made of structs is an object.
         Err(error) => {
-            tracing::error!(job.id = %delivery.envelope.job_id, %error, "an event lacks the facts of its job")
+            tracing::error!(job.id = %delivery.envelope.job_id, %error, "an event lacks the facts of its job");
         }
     }
 }

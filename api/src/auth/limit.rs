@@ -87,6 +87,7 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "as the limit takes it")]
     fn from(text: &str) -> Option<IpAddr> {
         Some(text.parse().unwrap())
     }

@@ -124,7 +124,7 @@ impl Authenticator {
 
     fn admit(&self, sender: &Sender, digest: &[u8; 32]) -> Result<(), ApiError> {
         self.limit.admit(sender.address, digest).map_err(|seconds| {
-            self.refusals.count("limit");
+            Refusals::count("limit");
             ApiError::TooManyRefused { seconds }
         })
     }
@@ -182,7 +182,7 @@ impl FromRequest for Caller {
             return Either::Left(ready(Err(ApiError::Internal)));
         };
         let Some(credential) = bearer(request.headers()) else {
-            state.authenticator.refusals.count("none");
+            Refusals::count("none");
             return Either::Left(ready(Err(ApiError::Unauthenticated)));
         };
         if !credential.starts_with(API_KEY_MARK) {

@@ -49,7 +49,7 @@ impl Refusals {
     }
 
     /// Counts one of which no line is written.
-    pub(super) fn count(&self, check: &'static str) {
+    pub(super) fn count(check: &'static str) {
         counter!(REFUSED, "check" => check).increment(1);
     }
 }

@@ -49,6 +49,7 @@ impl<'t> Entries<'t> {
     }
 
     /// Those that were kept, in their order.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Entry<'t>> {
         self.texts.iter().enumerate().map(|(place, text)| Entry { text: text.get(), at: Pointer::root().index(place) })
     }

@@ -118,13 +118,13 @@ impl Node {
     ) -> impl FnOnce(Node, Pointer, &mut Faults) -> Option<T> {
         move |node, at, faults| {
             let value = match node {
-                Node::Number(number) => match within_bounds(&number) {
-                    Some(value) => value,
-                    None => {
+                Node::Number(number) => {
+                    let Some(value) = within_bounds(&number) else {
                         faults.add(at, format!("must be an integer, not {number}"));
                         return None;
-                    }
-                },
+                    };
+                    value
+                }
                 Node::HugeNumber => i64::MAX,
                 node => {
                     faults.add(at, format!("must be an integer, not {}", node.kind()));

@@ -236,7 +236,9 @@ impl Standing {
                 Turn::Due(index) => dues.get_mut(*index),
                 Turn::High(_) | Turn::Pulled(_) => None,
             };
-            taken.into_iter().for_each(|is_taken| *is_taken = true);
+            if let Some(is_taken) = taken {
+                *is_taken = true;
+            }
         }
         let waits_at = |user: &Option<String>| owns.get(user.as_deref()?)?.waits_at;
         let (normal_limit, due_limit_ms) = self.limits();

@@ -87,5 +87,5 @@ async fn what_operators_ask_of_a_flood(session: &mut Session, pool: &Pool, funct
     let filter = Filter { target: Some("t".into()), ..Filter::default() };
     assert_eq!(cancel::count(pool, function_id, &filter).await.unwrap(), 0);
     assert_eq!(cancel::cancel(pool, function_id, &filter, None, &by).await.unwrap().cancelled, 0);
-    assert_eq!(cancel::drop_old(session, function_id, Duration::from_secs(60)).await.unwrap(), (0, false));
+    assert_eq!(cancel::drop_old(session, function_id, Duration::from_mins(1)).await.unwrap(), (0, false));
 }

@@ -86,7 +86,7 @@ async fn an_event_is_told_of_once_and_rewarded_once() {
     let told = &told[1];
     assert_eq!((&told["id"], &told["source"]), (&json!("e1"), &json!("service:game")));
     assert_eq!((&told["userId"], &told["jobId"]), (&json!("u1"), &json!(first.job_id())));
-    assert_eq!((&told["data"], &told["occurredAt"]), (&json!({}), &json!("2026-01-31T12:00:00Z")));
+    assert_eq!((&told["data"], &told["occurredAt"]), (&json!({}), &json!("2026-01-31T12:00:00.000000Z")));
 
     let entries = satchel.history("u1", "").await;
     assert!(entries.iter().all(|entry| entry["type"] == "send_event" && entry["cause"] == "rule:welcome"));

@@ -1,5 +1,7 @@
 //! What was accepted once is a repetition, whatever today's rules say of it.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use satchel_tests::job::test_catalogue;
 use satchel_tests::{Satchel, Setup, invariants, wait};
 use serde_json::{Value, json};
@@ -34,6 +36,14 @@ async fn check_repeated(satchel: &Satchel, job_id: &str, status: &str, why: &[&s
     assert_eq!((again.header("Idempotent-Replayed"), again.job_id().as_str()), ("true", job_id));
     assert_eq!(again.json()["status"], status);
     assert_eq!(game.tell(&event("first", 2)).await.pointers(), ["/id"], "another event of that name");
+    // For a moment the API goes by the catalogue before.
+    let probes = AtomicU32::new(0);
+    wait::until("the catalogue in force is the API's", || async {
+        let mut probe = event(&format!("probe-{why:?}-{}", probes.fetch_add(1, Ordering::Relaxed)), 1);
+        probe["userId"] = json!("probe");
+        (game.tell(&probe).await.status == 422).then_some(())
+    })
+    .await;
     for _ in 0..2 {
         // Neither does asking once make it known.
         assert_eq!(game.tell(&event("new", 1)).await.pointers(), why);

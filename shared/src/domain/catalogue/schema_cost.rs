@@ -238,11 +238,11 @@ impl Graph {
             for place in 0..self.0.len() {
                 walk.reach(place)?;
             }
-            let reached = |progress| match progress {
+            let known = |progress| match progress {
                 Progress::Known(reach) => reach,
                 Progress::NotSeen | Progress::OnTheWay => Reach::default(),
             };
-            below = walk.here.into_iter().map(reached).collect();
+            below = walk.here.into_iter().map(known).collect();
             reaches.extend(below.first());
         }
         Ok(reaches)
