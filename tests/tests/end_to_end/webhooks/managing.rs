@@ -52,9 +52,9 @@ async fn an_endpoint_is_changed_by_merge_patches() {
     let satchel = start().await;
     let endpoint = add(&satchel, "https://example.com/hook", &["item/used"]).await;
     let operator = satchel.operator();
-    let path = format!("/api/v1/webhooks/{}", endpoint.id);
+    let address = format!("/api/v1/webhooks/{}", endpoint.id);
     let patch = async |media_type: &str, patch: &str| {
-        let request = operator.request(Method::PATCH, &path).header("Content-Type", media_type);
+        let request = operator.request(Method::PATCH, &address).header("Content-Type", media_type);
         operator.send(request.body(patch.to_owned())).await
     };
     let changed = patch(MERGE, r#"{"description":"all of it","enabled":false,"events":null}"#).await.expect(200).json();

@@ -1,7 +1,7 @@
 //! What is told of: what rules give, why things were done, in which order; and that a damaged event harms no other.
 
 use satchel_tests::job::{reward, test_catalogue};
-use satchel_tests::receiver::{Receiver, Reply};
+use satchel_tests::receiver::{Received, Receiver, Reply};
 use satchel_tests::{Satchel, invariants, wait};
 use serde_json::{Value, json};
 
@@ -40,14 +40,14 @@ async fn what_rules_give_and_why_is_told_in_an_order_that_can_be_restored() {
     let receiver = Receiver::start(Reply::Status(200)).await;
     add(&satchel, &receiver.url(), &[]).await;
     done(&satchel, reward("u1", json!(["potion"])), Some("quest:42")).await;
-    let drink = json!({"type": "use_item", "userId": "u1", "itemId": "potion"});
-    let drunk = done(&satchel, drink.clone(), Some("thirsty")).await;
-    done(&satchel, drink, Some("still thirsty")).await;
+    let potion = json!({"type": "use_item", "userId": "u1", "itemId": "potion"});
+    let drunk = done(&satchel, potion.clone(), Some("thirsty")).await;
+    done(&satchel, potion, Some("still thirsty")).await;
     let mars = completed(&satchel, "e1", "mars").await;
     // It has given for this one.
     completed(&satchel, "e2", "mars").await;
 
-    let mut told: Vec<Value> = receiver.gets(8).await.iter().map(|message| message.event()).collect();
+    let mut told: Vec<Value> = receiver.gets(8).await.iter().map(Received::event).collect();
     let place = |event: &Value| {
         (event["shard"].as_u64().expect("a shard"), event["sequence"].as_str().expect("a text").to_owned())
     };
