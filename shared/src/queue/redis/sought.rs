@@ -24,6 +24,9 @@ pub(super) async fn waits(
     shards: ShardCount,
     jobs: &[Sought],
 ) -> Result<Vec<bool>, QueueError> {
+    if jobs.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut by_shard: BTreeMap<_, Vec<(usize, &Sought)>> = BTreeMap::new();
     for (place, job) in jobs.iter().enumerate() {
         by_shard.entry(shards.of_user(&job.user_id)).or_default().push((place, job));
