@@ -42,11 +42,8 @@ pub struct Pause {
     #[serde(rename = "paused")]
     pub is_paused: bool,
     /// When that was last said; `None` if nobody ever did.
-    #[serde(
-        rename = "pauseChangedAt",
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "crate::moment::serialize"
-    )]
+    #[serde(rename = "pauseChangedAt", skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "crate::moment::serialize")]
     pub changed_at: Option<DateTime<Utc>>,
     /// By whom: `role:subject`.
     #[serde(rename = "pauseChangedBy", skip_serializing_if = "Option::is_none")]
