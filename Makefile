@@ -19,7 +19,8 @@ run: deps ## Install what is missing, build, and run the whole service on this m
 	$(CARGO) run --release -p satchel-cli --bin satchel -- dev $(ARGS)
 
 test: test-deps ## Install what is missing and run every test
-	$(CARGO) build --workspace --bins
+	# The programs and their tests at once: apart, their crates would be built with other features each time.
+	$(CARGO) build --workspace --all-targets
 	RUST_TEST_THREADS=4 $(CARGO) test --workspace
 
 lint: deps ## Check format, clippy without warnings, the SQL metadata, and crates where cargo-deny is installed

@@ -1,11 +1,16 @@
 //! Postgres by its own program `psql`: the tests see the database as an operator does.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
 use crate::janitor;
+
+/// The program.
+static PSQL: LazyLock<PathBuf> = LazyLock::new(|| satchel_cli::private::psql().expect("the program psql"));
 
 /// One way into one database.
 #[derive(Debug, Clone)]
@@ -55,7 +60,7 @@ impl Psql {
     }
 
     fn command(&self) -> Command {
-        let mut psql = Command::new("psql");
+        let mut psql = Command::new(&*PSQL);
         psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", &self.host, "-p", &self.port.to_string()])
             .args(["-U", &self.user, "-d", &self.database])
             .env("PGPASSWORD", &self.password)

@@ -26,7 +26,8 @@ const USER: &str = "tests";
 const PASSWORD: &str = "password-of-the-tests";
 const VIRTUAL_HOST: &str = "game/one";
 /// No daemon of the machine's is asked for or started, no terminal is read, only this machine may connect.
-const ERLANG_FLAGS: &str = "-start_epmd false -noshell -noinput -kernel inet_dist_use_interface {127,0,0,1}";
+/// Its schedulers do not spin while they wait: other tests want the cores.
+const ERLANG_FLAGS: &str = "-start_epmd false -noshell -noinput -kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none";
 /// How many ports are tried: another process may take one just before the node does.
 const MAX_PORTS_TRIED: usize = 10;
 /// Beyond this an answer of the node counts as missing.

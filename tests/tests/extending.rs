@@ -28,12 +28,20 @@ fn what_the_page_says_builds_and_its_tests_pass() {
     for change in &changes {
         make(copy.path(), change);
     }
-    // Beside this test's own artefacts, so that what the copy does not change need not be built again.
+    // Beside this test's own artefacts, and with the features and the environment that they were built with, so that what
+    // the copy does not change need not be built again.
     let test = std::env::current_exe().unwrap();
     let target = test.ancestors().nth(3).unwrap();
-    let output = Command::new(env!("CARGO"))
-        .args(["test", "--offline", "--lib", "-p", "satchel-shared", "-p", "satchel-worker", "discarded"])
+    let mut cargo = Command::new(env!("CARGO"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO_") && name != "CARGO_HOME" {
+            cargo.env_remove(name);
+        }
+    }
+    let output = cargo
+        .args(["test", "--offline", "--workspace", "--lib", "discarded"])
         .env("CARGO_TARGET_DIR", target)
+        .env("CARGO_INCREMENTAL", "0")
         .current_dir(copy.path())
         .output()
         .unwrap();

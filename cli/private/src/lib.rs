@@ -20,5 +20,6 @@ mod watched;
 pub use error::PrivateError;
 pub use files::{data_dir, write_private};
 pub use postgres::{PostgresOptions, PrivatePostgres};
+pub use programs::psql;
 pub use redis::{PrivateCluster, PrivateRedis, RedisOptions};
 pub use secrecy::{ExposeSecret, SecretString};
