@@ -1,4 +1,4 @@
-//! What functions ask, of which there are many ended runs.
+//! What functions ask, of which there are many ended runs, and many that wait.
 
 use std::time::Duration;
 
@@ -12,11 +12,13 @@ use satchel_shared::store::functions::dispatch::{self, Heard, NewRun, Undispatch
 use satchel_shared::store::functions::listeners::{self, All, Description, EventNames};
 use satchel_shared::store::functions::steps::{self, Ending, StepKey};
 use satchel_shared::store::functions::{Fanout, RunStatus, backlog, operate};
-use satchel_shared::store::{Pool, Session, leases};
+use satchel_shared::store::leases::{self, Lease};
+use satchel_shared::store::{Pool, Session};
 use serde_json::json;
 use uuid::Uuid;
 
-/// Ended runs, few of which failed, with their steps.
+/// Ended runs, few of which failed, with their steps; and of each of two functions as many that wait, of one for their
+/// turn and of the other for another try.
 pub(crate) const GROW: &str = "
     INSERT INTO function_runs (run_id, function_id, target, shard, event_seq, user_id, event_name, status, created_at, finished_at)
         SELECT gen_random_uuid(), 'a-b-c', CASE WHEN n % 2 = 0 THEN 't' ELSE '' END, n % 64, n, 'u' || n % 100, 'a/b',
@@ -24,6 +26,13 @@ pub(crate) const GROW: &str = "
         FROM generate_series(1, 20000) n;
     INSERT INTO function_steps (run_id, step_hash, nth, step_id, result)
         SELECT run_id, decode(repeat('00', 32), 'hex'), 0, 's', '1' FROM function_runs;
+    INSERT INTO functions (function_id, seen_at, description)
+        SELECT 'x-y-z', now(), description FROM functions WHERE function_id = 'a-b-c';
+    INSERT INTO function_runs (run_id, function_id, target, shard, event_seq, user_id, event_name, status, due_at)
+        SELECT gen_random_uuid(), function_id, CASE WHEN n % 2 = 0 THEN 't' ELSE '' END, n % 64, n, 'w' || n % 100, 'a/b',
+            CASE function_id WHEN 'x-y-z' THEN 'queued' ELSE 'retrying' END,
+            now() + CASE function_id WHEN 'x-y-z' THEN interval '-1 hour' ELSE interval '1 hour' END
+        FROM generate_series(1, 20000) n, functions;
 ";
 
 const LIMITS: Limits = Limits {
@@ -78,11 +87,35 @@ pub(crate) async fn what_functions_ask(session: &mut Session, pool: &Pool, worke
     operate::runs(pool, &function_id, None, None, None, 10).await.unwrap();
     operate::runs(pool, &function_id, None, Some("t"), None, 10).await.unwrap();
     operate::runs(pool, &function_id, Some(RunStatus::Failed), None, None, 50).await.unwrap();
+    what_a_worker_asks_beside_a_flood(session, pool, worker_id, &leases).await;
     what_operators_ask_of_a_flood(session, pool, &function_id).await;
 }
 
+/// Begins runs of a function that has many, once there are any, and ends them.
+async fn what_a_worker_asks_beside_a_flood(session: &mut Session, pool: &Pool, worker_id: Uuid, leases: &[Lease]) {
+    let function_id = FunctionId::parse("x-y-z").unwrap();
+    claims::due(session, &[&function_id], &[Shard::new(0)]).await.unwrap();
+    for (key, newest_first) in
+        [KeyOf::Nothing, KeyOf::User, KeyOf::Target].iter().flat_map(|key| [(*key, false), (*key, true)])
+    {
+        let limits = Limits { key, newest_first, ..LIMITS };
+        let mut tx = session.begin().await.unwrap();
+        let begun = claims::claim(&mut tx, &function_id, &limits, worker_id, leases, 2).await.unwrap();
+        tx.commit().await.unwrap();
+        for run in begun {
+            assert!(steps::finish(pool, &function_id, &run, None, &Ending::Succeeded).await.unwrap());
+        }
+    }
+}
+
+/// What waits of each function, counted from an index (all of it, so this is asked once).
+pub(crate) async fn what_operators_ask_of_backlogs(pool: &Pool) {
+    let functions = backlog::functions(pool).await.unwrap();
+    let waiting: Vec<i64> = functions.iter().map(|function| function.backlog.backlog).collect();
+    assert!(waiting.len() == 2 && waiting.iter().all(|runs| (19_000..=20_000).contains(runs)), "{waiting:?}");
+}
+
 async fn what_operators_ask_of_a_flood(session: &mut Session, pool: &Pool, function_id: &FunctionId) {
-    assert_eq!(backlog::functions(pool).await.unwrap().len(), 1);
     let by = Operator { actor: "operator:ops", request_id: "r" };
     let filter = Filter { target: Some("t".into()), ..Filter::default() };
     assert_eq!(cancel::count(pool, function_id, &filter).await.unwrap(), 0);

@@ -226,4 +226,10 @@ async fn no_hot_query_reads_a_whole_table_even_if_it_was_planned_on_an_empty_one
     reader.close().await;
     pool.close().await;
     assert_eq!(postgres.psql("satchel", WHOLE_TABLE_READS).unwrap().trim(), "");
+
+    let pool = Pool::new(&config(postgres.owner_url())).unwrap();
+    functions::what_operators_ask_of_backlogs(&pool).await;
+    pool.close().await;
+    let whole = "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'function_runs'";
+    assert_eq!(postgres.psql("satchel", whole).unwrap().trim(), "0", "what waits is counted from an index");
 }
