@@ -153,7 +153,11 @@ impl ApiError {
     pub(crate) fn of_store(error: &StoreError) -> Self {
         static GATE: Gate = Gate::new();
         match error {
-            StoreError::Database(_) | StoreError::Deadline { .. } | StoreError::Lost | StoreError::NotMigrated => {
+            StoreError::Database(_)
+            | StoreError::Deadline { .. }
+            | StoreError::Lost
+            | StoreError::NotMigrated
+            | StoreError::OldSchema(_) => {
                 if GATE.passes() {
                     tracing::warn!(%error, "the database did not answer");
                 }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpServer, web};
 use anyhow::{Context as _, bail};
-use satchel_shared::domain::ShardCount;
 use satchel_shared::envelope::ReplicaId;
-use satchel_shared::queue::{self, Queue};
+use satchel_shared::installation::Installation;
+use satchel_shared::queue::{self, Queue, QueueError};
 use satchel_shared::store::{Pool, webhooks};
 use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
@@ -71,7 +71,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let handle = config.metrics.or_else(metrics::install);
     metrics::describe();
     let pool = Pool::new(&config.database).context("DATABASE_URL")?;
-    let Some(shards) = shutdown.run_until_cancelled(wait_for_schema(&pool)).await.transpose()? else {
+    let Some(installation) = shutdown.run_until_cancelled(wait_for_schema(&pool)).await.transpose()? else {
         return Ok(());
     };
     if !config.allows_owner_login
@@ -79,9 +79,9 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     {
         bail!("DATABASE_URL: its login {excess}: log in as satchel_app (see `satchel migrate`)");
     }
-    let queue = queue::open(&config.queue, shards).context("REDIS_URL")?;
+    let queue = queue::open(&config.queue, &installation).context("REDIS_URL")?;
     let readiness = Readiness::default();
-    tell_durability(queue.as_ref(), config.journal, &readiness).await;
+    tell_durability(queue.as_ref(), config.journal, &readiness).await?;
 
     if let Some(keys) = &config.seal_keys {
         let resealed = webhooks::reseal(&pool, keys).await.context("the secrets of webhooks")?;
@@ -89,13 +89,13 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
             tracing::info!(resealed, "secrets of webhooks are sealed by the current key now");
         }
     }
-    let envelope_key = config.envelope_key;
+    let envelope_key = config.envelope_key.of_installation(&installation);
     let meters = SubmissionMeters::new();
     let (journal, feeding) = match config.journal {
         JournalMode::None => (None, None),
         JournalMode::Postgres => {
             let (feed, feeding) = Feed::start(queue.clone(), envelope_key.clone(), meters.unfed.clone());
-            (Some(Journal::start(pool.clone(), shards, feed)), Some(feeding))
+            (Some(Journal::start(pool.clone(), installation.shards, feed)), Some(feeding))
         }
     };
     let state = web::Data::new(State {
@@ -216,13 +216,13 @@ async fn serve_operations(
 }
 
 /// Waits until Postgres answers and was migrated; both may come up after the service.
-async fn wait_for_schema(pool: &Pool) -> anyhow::Result<ShardCount> {
+async fn wait_for_schema(pool: &Pool) -> anyhow::Result<Installation> {
     let patience = Duration::from_secs(START_PATIENCE_SECONDS);
     let start = Instant::now();
     let mut told = false;
     loop {
-        match pool.shard_count().await {
-            Ok(shards) => return Ok(shards),
+        match pool.installation().await {
+            Ok(installation) => return Ok(installation),
             Err(error) if start.elapsed() >= patience => {
                 return Err(error).context(format!("the database was not ready within {START_PATIENCE_SECONDS} s"));
             }
@@ -237,7 +237,7 @@ async fn wait_for_schema(pool: &Pool) -> anyhow::Result<ShardCount> {
 }
 
 /// Says at start what readiness shows later. Redis may come up after the service.
-async fn tell_durability(queue: &dyn Queue, journal: JournalMode, readiness: &Readiness) {
+async fn tell_durability(queue: &dyn Queue, journal: JournalMode, readiness: &Readiness) -> Result<(), QueueError> {
     match queue.durability().await {
         Ok(durability) => {
             readiness.tell_unseen(&durability);
@@ -245,9 +245,11 @@ async fn tell_durability(queue: &dyn Queue, journal: JournalMode, readiness: &Re
                 tracing::warn!("{warning}");
             }
         }
+        Err(error @ QueueError::Foreign(_)) => return Err(error),
         Err(error) => match journal {
             JournalMode::None => tracing::warn!(%error, "jobs are refused until the queue is there"),
             JournalMode::Postgres => tracing::warn!(%error, "jobs wait in the journal until the queue is there"),
         },
     }
+    Ok(())
 }

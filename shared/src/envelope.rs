@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::config::Env;
 use crate::domain::{Actor, JobId, RequestId};
+use crate::installation::Installation;
 use crate::jobs::{Job, Submission, Work};
 use crate::json::{Faults, Node, Pointer};
 
@@ -161,6 +162,17 @@ impl EnvelopeKey {
     /// Reads a key that need not be given.
     pub fn optional_from_env(env: &mut Env, name: &str) -> Option<Self> {
         env.optional_secret(name).and_then(|secret| Self::new(&secret).map_err(|error| env.fault(name, error)).ok())
+    }
+
+    /// The key of one installation: what it signs is worth nothing in another one that has the same secret.
+    #[must_use]
+    pub fn of_installation(&self, installation: &Installation) -> Self {
+        let mac = self.0.clone().chain_update(b"satchel/installation\0").chain_update(installation.id);
+        let mut block = [0; 64];
+        for (byte, of_mac) in block.iter_mut().zip(mac.finalize().into_bytes()) {
+            *byte = of_mac;
+        }
+        Self(Hmac::new(&block.into()))
     }
 
     /// A key that nobody knows.

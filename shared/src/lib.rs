@@ -5,6 +5,7 @@ pub mod distinct;
 pub mod domain;
 pub mod envelope;
 pub mod events;
+pub mod installation;
 pub mod jobs;
 pub mod json;
 pub mod moment;

@@ -34,6 +34,7 @@ mod satchel;
 pub mod service_gaps;
 mod setup;
 pub mod statements;
+mod stranger;
 pub mod streams;
 pub mod token;
 pub mod wait;

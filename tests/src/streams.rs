@@ -4,7 +4,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use satchel_shared::envelope::{Envelope, EnvelopeKey, SealedEnvelope};
 use sha2::Sha256;
 
-use crate::RedisCli;
+use crate::{ENVELOPE_KEY, RedisCli, Satchel};
 
 /// Adds an entry. KEYS[1]: the stream; ARGV: field, value in hexadecimal digits, field, … Returns its id.
 /// (Command line arguments cannot hold all bytes, so the values are written as digits.)
@@ -31,17 +31,27 @@ const FIELD: &str = "
         end
     end";
 
-/// Signs any body as of any version, by the form that `satchel_shared::envelope` documents.
-pub fn seal_as(key: &str, version: u32, body: &[u8]) -> SealedEnvelope {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes keys of any length");
+/// Signs any body as of any version with the key of this Satchel, by the form that `satchel_shared::envelope` documents.
+pub fn seal_as(satchel: &Satchel, version: u32, body: &[u8]) -> SealedEnvelope {
+    let keyed = |key: &[u8]| Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    let installation = satchel.database.owner.run("SELECT installation_id FROM queue_state");
+    let installation: uuid::Uuid = installation.parse().expect("a UUID");
+    let key = keyed(ENVELOPE_KEY.as_bytes()).chain_update(b"satchel/installation\0").chain_update(installation);
+    let mut mac = keyed(&key.finalize().into_bytes());
     mac.update(b"satchel/envelope\0");
     mac.update(&version.to_be_bytes());
     mac.update(body);
     SealedEnvelope { version, body: body.to_vec(), mac: mac.finalize().into_bytes().to_vec() }
 }
 
+/// Signs an envelope with the key of this Satchel.
+pub fn seal(satchel: &Satchel, envelope: &Envelope) -> SealedEnvelope {
+    let sealed = seal_by(ENVELOPE_KEY, envelope);
+    seal_as(satchel, sealed.version, &sealed.body)
+}
+
 /// Signs an envelope with any key.
-pub fn seal(key: &str, envelope: &Envelope) -> SealedEnvelope {
+pub fn seal_by(key: &str, envelope: &Envelope) -> SealedEnvelope {
     EnvelopeKey::new(&key.into()).expect("a key long enough").seal(envelope)
 }
 
@@ -107,12 +117,13 @@ impl RedisCli {
         SealedEnvelope { version, body: field("body"), mac: field("mac") }
     }
 
-    /// Every key of Satchel's, in order.
+    /// Every key of Satchel's but that which says whose Redis it is, in order.
     fn keys(&self) -> Vec<String> {
         // KEYS, not SCAN: a test's Redis is small, and one answer is one moment.
         let answers = self.run_everywhere(&["KEYS", "satchel:*"]);
         let lines = answers.iter().flat_map(|answer| answer.lines());
-        let mut keys: Vec<String> = lines.filter(|line| !line.is_empty()).map(ToOwned::to_owned).collect();
+        let mut keys: Vec<String> =
+            lines.filter(|line| !line.is_empty() && !line.ends_with(":installation")).map(ToOwned::to_owned).collect();
         keys.sort();
         keys
     }

@@ -11,10 +11,13 @@ use satchel_shared::domain::{
     Actor, Holding, Holdings, ItemId, JobId, RequestId, Role, Scopes, Shard, ShardCount, UserId,
 };
 use satchel_shared::envelope::{Envelope, EnvelopeKey};
+use satchel_shared::installation::Installation;
 use satchel_shared::jobs::Submission;
 use satchel_shared::json::{Node, Pointer};
 use satchel_shared::queue::{self, Entry, MemoryStore};
 use satchel_shared::store::users::Head;
+
+use uuid::Uuid;
 
 use crate::config::EnvelopeKeys;
 use crate::decode::{Decoded, Delivery, decode};
@@ -86,7 +89,8 @@ fn envelope(job: &str, user: usize) -> Envelope {
 
 /// The batch as it is read from a queue.
 async fn entries(job: &str, key: &EnvelopeKey, shards: ShardCount) -> Vec<Entry> {
-    let queue = queue::open(&queue::Config::Memory(MemoryStore::default()), shards).unwrap();
+    let installation = Installation { id: Uuid::nil(), shards };
+    let queue = queue::open(&queue::Config::Memory(MemoryStore::default()), &installation).unwrap();
     let envelopes: Vec<Envelope> = (0..JOBS).map(|user| envelope(job, user)).collect();
     queue.enqueue(key, &envelopes).await.unwrap();
     let all: Vec<Shard> = shards.all().collect();

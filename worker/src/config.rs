@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use satchel_shared::config::{Env, Retention};
 use satchel_shared::envelope::EnvelopeKey;
+use satchel_shared::installation::Installation;
 use satchel_shared::queue;
 use satchel_shared::store::PoolConfig;
 
@@ -22,6 +23,12 @@ pub struct EnvelopeKeys {
 }
 
 impl EnvelopeKeys {
+    /// Those of one installation.
+    fn of_installation(&self, installation: &Installation) -> Self {
+        let key = |key: &EnvelopeKey| key.of_installation(installation);
+        Self { current: key(&self.current), previous: self.previous.as_ref().map(key) }
+    }
+
     /// All that are trusted.
     pub fn iter(&self) -> impl Iterator<Item = &EnvelopeKey> {
         std::iter::once(&self.current).chain(&self.previous)
@@ -63,6 +70,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// With the keys of one installation.
+    pub(crate) fn of_installation(mut self, installation: &Installation) -> Self {
+        self.envelope_keys = self.envelope_keys.of_installation(installation);
+        self
+    }
+
     /// Reads the environment; faults are noted in `env`.
     pub fn from_env(env: &mut Env) -> Self {
         let config = Self {

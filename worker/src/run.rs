@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use satchel_shared::domain::ShardCount;
-use satchel_shared::queue::{self, Queue};
+use satchel_shared::installation::Installation;
+use satchel_shared::queue::{self, Queue, QueueError};
 use satchel_shared::store::{Pool, Session, StoreError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -29,9 +29,10 @@ const MAX_START_ATTEMPTS: u32 = 10;
 /// # Errors
 /// If Postgres or Redis cannot be used at all: no schema, unreadable URLs, a lane that panicked.
 pub async fn run(config: Config, functions: Registry, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let Some(shards) = first_shard_count(&config, &shutdown).await? else { return Ok(()) };
-    let queue = queue::open(&config.queue, shards)?;
-    warn_of_settings(&*queue).await;
+    let Some(installation) = installation(&config, &shutdown).await? else { return Ok(()) };
+    let (shards, config) = (installation.shards, config.of_installation(&installation));
+    let queue = queue::open(&config.queue, &installation)?;
+    warn_of_settings(&*queue).await?;
     let ownership = Ownership::new(&config, shards)?;
     let worker_id = ownership.worker_id();
     tracing::info!(worker.id = %worker_id, shards = shards.get(), lanes = config.lanes, "worker started");
@@ -82,23 +83,23 @@ pub async fn run(config: Config, functions: Registry, shutdown: CancellationToke
     ended
 }
 
-/// The number of shards, once Postgres tells it; `None` if the worker is to stop before.
-async fn first_shard_count(config: &Config, shutdown: &CancellationToken) -> anyhow::Result<Option<ShardCount>> {
+/// Which installation it is, once Postgres tells; `None` if the worker is to stop before.
+async fn installation(config: &Config, shutdown: &CancellationToken) -> anyhow::Result<Option<Installation>> {
     let pool = Pool::new(&config.pool)?;
     let mut backoff = Backoff::new(Duration::from_millis(500));
     loop {
-        match pool.shard_count().await {
-            Ok(shards) => {
+        match pool.installation().await {
+            Ok(installation) => {
                 if !config.allows_owner_login
                     && let Some(excess) = pool.excess_of_login().await?
                 {
                     anyhow::bail!("DATABASE_URL: its login {excess}: log in as satchel_app (see `satchel migrate`)");
                 }
                 pool.close().await;
-                return Ok(Some(shards));
+                return Ok(Some(installation));
             }
             Err(error) if backoff.failures() + 1 >= MAX_START_ATTEMPTS => return Err(error.into()),
-            Err(error @ (StoreError::Database(_) | StoreError::NotMigrated)) => {
+            Err(error @ (StoreError::Database(_) | StoreError::NotMigrated | StoreError::OldSchema(_))) => {
                 tracing::warn!(%error, "waiting for Postgres");
             }
             Err(error) => return Err(error.into()),
@@ -110,12 +111,18 @@ async fn first_shard_count(config: &Config, shutdown: &CancellationToken) -> any
     }
 }
 
-async fn warn_of_settings(queue: &dyn Queue) {
+/// Says what of its settings is wrong. Redis may come up after the worker.
+///
+/// # Errors
+/// If it is another installation's.
+async fn warn_of_settings(queue: &dyn Queue) -> Result<(), QueueError> {
     match queue.durability().await {
         Ok(durability) => {
             let warnings = durability.warnings().into_iter().chain(durability.unseen());
             warnings.for_each(|warning| tracing::warn!("{warning}"));
         }
+        Err(error @ QueueError::Foreign(_)) => return Err(error),
         Err(error) => tracing::warn!(%error, "Redis could not be asked for its settings"),
     }
+    Ok(())
 }

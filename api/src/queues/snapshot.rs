@@ -125,9 +125,12 @@ impl Snapshot {
 
 impl ShardView {
     fn of(stats: &ShardStats, depth: Option<&Depth>, now: DateTime<Utc>) -> Self {
+        // What the journal has and the queue has not, the queue has forgotten: it is fed again, and waits as well.
         let (queued, delayed) = depth.map_or((0, 0), |depth| (depth.waiting, depth.delayed));
+        let (queued, delayed) = (queued.max(count(stats.journaled)), delayed.max(count(stats.journaled_delayed)));
+        let journaled_ms = stats.oldest_journaled_at.map(|since| age_ms(since, now));
         let active = u64::try_from(stats.active).unwrap_or_default();
-        let held_ms = stats.oldest_held_at.map(|since| u64::try_from((now - since).num_milliseconds()).unwrap_or(0));
+        let held_ms = stats.oldest_held_at.map(|since| age_ms(since, now));
         Self {
             shard: stats.shard.get(),
             owner: stats.owner.map(|owner| owner.to_string()),
@@ -140,7 +143,7 @@ impl ShardView {
                 completed: count(stats.applied) + count(stats.rejected),
                 failed: count(stats.parked),
             },
-            oldest_waiting_ms: depth.and_then(|depth| depth.oldest_waiting_ms),
+            oldest_waiting_ms: depth.and_then(|depth| depth.oldest_waiting_ms).max(journaled_ms),
             oldest_held_ms: held_ms,
             rates: Rates { completed_per_second: stats.per_second },
         }
@@ -164,6 +167,11 @@ impl Rates {
     fn sum<'s>(shards: impl Iterator<Item = &'s ShardView>) -> Self {
         Self { completed_per_second: shards.fold(0.0, |sum, shard| sum + shard.rates.completed_per_second) }
     }
+}
+
+/// How long ago that was, in milliseconds.
+fn age_ms(since: DateTime<Utc>, now: DateTime<Utc>) -> u64 {
+    u64::try_from((now - since).num_milliseconds()).unwrap_or(0)
 }
 
 /// What Postgres counts is never negative.
@@ -198,6 +206,9 @@ mod tests {
             retrying: 4,
             held: 6,
             oldest_held_at: Some(at(NOW_MS - 500)),
+            journaled: 0,
+            journaled_delayed: 0,
+            oldest_journaled_at: None,
         }
     }
 
@@ -234,6 +245,22 @@ mod tests {
                     "expiresAt": "1970-01-01T00:00:01.000000Z",
                     "shards": 1, "active": 3, "rates": {"completedPerSecond": 1.5}}])
         );
+    }
+
+    #[test]
+    fn what_only_the_journal_has_waits_as_well() {
+        let journaled = ShardStats {
+            journaled: 23,
+            journaled_delayed: 12,
+            oldest_journaled_at: Some(at(NOW_MS - 7_000)),
+            ..shard(0, None)
+        };
+        let stats = QueueStats { shards: vec![ShardStats { active: 0, held: 0, ..journaled }], workers: Vec::new() };
+        let told = snapshot(&stats, &[depth(0, 2, Some(900))]);
+        assert_eq!((&told["stats"]["waiting"], &told["oldestWaitingMs"]), (&json!(23), &json!(7_000)));
+        assert_eq!(told["stats"]["delayed"], 12 + 4);
+        let told = snapshot(&stats, &[depth(0, 200, Some(9_000))]);
+        assert_eq!((&told["stats"]["waiting"], &told["oldestWaitingMs"]), (&json!(200), &json!(9_000)));
     }
 
     #[test]

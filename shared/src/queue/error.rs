@@ -14,6 +14,9 @@ pub enum QueueError {
     /// The queue takes no more: out of memory, its disk full, a replica, loading its data, or busy with a script.
     #[error("the queue refuses to write: {0}")]
     Refused(#[source] Source),
+    /// It is the queue of another installation; nothing was asked of it.
+    #[error("{0}")]
+    Foreign(#[source] Source),
     /// The queue answered with an error that no waiting mends.
     #[error("the queue: {0}")]
     Protocol(#[source] Source),
@@ -27,6 +30,7 @@ impl QueueError {
             Self::Unavailable(_) => "it does not answer".to_owned(),
             // The server's own words: which limit, which setting.
             Self::Refused(error) => format!("it refuses to write: {error}"),
+            Self::Foreign(_) => "it is the queue of another installation".to_owned(),
             Self::Protocol(_) => "it answers with an error".to_owned(),
         }
     }

@@ -39,7 +39,7 @@ pub use outcomes::Outcome;
 pub use pending::{Claim, Pending, Sought};
 
 use crate::config::Env;
-use crate::domain::ShardCount;
+use crate::installation::Installation;
 
 /// Which queue.
 #[derive(Debug, Clone)]
@@ -60,13 +60,14 @@ impl Config {
     }
 }
 
-/// Opens a queue of so many shards. One in Redis connects when it is first needed, and again after each loss.
+/// Opens the queue of an installation. One in Redis connects when it is first needed, and again after each loss; it is
+/// away as long as Redis is another installation's.
 ///
 /// # Errors
 /// If the configuration cannot be used.
-pub fn open(config: &Config, shards: ShardCount) -> Result<Arc<dyn Queue>, QueueError> {
+pub fn open(config: &Config, installation: &Installation) -> Result<Arc<dyn Queue>, QueueError> {
     match config {
-        Config::Redis(config) => Ok(Arc::new(redis::RedisQueue::new(config, shards)?)),
-        Config::Memory(store) => Ok(Arc::new(memory::MemoryQueue::new(store, shards))),
+        Config::Redis(config) => Ok(Arc::new(redis::RedisQueue::new(config, installation)?)),
+        Config::Memory(store) => Ok(Arc::new(memory::MemoryQueue::new(store, installation.shards))),
     }
 }

@@ -28,7 +28,9 @@ impl StoreError {
             | Self::Database(Error::ColumnDecode { .. } | Error::Decode(_) | Error::Encode(_)) => Blame::Job,
             Self::Changed => Blame::Contention,
             Self::Database(Error::Database(error)) => of_sqlstate(error.code().as_deref().unwrap_or_default()),
-            Self::Database(_) | Self::Deadline { .. } | Self::Lost | Self::NotMigrated => Blame::Store,
+            Self::Database(_) | Self::Deadline { .. } | Self::Lost | Self::NotMigrated | Self::OldSchema(_) => {
+                Blame::Store
+            }
         }
     }
 }

@@ -7,6 +7,8 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Row};
 
+use super::StoreError;
+use super::connections::Connections;
 use super::scram::{self, NoVerifier};
 use crate::domain::ShardCount;
 
@@ -71,6 +73,8 @@ pub async fn migrate(
     }
     ensure_role(&mut connection, app_password).await?;
     MIGRATIONS.run(&mut connection).await?;
+    // Programs compare it with the migrations that they know.
+    sqlx::query("GRANT SELECT ON _sqlx_migrations TO satchel_app").execute(&mut connection).await?;
     fix_shards(&mut connection, shards).await?;
     connection.close().await?;
     Ok(())
@@ -126,4 +130,28 @@ async fn fix_shards(connection: &mut PgConnection, wanted: Option<ShardCount>) -
     }
     tx.commit().await?;
     Ok(())
+}
+
+/// SQLSTATE for a table that is not there (Postgres manual, appendix A).
+const UNDEFINED_TABLE: &str = "42P01";
+/// SQLSTATE for a table that may not be read: early schemas did not allow it.
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+
+/// Whether every migration of this program has been done. (Later ones may have: programs are replaced after the schema.)
+pub(super) async fn check(connections: &Connections) -> Result<(), StoreError> {
+    let newest = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+    let done = match sqlx::query("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(connections).await {
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => {
+            return Err(StoreError::NotMigrated);
+        }
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(INSUFFICIENT_PRIVILEGE) => {
+            return Err(StoreError::OldSchema(newest));
+        }
+        done => done?,
+    };
+    let done: Vec<i64> = done.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    match MIGRATIONS.iter().find(|migration| !done.contains(&migration.version)) {
+        Some(missing) => Err(StoreError::OldSchema(missing.version)),
+        None => Ok(()),
+    }
 }

@@ -7,9 +7,11 @@ use sqlx::Row as _;
 use sqlx::postgres::PgConnectOptions;
 
 use super::connections::Connections;
+use super::migrate;
 use super::stored::Unreadable;
 use crate::config::Env;
 use crate::domain::ShardCount;
+use crate::installation::Installation;
 
 /// How to reach Postgres. Every wait has a bound.
 #[derive(Debug, Clone)]
@@ -109,6 +111,9 @@ pub enum StoreError {
     /// The schema is not there.
     #[error("the database has no Satchel schema: run `satchel migrate`")]
     NotMigrated,
+    /// The schema lacks what this program needs.
+    #[error("the schema lacks migration {0}: run `satchel migrate` of this version")]
+    OldSchema(i64),
 }
 
 /// A pool of connections; clones share it.
@@ -133,17 +138,19 @@ impl Pool {
         Ok(())
     }
 
-    /// The number of shards, which the first migration fixed.
+    /// What the database says of itself.
     ///
     /// # Errors
-    /// [`StoreError::NotMigrated`] if there are none.
-    pub async fn shard_count(&self) -> Result<ShardCount, StoreError> {
-        let count = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM shard_leases"#).fetch_one(&self.0).await;
-        let count = match count {
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => 0,
-            count => count?,
-        };
-        u16::try_from(count).ok().and_then(ShardCount::new).ok_or(StoreError::NotMigrated)
+    /// [`StoreError::NotMigrated`] if it has no schema, [`StoreError::OldSchema`] if it has one that this program does not
+    /// work with.
+    pub async fn installation(&self) -> Result<Installation, StoreError> {
+        migrate::check(&self.0).await?;
+        let row = sqlx::query!(
+            r#"SELECT installation_id, (SELECT count(*) FROM shard_leases) AS "shards!" FROM queue_state WHERE singleton"#
+        );
+        let row = row.fetch_one(&self.0).await?;
+        let shards = u16::try_from(row.shards).ok().and_then(ShardCount::new).ok_or(StoreError::NotMigrated)?;
+        Ok(Installation { id: row.installation_id, shards })
     }
 
     /// Why the login is one that could do more than the application may, e.g. by `SET ROLE NONE`; `None` if it is not.
@@ -170,6 +177,3 @@ impl Pool {
         self.0.close().await;
     }
 }
-
-/// SQLSTATE of a table that does not exist (Postgres manual, appendix A).
-const UNDEFINED_TABLE: &str = "42P01";

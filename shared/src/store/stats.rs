@@ -40,6 +40,12 @@ pub struct ShardStats {
     pub held: i64,
     /// Since when the first of these waits.
     pub oldest_held_at: Option<DateTime<Utc>>,
+    /// Jobs of the journal that could be decided now.
+    pub journaled: i64,
+    /// Jobs of the journal that are not due yet.
+    pub journaled_delayed: i64,
+    /// Since when the first of those waits that could be decided.
+    pub oldest_journaled_at: Option<DateTime<Utc>>,
 }
 
 /// A worker that is alive.
@@ -116,17 +122,28 @@ async fn shards(pool: &Pool) -> Result<Vec<ShardStats>, StoreError> {
                       min(set_aside_at) FILTER (WHERE state = 'held') AS oldest_held_at
                FROM parked_jobs
                GROUP BY shard
+           ), journaled AS (
+               SELECT shard,
+                      count(*) FILTER (WHERE COALESCE(not_before <= statement_timestamp(), true)) AS waiting,
+                      count(*) FILTER (WHERE not_before > statement_timestamp()) AS delayed,
+                      min(GREATEST(accepted_at, not_before))
+                          FILTER (WHERE COALESCE(not_before <= statement_timestamp(), true)) AS oldest_at
+               FROM journal
+               GROUP BY shard
            )
            SELECT shard, workers.worker_id AS "owner?", epoch, applied, rejected,
                   CASE WHEN reported_by = workers.worker_id THEN active ELSE 0 END AS "active!",
                   CASE WHEN workers.worker_id IS NULL THEN 0 ELSE per_second END AS "per_second!",
                   COALESCE(parked, 0) AS "parked!", COALESCE(retrying, 0) AS "retrying!",
-                  COALESCE(held, 0) AS "held!", oldest_held_at AS "oldest_held_at?"
+                  COALESCE(held, 0) AS "held!", oldest_held_at AS "oldest_held_at?",
+                  COALESCE(waiting, 0) AS "journaled!", COALESCE(delayed, 0) AS "journaled_delayed!",
+                  oldest_at AS "oldest_journaled_at?"
            FROM shard_leases
            JOIN shard_counters USING (shard)
            JOIN shard_activity USING (shard)
            LEFT JOIN workers ON worker_id = owner AND expires_at > statement_timestamp()
            LEFT JOIN aside USING (shard)
+           LEFT JOIN journaled USING (shard)
            ORDER BY shard"#
     )
     .fetch_all(&pool.0)
@@ -145,6 +162,9 @@ async fn shards(pool: &Pool) -> Result<Vec<ShardStats>, StoreError> {
                 retrying: row.retrying,
                 held: row.held,
                 oldest_held_at: row.oldest_held_at,
+                journaled: row.journaled,
+                journaled_delayed: row.journaled_delayed,
+                oldest_journaled_at: row.oldest_journaled_at,
             })
         })
         .collect()

@@ -7,7 +7,7 @@ use satchel_shared::domain::Shard;
 use satchel_shared::queue::{QueueError, open};
 
 use crate::ground::{Ground, Servers};
-use crate::submit::{all, delayed, enqueue, finish, high, ids, normal, players, shards};
+use crate::submit::{all, delayed, enqueue, finish, high, ids, installation, normal, players, shards};
 
 /// How long a read waits that is to look again soon, in milliseconds.
 const SHORT_BLOCK_MS: u32 = 200;
@@ -130,7 +130,7 @@ pub(crate) async fn a_master_that_comes_back_goes_on(ground: &mut Ground) {
     let mut consumer = queue.consumer(BLOCK_MS).unwrap();
     assert!(matches!(consumer.read(&all(), 10, 1).await, Err(QueueError::Unavailable(_))));
     // A program that is started meanwhile waits as well.
-    let late = open(&ground.on_redis().config(), shards()).unwrap();
+    let late = open(&ground.on_redis().config(), &installation()).unwrap();
     assert!(matches!(late.depths(&all()).await, Err(QueueError::Unavailable(_))));
     let Servers::Cluster(cluster) = &mut ground.on_redis().servers else { unreachable!() };
     for node in cluster.nodes() {

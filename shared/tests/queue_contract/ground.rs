@@ -10,7 +10,7 @@ use satchel_shared::config::Env;
 use satchel_shared::queue::{Config, MemoryStore, Queue, open};
 use tempfile::TempDir;
 
-use crate::submit::shards;
+use crate::submit::installation;
 
 /// A queue's ground, empty at the start of each scenario.
 pub(crate) struct Ground {
@@ -40,17 +40,17 @@ impl Ground {
             }
             None => Config::Memory(MemoryStore::default()),
         };
-        open(&config, shards()).unwrap()
+        open(&config, &installation()).unwrap()
     }
 
-    /// Nothing is left in Redis but empty streams.
+    /// Nothing is left in Redis but empty streams, and whose it is.
     pub(crate) async fn check_empty(&self) {
         let Some(redis) = &self.redis else { return };
         for node in &redis.admins {
             let mut connection = node.get_multiplexed_async_connection().await.unwrap();
             let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
-            for key in keys {
-                let left: Result<usize, _> = redis::cmd("XLEN").arg(&key).query_async(&mut connection).await;
+            for key in keys.iter().filter(|key| !key.ends_with(":installation")) {
+                let left: Result<usize, _> = redis::cmd("XLEN").arg(key).query_async(&mut connection).await;
                 assert_eq!(left.ok(), Some(0), "{key} is left");
             }
         }

@@ -5,12 +5,17 @@ use std::sync::Arc;
 use chrono::{DateTime, SubsecRound, Utc};
 use satchel_shared::domain::{Actor, JobId, Priority, RequestId, Role, Scopes, Shard, ShardCount, UserId};
 use satchel_shared::envelope::{Envelope, EnvelopeKey, ReplicaId};
+use satchel_shared::installation::Installation;
 use satchel_shared::jobs::Submission;
 use satchel_shared::json::{Node, Pointer};
 use satchel_shared::queue::{Consumer, Entry, Finished, Queue};
 
 pub(crate) fn key() -> EnvelopeKey {
     EnvelopeKey::new(&"k".repeat(32).into()).unwrap()
+}
+
+pub(crate) fn installation() -> Installation {
+    Installation { id: uuid::Uuid::nil(), shards: shards() }
 }
 
 pub(crate) fn shards() -> ShardCount {

@@ -156,12 +156,12 @@ async fn a_job_submitted_after_another_was_due_stays_behind_it_while_no_worker_l
     let satchel = Setup::new().workers(0).start().await;
     let game = satchel.game();
     let due = in_s(2);
-    let items = json!(["vault", "key"]);
-    let job = not_before(satchel_tests::job::reward("u1", items), due);
-    game.submit(&job).await.expect(202);
-    assert_eq!(satchel.redis.cli.delayed(), 1);
+    let reward = |user: &str| not_before(satchel_tests::job::reward(user, json!(["vault", "key"])), due);
+    game.submit(&json!([reward("u1"), reward("u2")])).await.expect(202);
+    assert_eq!(satchel.redis.cli.delayed(), 2);
     wait::until_true("it is due", || Utc::now() > due).await;
-    let after = [use_item("u1", "vault", 1), high(reward_pieces("u1", "key", 1))];
+    // A high job brings its player's others forward, so of one player there is none.
+    let after = [use_item("u1", "vault", 1), use_item("u2", "vault", 1), high(reward_pieces("u2", "key", 1))];
     let mut ids = Vec::new();
     for job in &after {
         ids.push(game.submit(job).await.expect(202).job_id());

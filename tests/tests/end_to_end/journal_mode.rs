@@ -92,6 +92,9 @@ async fn a_deleted_stream_is_fed_again_in_its_order() {
     for stream in satchel.redis.cli.streams() {
         satchel.redis.cli.run(&["DEL", &stream]);
     }
+    let statistics = satchel.operator().get("/api/v1/queues/stats").await.expect(200).json();
+    assert_eq!(statistics["stats"]["waiting"], 40, "what Redis has forgotten waits all the same");
+    assert!(statistics["oldestWaitingMs"].is_number());
     // These stand in the streams, those before them do not any more.
     for user in &users {
         satchel.game().submit(&sequence(user)).await.expect(202);

@@ -50,3 +50,4 @@ mod tools;
 mod webhooks;
 mod withdrawing;
 mod worker_faults;
+mod wrong_setup;

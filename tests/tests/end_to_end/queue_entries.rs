@@ -6,7 +6,7 @@ use satchel_shared::envelope::{Envelope, SealedEnvelope, VERSION};
 use satchel_shared::jobs::Submission;
 use satchel_shared::json::{Node, Pointer};
 use satchel_tests::job::{reward, reward_pieces};
-use satchel_tests::streams::{seal, seal_as};
+use satchel_tests::streams::{seal, seal_as, seal_by};
 use satchel_tests::{ENVELOPE_KEY, Satchel, Setup, invariants, wait};
 use serde_json::{Value, json};
 
@@ -56,12 +56,12 @@ async fn unsigned_wrongly_signed_and_edited_entries_are_set_aside_and_the_rest_g
     let redis = &satchel.redis.cli;
     let good = redis.first_sealed(&stream);
     let gold_for = |user: &str| envelope(&reward_pieces(user, "gold", 1_000), Role::Service, "game");
-    let body = seal(OTHER_KEY, &gold_for("u2")).body;
+    let body = seal_by(OTHER_KEY, &gold_for("u2")).body;
 
     redis.add(&stream, &[("v", b"1"), ("body", &body)]);
     redis.add(&stream, &[("v", b"1"), ("body", &body), ("mac", b"")]);
     redis.add(&stream, &[("v", b"1"), ("body", &body), ("mac", &[0; 32])]);
-    redis.add_sealed(&stream, &seal(OTHER_KEY, &gold_for("u2")));
+    redis.add_sealed(&stream, &seal_by(OTHER_KEY, &gold_for("u2")));
     redis.add_sealed(&stream, &SealedEnvelope { body: body.clone(), ..good.clone() });
     let more: Vec<u8> =
         String::from_utf8(good.body.clone()).unwrap().replace("\"quantity\":1", "\"quantity\":9").into();
@@ -120,7 +120,7 @@ async fn the_worker_asks_again_who_may_submit_what() {
         },
     ];
     for envelope in &forged {
-        satchel.redis.cli.add_sealed(&stream, &seal(ENVELOPE_KEY, envelope));
+        satchel.redis.cli.add_sealed(&stream, &seal(&satchel, envelope));
     }
     satchel.start_worker();
     for envelope in &forged {
@@ -138,12 +138,12 @@ async fn a_job_id_that_belongs_to_another_job_has_no_second_effect() {
     let second =
         Envelope { job: envelope(&reward_pieces("u1", "gold", 7), Role::Service, "game").job, ..first.clone() };
     for envelope in [&first, &second] {
-        satchel.redis.cli.add_sealed(&stream, &seal(ENVELOPE_KEY, envelope));
+        satchel.redis.cli.add_sealed(&stream, &seal(&satchel, envelope));
     }
     satchel.start_worker();
     let job = satchel.finished(&first.job_id.to_string()).await;
     assert_eq!(job["result"]["granted"][0]["balance"], 1);
-    satchel.redis.cli.add_sealed(&stream, &seal(ENVELOPE_KEY, &second));
+    satchel.redis.cli.add_sealed(&stream, &seal(&satchel, &second));
     wait::until_true("the stream is empty", || satchel.redis.cli.waiting() == 0).await;
     invariants::check(&satchel).await;
     assert_eq!(satchel.holdings("u1").await, [("arrow".to_owned(), 1), ("gold".to_owned(), 1)]);
@@ -154,7 +154,7 @@ async fn a_job_too_old_to_be_told_from_a_repeated_one_is_rejected() {
     let (satchel, stream) = satchel_with_waiting_job().await;
     let long_ago: DateTime<Utc> = "2001-01-01T00:00:00Z".parse().unwrap();
     let old = Envelope { submitted_at: long_ago, ..envelope(&reward("u1", json!(["key"])), Role::Service, "game") };
-    satchel.redis.cli.add_sealed(&stream, &seal(ENVELOPE_KEY, &old));
+    satchel.redis.cli.add_sealed(&stream, &seal(&satchel, &old));
     satchel.start_worker();
     let job = satchel.finished(&old.job_id.to_string()).await;
     assert_eq!((&job["status"], &job["result"]["code"]), (&json!("rejected"), &json!("expired")), "{job}");
@@ -179,7 +179,7 @@ async fn entries_signed_with_the_key_before_the_current_one_still_count() {
 async fn a_signed_entry_that_holds_no_valid_job_is_set_aside() {
     let (satchel, stream) = satchel_with_waiting_job().await;
     let good = envelope(&reward_pieces("u1", "arrow", 5), Role::Service, "game");
-    let body = String::from_utf8(seal(ENVELOPE_KEY, &good).body).unwrap();
+    let body = String::from_utf8(seal(&satchel, &good).body).unwrap();
     for (part, instead) in [
         ("\"quantity\":5", "\"quantity\":0"),
         ("\"quantity\":5", "\"quantity\":5,\"quantity\":5"),
@@ -191,47 +191,45 @@ async fn a_signed_entry_that_holds_no_valid_job_is_set_aside() {
     ] {
         let wrong = body.replacen(part, instead, 1);
         assert_ne!(wrong, body, "{part} is in the body");
-        satchel.redis.cli.add_sealed(&stream, &seal_as(ENVELOPE_KEY, 1, wrong.as_bytes()));
+        satchel.redis.cli.add_sealed(&stream, &seal_as(&satchel, 1, wrong.as_bytes()));
     }
     check_set_aside(&satchel, 7, 2).await;
 }
 
 #[tokio::test]
 async fn an_entry_of_a_newer_form_waits_for_a_newer_worker_and_its_shard_with_it() {
-    let newer = seal_as(ENVELOPE_KEY, VERSION + 1, b"{}");
-    check_waits_for_a_newer_worker(&newer).await;
+    let (satchel, stream) = satchel_with_waiting_job().await;
+    let newer = seal_as(&satchel, VERSION + 1, b"{}");
+    check_waits_for_a_newer_worker(&satchel, &stream, &newer).await;
 }
 
 #[tokio::test]
 async fn a_job_of_an_unknown_type_waits_for_a_newer_worker_and_its_shard_with_it() {
+    let (satchel, stream) = satchel_with_waiting_job().await;
     let known = envelope(&reward_pieces("u1", "arrow", 5), Role::Service, "game");
-    let body = String::from_utf8(seal(ENVELOPE_KEY, &known).body).unwrap();
-    let newer = seal_as(ENVELOPE_KEY, 1, body.replace("reward_inventory_item", "fly").as_bytes());
-    check_waits_for_a_newer_worker(&newer).await;
+    let body = String::from_utf8(seal(&satchel, &known).body).unwrap();
+    let newer = seal_as(&satchel, 1, body.replace("reward_inventory_item", "fly").as_bytes());
+    check_waits_for_a_newer_worker(&satchel, &stream, &newer).await;
 }
 
-async fn check_waits_for_a_newer_worker(newer: &SealedEnvelope) {
-    let (satchel, stream) = satchel_with_waiting_job().await;
+async fn check_waits_for_a_newer_worker(satchel: &Satchel, stream: &str, newer: &SealedEnvelope) {
     let game = satchel.game();
-    satchel.redis.cli.add_sealed(&stream, newer);
+    satchel.redis.cli.add_sealed(stream, newer);
     let behind = game.submit(&reward_pieces("u1", "arrow", 1)).await.expect(202).job_id();
     satchel.start_worker();
     for player in 0..20 {
         game.submit(&reward_pieces(&format!("player-{player}"), "arrow", 1)).await.expect(202);
     }
-    wait::until_true("only the shard of the newer entry waits", || {
-        satchel.redis.cli.busy_streams() == [stream.as_str()]
-    })
-    .await;
+    wait::until_true("only the shard of the newer entry waits", || satchel.redis.cli.busy_streams() == [stream]).await;
     wait::until("what came before the newer entry is applied", || async {
         (satchel.holdings("u1").await == [("arrow".to_owned(), 1)]).then_some(())
     })
     .await;
     assert_eq!(game.get(&format!("/api/v1/jobs/{behind}")).await.expect(200).json()["status"], "queued");
     // The newer worker comes and takes it.
-    let ids = satchel.redis.cli.run(&["XRANGE", &stream, "-", "+", "COUNT", "1"]);
-    satchel.redis.cli.run(&["XDEL", &stream, ids.lines().next().unwrap()]);
-    invariants::check(&satchel).await;
+    let ids = satchel.redis.cli.run(&["XRANGE", stream, "-", "+", "COUNT", "1"]);
+    satchel.redis.cli.run(&["XDEL", stream, ids.lines().next().unwrap()]);
+    invariants::check(satchel).await;
     assert_eq!(satchel.holdings("u1").await, [("arrow".to_owned(), 2)]);
-    assert_eq!(quarantined(&satchel), 0);
+    assert_eq!(quarantined(satchel), 0);
 }

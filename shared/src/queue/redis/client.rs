@@ -13,9 +13,11 @@ use redis::{
 };
 
 use super::batch::{Batch, Group};
+use super::claim::{self, Claim};
 use super::keys;
 use super::link::{self, Limits, Link, Wire};
 use super::outage::Outage;
+use crate::installation::Installation;
 use crate::queue::QueueError;
 
 /// How many shards of a cluster are spoken to at a time, per call.
@@ -35,6 +37,7 @@ impl From<RedisError> for QueueError {
                 | ServerErrorKind::Moved
                 | ServerErrorKind::Ask,
             ) => Self::Unavailable(error.into()),
+            _ if claim::is_foreign(&error) => Self::Foreign(error.into()),
             _ if matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "UNBLOCKED")) => Self::Unavailable(error.into()),
             ErrorKind::Server(
                 ServerErrorKind::ReadOnly | ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown,
@@ -50,12 +53,12 @@ pub(super) fn no_answer() -> QueueError {
     link::no_answer().into()
 }
 
-/// What makes connections.
+/// Where connections lead to.
 #[derive(Clone)]
-pub(super) enum Client {
-    /// To one server.
-    Server(Box<redis::Client>),
-    /// To a cluster.
+pub(super) enum Servers {
+    /// One server.
+    One(Box<redis::Client>),
+    /// A cluster.
     Cluster {
         cluster: Box<ClusterClient>,
         /// The nodes that were given.
@@ -63,38 +66,54 @@ pub(super) enum Client {
     },
 }
 
+/// What makes connections.
+#[derive(Clone)]
+pub(super) struct Client {
+    servers: Servers,
+    claim: Claim,
+}
+
 impl Client {
+    pub(super) fn new(servers: Servers, installation: &Installation) -> Self {
+        Self { servers, claim: Claim::of(installation) }
+    }
+
     /// A connection that makes itself when it is first needed, and anew after each loss.
     pub(super) fn connect(&self, limits: Limits, outage: &Arc<Outage>) -> Connection {
         Connection(Link::new(self.clone(), limits, Arc::clone(outage)))
     }
 
     pub(super) fn is_cluster(&self) -> bool {
-        matches!(self, Self::Cluster { .. })
+        matches!(self.servers, Servers::Cluster { .. })
     }
 
-    /// A new connection, over which a Redis has answered that takes writes.
+    /// A new connection, over which a Redis has answered that takes writes and is no other installation's.
     pub(super) async fn wire(&self, deadline: Duration) -> RedisResult<Wire> {
-        match self {
-            Self::Server(client) => {
+        match &self.servers {
+            Servers::One(client) => {
                 // Each call has its deadline: another timer for the answer adds nothing.
                 let config =
                     AsyncConnectionConfig::new().set_connection_timeout(Some(deadline)).set_response_timeout(None);
                 let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-                match keys::harmless_write().query_async::<Value>(&mut connection).await {
-                    Err(error) if link::is_unusable(&error) => Err(error),
-                    _ => Ok(Wire::Server(connection)),
+                self.claim.make(&mut connection).await?;
+                Ok(Wire::Server(connection))
+            }
+            Servers::Cluster { cluster, .. } => {
+                let mut connection = cluster.get_async_connection().await?;
+                // Where the node of that key is away, the others are well.
+                match tokio::time::timeout(deadline / 4, self.claim.make(&mut connection)).await {
+                    Ok(Err(error)) if claim::is_foreign(&error) => Err(error),
+                    _ => Ok(Wire::Cluster(connection)),
                 }
             }
-            Self::Cluster { cluster, .. } => Ok(Wire::Cluster(cluster.get_async_connection().await?)),
         }
     }
 
     /// Whether it logs in as another user than Redis's own one.
     pub(super) fn has_own_user(&self) -> bool {
-        let node = match self {
-            Self::Server(client) => Some(client.as_ref()),
-            Self::Cluster { nodes, .. } => nodes.first(),
+        let node = match &self.servers {
+            Servers::One(client) => Some(client.as_ref()),
+            Servers::Cluster { nodes, .. } => nodes.first(),
         };
         let name = node.and_then(|node| node.get_connection_info().redis_settings().username());
         name.is_some_and(|name| name != "default")
@@ -102,9 +121,9 @@ impl Client {
 
     /// A connection for messages, to the first server that answers: a cluster's nodes pass messages on to each other.
     pub(super) async fn subscriber(&self, deadline: Duration) -> Result<PubSub, QueueError> {
-        let nodes = match self {
-            Self::Server(client) => std::slice::from_ref(client.as_ref()),
-            Self::Cluster { nodes, .. } => nodes,
+        let nodes = match &self.servers {
+            Servers::One(client) => std::slice::from_ref(client.as_ref()),
+            Servers::Cluster { nodes, .. } => nodes,
         };
         let mut failure = no_answer();
         for node in nodes {

@@ -7,7 +7,7 @@ use redis::io::tcp::TcpSettings;
 use redis::{ClientTlsConfig, ConnectionInfo, IntoConnectionInfo, RedisResult, TlsCertificates};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::client::Client;
+use super::client::Servers;
 use crate::config::Env;
 
 /// How often a call to a cluster follows a redirection or tries another node. The call's deadline comes first.
@@ -38,7 +38,7 @@ impl Config {
         };
         // An empty one was noted as missing.
         if !config.url.expose_secret().is_empty()
-            && let Err(error) = config.client()
+            && let Err(error) = config.servers()
         {
             env.fault("REDIS_URL", error);
         }
@@ -50,9 +50,9 @@ impl Config {
     }
 
     /// What makes connections.
-    pub(super) fn client(&self) -> RedisResult<Client> {
+    pub(super) fn servers(&self) -> RedisResult<Servers> {
         if !self.is_cluster {
-            return Ok(Client::Server(Box::new(self.server(self.url.expose_secret())?)));
+            return Ok(Servers::One(Box::new(self.server(self.url.expose_secret())?)));
         }
         let nodes = self.url.expose_secret().split(',').map(|url| self.server(url.trim()));
         let nodes = nodes.collect::<RedisResult<Vec<_>>>()?;
@@ -67,7 +67,7 @@ impl Config {
             Some(certificates) => builder.certs(certificates.clone()),
             None => builder,
         };
-        Ok(Client::Cluster { cluster: Box::new(builder.build()?), nodes: nodes.into() })
+        Ok(Servers::Cluster { cluster: Box::new(builder.build()?), nodes: nodes.into() })
     }
 
     fn server(&self, url: &str) -> RedisResult<redis::Client> {

@@ -31,6 +31,11 @@ pub(super) fn probe(shard: Shard) -> String {
     of_shard(shard, "probe")
 }
 
+/// Which installation the queue is of: `satchel:{s00}:installation`.
+pub(super) fn installation() -> String {
+    of_shard(Shard::new(0), "installation")
+}
+
 /// A pending job's record: `satchel:{s07}:pending:<job id>`, the shard being the one of the job's id.
 pub(super) fn pending(shard: Shard, job_id: JobId) -> String {
     let mut key = of_shard(shard, "pending:");

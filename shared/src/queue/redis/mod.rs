@@ -3,6 +3,7 @@
 
 mod backlog;
 mod batch;
+mod claim;
 mod client;
 mod config;
 mod consumer;
@@ -36,6 +37,7 @@ use self::producer::Arrival;
 use super::{Claim, Consumer, Depth, Durability, Entry, Outcome, Pending, Queue, QueueError, Sought};
 use crate::domain::{JobId, Shard, ShardCount, UserId};
 use crate::envelope::{Envelope, EnvelopeKey, ReplicaId};
+use crate::installation::Installation;
 
 pub use config::Config;
 
@@ -72,8 +74,9 @@ pub(super) struct RedisQueue {
 }
 
 impl RedisQueue {
-    pub(super) fn new(config: &Config, shards: ShardCount) -> Result<Self, QueueError> {
-        let (client, deadline) = (config.client()?, config.deadline());
+    pub(super) fn new(config: &Config, installation: &Installation) -> Result<Self, QueueError> {
+        let shards = installation.shards;
+        let (client, deadline) = (Client::new(config.servers()?, installation), config.deadline());
         let outage = Arc::default();
         // A cluster's other nodes may be well: its connections are made anew one by one.
         let silence = if client.is_cluster() { deadline } else { SILENCE };

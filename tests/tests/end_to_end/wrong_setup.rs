@@ -1,0 +1,63 @@
+//! Settings that would do harm are noticed, and nothing is taken.
+
+use satchel_tests::job::{reward, reward_pieces};
+use satchel_tests::{Setup, invariants, wait};
+use serde_json::json;
+
+#[tokio::test]
+async fn programs_of_another_installation_take_nothing_and_say_why() {
+    let satchel = Setup::new().workers(0).start().await;
+    satchel.game().submit(&json!([reward("u1", json!(["key"])), reward("u2", json!(["key"]))])).await.expect(202);
+    for program in ["satchel-worker", "satchel-api"] {
+        let stranger = satchel.stranger(program);
+        assert!(!stranger.process.wait().success(), "{program} starts");
+        let said = stranger.process.output();
+        assert!(said.contains("another installation uses this Redis"), "{said}");
+        assert_eq!(stranger.database.owner.number("SELECT count(*) FROM quarantined_entries"), 0);
+    }
+    satchel.start_worker();
+    invariants::check(&satchel).await;
+    assert_eq!(satchel.holdings("u2").await, [("key".to_owned(), 1)]);
+}
+
+/// It has come up before the Redis that it was told by mistake.
+#[tokio::test]
+async fn a_worker_whose_redis_becomes_another_installations_takes_nothing() {
+    let satchel = Setup::new().brisk().start().await;
+    satchel.game().submit_and_wait(&reward_pieces("u1", "arrow", 1)).await.expect(200);
+    let id = satchel.redis.cli.run(&["GET", "satchel:{s00}:installation"]);
+    satchel.redis.kill();
+    satchel.redis.start();
+    satchel.redis.cli.run(&["SET", "satchel:{s00}:installation", "0190a5e4-8c6e-7000-8000-000000000000"]);
+    // Connections that were made before know no better.
+    for connections in ["normal", "pubsub"] {
+        satchel.redis.cli.run(&["CLIENT", "KILL", "TYPE", connections]);
+    }
+    wait::until_true("the worker says so", || satchel.worker_output().contains("another installation")).await;
+    wait::until("the API refuses jobs", || async {
+        let answer = satchel.game().submit(&reward_pieces("u1", "arrow", 1)).await;
+        (answer.status == 503).then_some(())
+    })
+    .await;
+    let ready = satchel.anyone().get("/readyz").await.problem(503);
+    assert!(ready.to_string().contains("another installation"), "{ready}");
+    satchel.redis.cli.run(&["SET", "satchel:{s00}:installation", &id]);
+    wait::until("the API takes jobs again", || async {
+        let answer = satchel.game().submit(&reward_pieces("u1", "arrow", 1)).await;
+        (answer.status == 202).then_some(())
+    })
+    .await;
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn a_schema_that_lacks_a_migration_is_refused() {
+    let satchel = Setup::new().start().await;
+    satchel.database.owner.run("UPDATE _sqlx_migrations SET success = false WHERE version = 23");
+    let worker = satchel.try_worker();
+    wait::until_true("it says so", || worker.output().contains("the schema lacks migration 23")).await;
+    assert!(!worker.output().contains("worker started"));
+    satchel.database.owner.run("UPDATE _sqlx_migrations SET success = true WHERE version = 23");
+    wait::until_true("it starts", || worker.output().contains("worker started")).await;
+    invariants::check(&satchel).await;
+}
