@@ -12,6 +12,7 @@ use satchel_shared::sealing::SealKeys;
 use satchel_shared::store::PoolConfig;
 use serde::Serialize;
 
+use crate::admission::Rates;
 use crate::auth::{KeySource, Rules, TokenKeys};
 use crate::cors::CorsOrigins;
 use crate::deadline;
@@ -88,6 +89,8 @@ pub struct Config {
     pub(crate) token_keys: TokenKeys,
     /// `SATCHEL_JWT_MAX_AGE`, `SATCHEL_REFUSED_PER_MINUTE`, `SATCHEL_TRUSTED_PROXIES`.
     pub(crate) credentials: Rules,
+    /// `SATCHEL_PLAYER_JOBS_PER_SECOND` and the like.
+    pub(crate) rates: Rates,
 }
 
 impl Config {
@@ -117,6 +120,7 @@ impl Config {
             key_source,
             token_keys,
             credentials: Rules::from_env(env),
+            rates: Rates::from_env(env),
         }
     }
 }
@@ -156,6 +160,10 @@ mod tests {
             ("SATCHEL_JWT_MAX_AGE", "long"),
             ("SATCHEL_REFUSED_PER_MINUTE", "-1"),
             ("SATCHEL_TRUSTED_PROXIES", "nginx"),
+            ("SATCHEL_PLAYER_JOBS_PER_SECOND", "-1"),
+            ("SATCHEL_PLAYER_JOBS_BURST", "99"),
+            ("SATCHEL_SERVICE_JOBS_PER_SECOND", "many"),
+            ("SATCHEL_SERVICE_JOBS_BURST", "999"),
             ("SATCHEL_REQUIRE_IDEMPOTENCY_KEY", "maybe"),
             ("SATCHEL_JOURNAL", "redis"),
             ("SATCHEL_JOB_RETENTION_DAYS", "89"),
@@ -176,6 +184,10 @@ mod tests {
             "SATCHEL_JWT_MAX_AGE",
             "SATCHEL_REFUSED_PER_MINUTE",
             "SATCHEL_TRUSTED_PROXIES",
+            "SATCHEL_PLAYER_JOBS_PER_SECOND",
+            "SATCHEL_PLAYER_JOBS_BURST",
+            "SATCHEL_SERVICE_JOBS_PER_SECOND",
+            "SATCHEL_SERVICE_JOBS_BURST",
             "SATCHEL_REQUIRE_IDEMPOTENCY_KEY",
             "SATCHEL_JOURNAL",
             "SATCHEL_JOB_RETENTION_DAYS",

@@ -4,6 +4,7 @@
 //! `intake` → `satchel_shared::queue`. An audit query: `routes` → `auth` → `history` →
 //! `satchel_shared::store::ledger`. The service changes no inventory; only workers do.
 
+mod admission;
 mod answer_headers;
 mod auth;
 mod body;

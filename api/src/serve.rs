@@ -13,6 +13,7 @@ use satchel_shared::store::{Pool, webhooks};
 use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::Admission;
 use crate::answer_headers;
 use crate::auth::Authenticator;
 use crate::config::{Config, JournalMode};
@@ -100,6 +101,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     };
     let state = web::Data::new(State {
         authenticator: Authenticator::new(config.token_keys, config.credentials, pool.clone()),
+        admission: Admission::new(config.rates),
         catalogue: CurrentCatalogue::new(pool.clone()),
         lookup: Lookup::start(pool.clone()),
         pool: pool.clone(),

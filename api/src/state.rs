@@ -10,6 +10,7 @@ use satchel_shared::queue::Queue;
 use satchel_shared::sealing::SealKeys;
 use satchel_shared::store::Pool;
 
+use crate::admission::Admission;
 use crate::auth::Authenticator;
 use crate::current_catalogue::CurrentCatalogue;
 use crate::health::Readiness;
@@ -22,6 +23,8 @@ use crate::waiting::WaitingRoom;
 /// Shared by all HTTP threads.
 pub(crate) struct State {
     pub(crate) authenticator: Authenticator,
+    /// How many jobs each actor may bring.
+    pub(crate) admission: Admission,
     pub(crate) pool: Pool,
     /// What events are checked against.
     pub(crate) catalogue: CurrentCatalogue,

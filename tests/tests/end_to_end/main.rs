@@ -7,6 +7,7 @@
     reason = "a test reports every trouble by panicking"
 )]
 
+mod admission;
 mod amqp;
 mod arrays;
 mod authorisation;
