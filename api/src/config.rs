@@ -14,6 +14,8 @@ use serde::Serialize;
 
 use crate::admission::Rates;
 use crate::auth::{KeySource, Rules, TokenKeys};
+use crate::body_budget::BodyBudget;
+use crate::connections;
 use crate::cors::CorsOrigins;
 use crate::deadline;
 
@@ -91,6 +93,10 @@ pub struct Config {
     pub(crate) credentials: Rules,
     /// `SATCHEL_PLAYER_JOBS_PER_SECOND` and the like.
     pub(crate) rates: Rates,
+    /// `SATCHEL_BODY_BYTES`: what bodies that are being read may take.
+    pub(crate) bodies: BodyBudget,
+    /// `SATCHEL_CONNECTIONS_PER_ADDRESS`, `SATCHEL_ANSWER_STALL_MS`.
+    pub(crate) connections: connections::Rules,
 }
 
 impl Config {
@@ -121,6 +127,8 @@ impl Config {
             token_keys,
             credentials: Rules::from_env(env),
             rates: Rates::from_env(env),
+            bodies: BodyBudget::from_env(env),
+            connections: connections::Rules::from_env(env),
         }
     }
 }
@@ -164,6 +172,9 @@ mod tests {
             ("SATCHEL_PLAYER_JOBS_BURST", "99"),
             ("SATCHEL_SERVICE_JOBS_PER_SECOND", "many"),
             ("SATCHEL_SERVICE_JOBS_BURST", "999"),
+            ("SATCHEL_BODY_BYTES", "1000000"),
+            ("SATCHEL_CONNECTIONS_PER_ADDRESS", "few"),
+            ("SATCHEL_ANSWER_STALL_MS", "999"),
             ("SATCHEL_REQUIRE_IDEMPOTENCY_KEY", "maybe"),
             ("SATCHEL_JOURNAL", "redis"),
             ("SATCHEL_JOB_RETENTION_DAYS", "89"),
@@ -188,6 +199,9 @@ mod tests {
             "SATCHEL_PLAYER_JOBS_BURST",
             "SATCHEL_SERVICE_JOBS_PER_SECOND",
             "SATCHEL_SERVICE_JOBS_BURST",
+            "SATCHEL_BODY_BYTES",
+            "SATCHEL_CONNECTIONS_PER_ADDRESS",
+            "SATCHEL_ANSWER_STALL_MS",
             "SATCHEL_REQUIRE_IDEMPOTENCY_KEY",
             "SATCHEL_JOURNAL",
             "SATCHEL_JOB_RETENTION_DAYS",

@@ -36,7 +36,7 @@ pub(crate) async fn submit(
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     permission::may_send_events(&caller)?;
-    let body = body::read_json(&request, payload, Limits::JOBS).await?;
+    let body = body::read_json(&request, payload, Limits::jobs(caller.role)).await?;
     Parameters::of(&request)?.finish()?;
     let submitter = Submitter::new(&state, &caller, request_id);
     let answer =

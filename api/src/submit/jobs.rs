@@ -28,7 +28,7 @@ pub(crate) async fn submit(
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     permission::may_submit_jobs(&caller)?;
-    let body = body::read_json(&request, payload, Limits::JOBS).await?;
+    let body = body::read_json(&request, payload, Limits::jobs(caller.role)).await?;
     Parameters::of(&request)?.finish()?;
     let key = header_key(&request)?;
     let submitter = Submitter::new(&state, &caller, request_id);

@@ -45,7 +45,7 @@ pub(super) async fn submitted<T: Send + 'static>(
 
 /// Reads an entry as it would be read alone.
 fn read_entry<T>(entry: Entry<'_>, read: fn(Node, Pointer) -> Result<T, Faults>) -> Result<T, ApiError> {
-    let limit_bytes = Limits::JOBS.other_bytes;
+    let limit_bytes = Limits::JOB_BYTES;
     if entry.text.len() > limit_bytes {
         return Err(ApiError::EntryTooLarge { at: entry.at, limit_bytes });
     }

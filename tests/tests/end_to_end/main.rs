@@ -46,6 +46,7 @@ mod refused_credentials;
 mod repetitions;
 mod retention;
 mod scale;
+mod slow_clients;
 mod submit;
 mod tools;
 mod webhooks;
