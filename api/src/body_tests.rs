@@ -53,6 +53,7 @@ async fn a_merge_patch_goes_with_patch_alone() {
 async fn a_body_that_may_be_left_out_is_none_or_as_good_as_any() {
     // Setting the payload sets its length, too.
     let read = async |request: TestRequest, body: &str| {
+        let request = request.app_data(Data::new(BodyBudget::new(8 * 1024 * 1024)));
         let (request, mut payload) = request.set_payload(body.to_owned()).to_http_parts();
         let payload = <Payload as actix_web::FromRequest>::from_request(&request, &mut payload).await.unwrap();
         read_optional_json(&request, payload, Limits::operation(Role::Operator)).await

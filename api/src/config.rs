@@ -73,7 +73,7 @@ pub struct Config {
     pub requires_idempotency_key: bool,
     /// `SATCHEL_JOURNAL`: `postgres` commits accepted jobs to Postgres before they are answered for. Default none.
     pub journal: JournalMode,
-    /// `SATCHEL_JOB_RETENTION_DAYS`, `SATCHEL_PARKED_RETENTION_DAYS`: what cleaning finds too old.
+    /// `SATCHEL_JOB_RETENTION_DAYS`, `SATCHEL_REJECTED_RETENTION_DAYS`, `SATCHEL_PARKED_RETENTION_DAYS`: what cleaning finds too old.
     pub retention: Retention,
     /// `SATCHEL_SECRETS_KEY`, `SATCHEL_SECRETS_KEY_PREVIOUS`: seal the secrets of webhooks. Default: there are none.
     pub seal_keys: Option<SealKeys>,
@@ -178,6 +178,7 @@ mod tests {
             ("SATCHEL_REQUIRE_IDEMPOTENCY_KEY", "maybe"),
             ("SATCHEL_JOURNAL", "redis"),
             ("SATCHEL_JOB_RETENTION_DAYS", "89"),
+            ("SATCHEL_REJECTED_RETENTION_DAYS", "34"),
             ("SATCHEL_PARKED_RETENTION_DAYS", "0"),
             ("SATCHEL_CORS_ORIGINS", "*"),
         ])
@@ -205,6 +206,7 @@ mod tests {
             "SATCHEL_REQUIRE_IDEMPOTENCY_KEY",
             "SATCHEL_JOURNAL",
             "SATCHEL_JOB_RETENTION_DAYS",
+            "SATCHEL_REJECTED_RETENTION_DAYS",
             "SATCHEL_PARKED_RETENTION_DAYS",
             "SATCHEL_CORS_ORIGINS",
         ] {

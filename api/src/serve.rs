@@ -18,6 +18,7 @@ use crate::admission::Admission;
 use crate::answer_headers;
 use crate::auth::Authenticator;
 use crate::body_budget::BodyBudget;
+use crate::catalogue::Written;
 use crate::config::{Config, JournalMode};
 use crate::connections::Connections;
 use crate::cors::{self, CorsOrigins};
@@ -107,6 +108,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         authenticator: Authenticator::new(config.token_keys, config.credentials, pool.clone()),
         admission: Admission::new(config.rates),
         catalogue: CurrentCatalogue::new(pool.clone()),
+        written_catalogue: Written::default(),
         lookup: Lookup::start(pool.clone()),
         pool: pool.clone(),
         queue,

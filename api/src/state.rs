@@ -12,6 +12,7 @@ use satchel_shared::store::Pool;
 
 use crate::admission::Admission;
 use crate::auth::Authenticator;
+use crate::catalogue::Written;
 use crate::current_catalogue::CurrentCatalogue;
 use crate::health::Readiness;
 use crate::intake::Journal;
@@ -28,6 +29,8 @@ pub(crate) struct State {
     pub(crate) pool: Pool,
     /// What events are checked against.
     pub(crate) catalogue: CurrentCatalogue,
+    /// What is answered to those who read it.
+    pub(crate) written_catalogue: Written,
     /// For jobs with idempotency keys.
     pub(crate) lookup: Lookup,
     pub(crate) queue: Arc<dyn Queue>,

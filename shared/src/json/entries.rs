@@ -163,7 +163,7 @@ mod tests {
         let just = text(1_000);
         let Document::Many(entries) = Document::parse(just.as_bytes(), 1_000).unwrap() else { panic!() };
         assert_eq!((entries.count(), entries.iter().len()), (1_000, 1_000));
-        let over = format!("{}, and what follows is no JSON", text(1_001).trim_end_matches(']'));
+        let over = format!("{}, and what follows is no JSON", text(1_001).strip_suffix(']').unwrap());
         assert!(matches!(Document::parse(over.as_bytes(), 1_000).unwrap(), Document::TooMany));
         let Document::Many(none) = Document::parse(b"[ ]", 1_000).unwrap() else { panic!() };
         assert_eq!(none.count(), 0);
