@@ -90,7 +90,7 @@ async fn bodies_that_do_not_end_take_so_much_memory_together_and_no_more() {
     let piece = |length: usize| Ok(Bytes::from([b"[".to_vec(), vec![b'1'; length - 1]].concat()));
     let read = |share, pieces: Vec<usize>, is_whole: bool| {
         let pieces = futures_util::stream::iter(pieces.into_iter().map(piece));
-        let rest = futures_util::stream::pending().take(if is_whole { 0 } else { 1 });
+        let rest = futures_util::stream::pending().take(usize::from(!is_whole));
         Box::pin(collect(pieces.chain(rest), Limits::jobs(Role::Player), share))
     };
     let mut stalled: Vec<_> = (0..2).map(|_| read(&players, vec![30_000, 60_000, 30_000], false)).collect();
