@@ -5,14 +5,20 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 use actix_web::error::PayloadError;
 use actix_web::http::{Method, header};
-use actix_web::web::{Bytes, BytesMut, Payload};
+use actix_web::web::{Bytes, Data, Payload};
 use futures_util::{Stream, StreamExt as _};
 
+use satchel_shared::domain::Role;
+
+use crate::body_budget::{BodyBudget, Share};
 use crate::gzip;
 use crate::problem::ApiError;
 
 /// The whole body must be here within this time, in seconds.
 const READ_DEADLINE_SECONDS: u64 = 10;
+
+/// What a body's first piece may hold that is not counted in the memory for bodies, in bytes: most bodies are no longer.
+const MAX_UNCOUNTED_BYTES: usize = 16 * 1024;
 
 /// What a change of a document is written in (RFC 7396), beside `application/json`.
 const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -24,15 +30,28 @@ pub(crate) struct Limits {
     pub(crate) array_bytes: usize,
     /// For anything else, in bytes.
     pub(crate) other_bytes: usize,
+    /// Whose it is: in whose share of the memory for bodies it counts.
+    pub(crate) role: Role,
 }
 
 impl Limits {
-    /// Jobs: 64 KiB for one, 1 MiB for an array of them.
-    pub(crate) const JOBS: Self = Self { array_bytes: 1024 * 1024, other_bytes: 64 * 1024 };
-    /// What an operator asks for: 64 KiB, room for 1,000 job ids.
-    pub(crate) const OPERATION: Self = Self { array_bytes: 64 * 1024, other_bytes: 64 * 1024 };
+    /// For one job, or one entry of an array of them, in bytes.
+    pub(crate) const JOB_BYTES: usize = 64 * 1024;
+
     /// A catalogue document: 1 MiB.
-    pub(crate) const CATALOGUE: Self = Self { array_bytes: 1024 * 1024, other_bytes: 1024 * 1024 };
+    pub(crate) const CATALOGUE: Self =
+        Self { array_bytes: 1024 * 1024, other_bytes: 1024 * 1024, role: Role::Operator };
+
+    /// Jobs: 64 KiB for one, 1 MiB for an array of them, 128 KiB for a player's.
+    pub(crate) fn jobs(role: Role) -> Self {
+        let array_bytes = if role == Role::Player { 128 * 1024 } else { 1024 * 1024 };
+        Self { array_bytes, other_bytes: Self::JOB_BYTES, role }
+    }
+
+    /// What is asked for beside jobs: 64 KiB, room for 1,000 job ids.
+    pub(crate) fn operation(role: Role) -> Self {
+        Self { array_bytes: 64 * 1024, other_bytes: 64 * 1024, role }
+    }
 
     fn largest(self) -> usize {
         self.array_bytes.max(self.other_bytes)
@@ -43,7 +62,7 @@ impl Limits {
 ///
 /// # Errors
 /// 415 for another type or coding, 413 over the limit, 408 past the deadline, 400 for a body that
-/// breaks off or is no gzip.
+/// breaks off or is no gzip, 503 if too much is being read already.
 pub(crate) async fn read_json(request: &HttpRequest, payload: Payload, limits: Limits) -> Result<Bytes, ApiError> {
     check_content_type(request)?;
     let is_gzip = is_gzip(request)?;
@@ -51,12 +70,13 @@ pub(crate) async fn read_json(request: &HttpRequest, payload: Payload, limits: L
     if declared_length(request).is_some_and(|length| length > limits.largest() as u64) {
         return Err(ApiError::TooLarge { limit_bytes: limits.largest() });
     }
+    let share = request.app_data::<Data<BodyBudget>>().ok_or(ApiError::Internal)?.share(limits.role);
     let collected = async {
         if is_gzip {
             // Apart: a request's future is moved about, and this one is large and rare.
-            Box::pin(inflate(payload, limits)).await
+            Box::pin(inflate(payload, limits, &share)).await
         } else {
-            collect(payload, limits).await
+            collect(payload, limits, &share).await
         }
     };
     tokio::time::timeout(Duration::from_secs(READ_DEADLINE_SECONDS), collected)
@@ -129,14 +149,17 @@ fn declared_length(request: &HttpRequest) -> Option<u64> {
     request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
-async fn inflate(payload: Payload, limits: Limits) -> Result<Bytes, ApiError> {
+async fn inflate(payload: Payload, limits: Limits, share: &Share) -> Result<Bytes, ApiError> {
     let largest = limits.largest();
-    let compressed = collect(payload, Limits { array_bytes: largest, other_bytes: largest }).await?;
+    let compressed = collect(payload, Limits { array_bytes: largest, other_bytes: largest, ..limits }, share).await?;
     let mut limit = Limit { limits, is_array: None };
-    gzip::inflate(&compressed, |step, total| limit.check(step, total))
+    let body = gzip::inflate(&compressed, |step, total| limit.check(step, total))?;
+    let mut reserved = share.reserve();
+    reserved.grow(body.len())?;
+    Ok(reserved.hold(body))
 }
 
-async fn collect<S>(mut chunks: S, limits: Limits) -> Result<Bytes, ApiError>
+async fn collect<S>(mut chunks: S, limits: Limits, share: &Share) -> Result<Bytes, ApiError>
 where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
@@ -145,18 +168,29 @@ where
         return Ok(Bytes::new());
     };
     limit.check(&first, first.len())?;
-    // Most bodies come in one piece, which then need not be copied.
-    let Some(second) = chunks.next().await.transpose().map_err(|error| broken(&error))? else {
-        return Ok(first);
-    };
-    let mut body = BytesMut::from(first.as_ref());
-    let mut next = Some(second);
-    while let Some(chunk) = next {
-        limit.check(&chunk, body.len() + chunk.len())?;
-        body.extend_from_slice(&chunk);
-        next = chunks.next().await.transpose().map_err(|error| broken(&error))?;
+    let mut reserved = share.reserve();
+    if first.len() > MAX_UNCOUNTED_BYTES {
+        reserved.grow(first.len())?;
     }
-    Ok(body.freeze())
+    // Most bodies come in one piece, which then need not be copied.
+    let Some(mut chunk) = chunks.next().await.transpose().map_err(|error| broken(&error))? else {
+        return Ok(reserved.hold(first));
+    };
+    let mut body = Vec::from(first);
+    loop {
+        let total = body.len() + chunk.len();
+        limit.check(&chunk, total)?;
+        if total > body.capacity() {
+            let capacity = total.max(2 * body.capacity()).min(limits.largest());
+            reserved.grow(capacity - body.capacity())?;
+            body.reserve_exact(capacity - body.len());
+        }
+        body.extend_from_slice(&chunk);
+        match chunks.next().await.transpose().map_err(|error| broken(&error))? {
+            Some(next) => chunk = next,
+            None => return Ok(reserved.hold(body.into())),
+        }
+    }
 }
 
 fn broken(error: &PayloadError) -> ApiError {
@@ -181,91 +215,5 @@ impl Limit {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use actix_web::test::TestRequest;
-
-    async fn read(request: TestRequest, body: Vec<u8>) -> Result<Bytes, ApiError> {
-        let (request, mut payload) = request.set_payload(body).to_http_parts();
-        let payload = <Payload as actix_web::FromRequest>::from_request(&request, &mut payload).await.unwrap();
-        read_json(&request, payload, Limits::JOBS).await
-    }
-
-    fn json() -> TestRequest {
-        TestRequest::post().insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"))
-    }
-
-    #[actix_web::test]
-    async fn an_object_and_an_array_have_their_own_limits() {
-        let body = |first: &str, length: usize| format!("  {first}{}", "x".repeat(length)).into_bytes();
-        assert!(read(json(), body("{", 60_000)).await.is_ok());
-        assert!(matches!(read(json(), body("{", 65_536)).await, Err(ApiError::TooLarge { limit_bytes: 65_536 })));
-        assert!(read(json(), body("[", 1_000_000)).await.is_ok());
-        assert!(matches!(read(json(), body("[", 1_048_576)).await, Err(ApiError::TooLarge { limit_bytes: 1_048_576 })));
-        assert!(matches!(read(json(), vec![b' '; 65_537]).await, Err(ApiError::TooLarge { .. })));
-    }
-
-    #[actix_web::test]
-    async fn another_type_or_coding_is_refused() {
-        for content_type in ["text/plain", "application/jsonx", "application/xml; q=application/json", ""] {
-            let request = TestRequest::post().insert_header((header::CONTENT_TYPE, content_type));
-            assert!(matches!(read(request, b"{}".to_vec()).await, Err(ApiError::UnsupportedMediaType(_))));
-        }
-        assert!(matches!(read(TestRequest::post(), b"{}".to_vec()).await, Err(ApiError::UnsupportedMediaType(_))));
-        for coding in ["br", "gzip, gzip", "deflate", ""] {
-            let request = json().insert_header((header::CONTENT_ENCODING, coding));
-            assert!(matches!(read(request, b"{}".to_vec()).await, Err(ApiError::UnsupportedMediaType(_))));
-        }
-    }
-
-    #[actix_web::test]
-    async fn a_merge_patch_goes_with_patch_alone() {
-        let typed = |request: TestRequest| {
-            request.insert_header((header::CONTENT_TYPE, "application/merge-patch+json; charset=utf-8"))
-        };
-        assert_eq!(read(typed(TestRequest::patch()), b"{}".to_vec()).await.unwrap(), "{}");
-        let posted = read(typed(TestRequest::post()), b"{}".to_vec()).await;
-        assert!(matches!(posted, Err(ApiError::UnsupportedMediaType(_))));
-        let json = TestRequest::patch().insert_header((header::CONTENT_TYPE, "application/json"));
-        assert_eq!(read(json, b"{}".to_vec()).await.unwrap(), "{}");
-        let text = TestRequest::patch().insert_header((header::CONTENT_TYPE, "text/plain"));
-        assert!(matches!(read(text, b"{}".to_vec()).await, Err(ApiError::UnsupportedMediaType(_))));
-    }
-
-    #[actix_web::test]
-    async fn a_body_that_may_be_left_out_is_none_or_as_good_as_any() {
-        // Setting the payload sets its length, too.
-        let read = async |request: TestRequest, body: &str| {
-            let (request, mut payload) = request.set_payload(body.to_owned()).to_http_parts();
-            let payload = <Payload as actix_web::FromRequest>::from_request(&request, &mut payload).await.unwrap();
-            read_optional_json(&request, payload, Limits::OPERATION).await
-        };
-        assert!(read(TestRequest::post(), "").await.unwrap().is_none());
-        let form = || TestRequest::post().insert_header((header::CONTENT_TYPE, "application/x-www-form-urlencoded"));
-        assert!(read(form(), "").await.unwrap().is_none());
-        assert!(read(json().insert_header((header::TRANSFER_ENCODING, "chunked")), "").await.unwrap().is_none());
-        assert_eq!(read(json(), "{}").await.unwrap().unwrap(), "{}");
-        assert!(matches!(read(form(), "{}").await, Err(ApiError::UnsupportedMediaType(_))));
-        let long = "x".repeat(65_537);
-        assert!(matches!(read(json(), &long).await, Err(ApiError::TooLarge { limit_bytes: 65_536 })));
-    }
-
-    #[actix_web::test]
-    async fn a_gzip_body_counts_by_what_it_inflates_to() {
-        let gzip =
-            |name: &str| std::fs::read(format!("{}/fixtures/{name}.json.gz", env!("CARGO_MANIFEST_DIR"))).unwrap();
-        let request = || json().insert_header((header::CONTENT_ENCODING, "gzip"));
-        assert_eq!(read(request(), gzip("small")).await.unwrap(), r#"{"type":"use_item"}"#);
-        assert!(matches!(
-            read(request(), gzip("bomb_of_8_mib")).await,
-            Err(ApiError::TooLarge { limit_bytes: 65_536 })
-        ));
-        let twice = [gzip("small"), gzip("small")].concat();
-        let text = r#"{"type":"use_item"}"#;
-        assert_eq!(read(request(), twice).await.unwrap(), format!("{text}{text}"));
-        let mut cut = gzip("small");
-        cut.truncate(12);
-        assert!(matches!(read(request(), cut).await, Err(ApiError::Malformed(_))));
-        assert!(matches!(read(request(), b"{}".to_vec()).await, Err(ApiError::Malformed(_))));
-    }
-}
+#[path = "body_tests.rs"]
+mod tests;

@@ -1,8 +1,10 @@
 //! `GET` and `PUT /api/v1/catalogue`, `GET /api/v1/items/{itemId}`: what items exist and what they do.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use actix_web::http::header;
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use satchel_shared::domain::ItemId;
@@ -45,6 +47,31 @@ struct ItemDefinition<'a> {
     definition: serde_json::Map<String, serde_json::Value>,
 }
 
+/// The answer with the version in force, as it was last written. All who read it share it: of a slow reader each would else
+/// hold one of its own, up to 1 MiB.
+#[derive(Default)]
+pub(crate) struct Written(Mutex<Option<(Publication, Bytes)>>);
+
+/// Which version of the catalogue, and when it was published: a database that was restored may have another one of that
+/// version.
+type Publication = (i64, DateTime<Utc>);
+
+impl Written {
+    fn get(
+        &self,
+        publication: Publication,
+        write: impl FnOnce() -> Result<Bytes, ApiError>,
+    ) -> Result<Bytes, ApiError> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, answer)) = last.filter(|(last, _)| *last == publication) {
+            return Ok(answer);
+        }
+        let answer = write()?;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((publication, answer.clone()));
+        Ok(answer)
+    }
+}
+
 /// Answers the version in force; 404 before the first one.
 pub(crate) async fn current(
     _caller: Caller,
@@ -56,13 +83,18 @@ pub(crate) async fn current(
     if etag::is_not_modified(&request, published.version) {
         return Ok(not_modified(published.version));
     }
-    let document = read(&published.document)?;
-    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag::of_version(published.version))).json(CurrentCatalogue {
-        version: published.version,
-        published_at: published.published_at,
-        published_by: &published.published_by,
-        document,
-    }))
+    let answer = state.written_catalogue.get((published.version, published.published_at), || {
+        let answer = serde_json::to_vec(&CurrentCatalogue {
+            version: published.version,
+            published_at: published.published_at,
+            published_by: &published.published_by,
+            document: read(&published.document)?,
+        });
+        answer.map(Bytes::from).map_err(|error| unreadable(&error))
+    })?;
+    let mut response = HttpResponse::Ok();
+    response.insert_header((header::ETAG, etag::of_version(published.version)));
+    Ok(response.content_type(header::ContentType::json()).body(answer))
 }
 
 /// Answers one item as the version in force defines it.
@@ -174,8 +206,28 @@ fn not_modified(version: i64) -> HttpResponse {
 
 /// Reads a stored document or a part of one. Only checked documents are stored.
 fn read<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Result<T, ApiError> {
-    serde_json::from_str(json.get()).map_err(|error| {
-        tracing::error!(%error, "the stored catalogue cannot be read");
-        ApiError::Internal
-    })
+    serde_json::from_str(json.get()).map_err(|error| unreadable(&error))
+}
+
+fn unreadable(error: &serde_json::Error) -> ApiError {
+    tracing::error!(%error, "the stored catalogue cannot be read");
+    ApiError::Internal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_written_once_and_shared_until_another_catalogue_is_published() {
+        let written = Written::default();
+        let (then, now) = (DateTime::UNIX_EPOCH, Utc::now());
+        let first = written.get((1, then), || Ok(Bytes::from(vec![1; 100]))).unwrap();
+        let again = written.get((1, then), || panic!("it was written before")).unwrap();
+        assert_eq!(first.as_ptr(), again.as_ptr());
+        for other in [(2, then), (2, now)] {
+            assert!(matches!(written.get(other, || Err(ApiError::Internal)), Err(ApiError::Internal)));
+            assert_eq!(written.get(other, || Ok(Bytes::from_static(b"x"))).unwrap(), "x");
+        }
+    }
 }

@@ -12,7 +12,10 @@ use satchel_shared::sealing::SealKeys;
 use satchel_shared::store::PoolConfig;
 use serde::Serialize;
 
+use crate::admission::Rates;
 use crate::auth::{KeySource, Rules, TokenKeys};
+use crate::body_budget::BodyBudget;
+use crate::connections;
 use crate::cors::CorsOrigins;
 use crate::deadline;
 
@@ -70,7 +73,7 @@ pub struct Config {
     pub requires_idempotency_key: bool,
     /// `SATCHEL_JOURNAL`: `postgres` commits accepted jobs to Postgres before they are answered for. Default none.
     pub journal: JournalMode,
-    /// `SATCHEL_JOB_RETENTION_DAYS`, `SATCHEL_PARKED_RETENTION_DAYS`: what cleaning finds too old.
+    /// `SATCHEL_JOB_RETENTION_DAYS`, `SATCHEL_REJECTED_RETENTION_DAYS`, `SATCHEL_PARKED_RETENTION_DAYS`: what cleaning finds too old.
     pub retention: Retention,
     /// `SATCHEL_SECRETS_KEY`, `SATCHEL_SECRETS_KEY_PREVIOUS`: seal the secrets of webhooks. Default: there are none.
     pub seal_keys: Option<SealKeys>,
@@ -88,6 +91,12 @@ pub struct Config {
     pub(crate) token_keys: TokenKeys,
     /// `SATCHEL_JWT_MAX_AGE`, `SATCHEL_REFUSED_PER_MINUTE`, `SATCHEL_TRUSTED_PROXIES`.
     pub(crate) credentials: Rules,
+    /// `SATCHEL_PLAYER_JOBS_PER_SECOND` and the like.
+    pub(crate) rates: Rates,
+    /// `SATCHEL_BODY_BYTES`: what bodies that are being read may take.
+    pub(crate) bodies: BodyBudget,
+    /// `SATCHEL_CONNECTIONS_PER_ADDRESS`, `SATCHEL_ANSWER_STALL_MS`.
+    pub(crate) connections: connections::Rules,
 }
 
 impl Config {
@@ -117,6 +126,9 @@ impl Config {
             key_source,
             token_keys,
             credentials: Rules::from_env(env),
+            rates: Rates::from_env(env),
+            bodies: BodyBudget::from_env(env),
+            connections: connections::Rules::from_env(env),
         }
     }
 }
@@ -156,9 +168,17 @@ mod tests {
             ("SATCHEL_JWT_MAX_AGE", "long"),
             ("SATCHEL_REFUSED_PER_MINUTE", "-1"),
             ("SATCHEL_TRUSTED_PROXIES", "nginx"),
+            ("SATCHEL_PLAYER_JOBS_PER_SECOND", "-1"),
+            ("SATCHEL_PLAYER_JOBS_BURST", "99"),
+            ("SATCHEL_SERVICE_JOBS_PER_SECOND", "many"),
+            ("SATCHEL_SERVICE_JOBS_BURST", "999"),
+            ("SATCHEL_BODY_BYTES", "1000000"),
+            ("SATCHEL_CONNECTIONS_PER_ADDRESS", "few"),
+            ("SATCHEL_ANSWER_STALL_MS", "999"),
             ("SATCHEL_REQUIRE_IDEMPOTENCY_KEY", "maybe"),
             ("SATCHEL_JOURNAL", "redis"),
             ("SATCHEL_JOB_RETENTION_DAYS", "89"),
+            ("SATCHEL_REJECTED_RETENTION_DAYS", "34"),
             ("SATCHEL_PARKED_RETENTION_DAYS", "0"),
             ("SATCHEL_CORS_ORIGINS", "*"),
         ])
@@ -176,9 +196,17 @@ mod tests {
             "SATCHEL_JWT_MAX_AGE",
             "SATCHEL_REFUSED_PER_MINUTE",
             "SATCHEL_TRUSTED_PROXIES",
+            "SATCHEL_PLAYER_JOBS_PER_SECOND",
+            "SATCHEL_PLAYER_JOBS_BURST",
+            "SATCHEL_SERVICE_JOBS_PER_SECOND",
+            "SATCHEL_SERVICE_JOBS_BURST",
+            "SATCHEL_BODY_BYTES",
+            "SATCHEL_CONNECTIONS_PER_ADDRESS",
+            "SATCHEL_ANSWER_STALL_MS",
             "SATCHEL_REQUIRE_IDEMPOTENCY_KEY",
             "SATCHEL_JOURNAL",
             "SATCHEL_JOB_RETENTION_DAYS",
+            "SATCHEL_REJECTED_RETENTION_DAYS",
             "SATCHEL_PARKED_RETENTION_DAYS",
             "SATCHEL_CORS_ORIGINS",
         ] {

@@ -2,17 +2,26 @@
 
 use actix_web::{HttpRequest, web};
 use chrono::{DateTime, Utc};
+use satchel_shared::domain::Role;
 use satchel_shared::json::{Faults, Fields, Node, Pointer};
 
 use crate::body::{self, Limits};
 use crate::problem::ApiError;
 
-/// Reads the body; one that is left out is an empty object.
+/// Reads an operator's body; one that is left out is an empty object.
 ///
 /// # Errors
-/// 400, 408, 413 and 415 as for every body.
+/// 400, 408, 413, 415 and 503 as for every body.
 pub(crate) async fn document(request: &HttpRequest, payload: web::Payload) -> Result<Node, ApiError> {
-    match body::read_optional_json(request, payload, Limits::OPERATION).await? {
+    document_of(Role::Operator, request, payload).await
+}
+
+/// Reads anyone's.
+///
+/// # Errors
+/// As for [`document`].
+pub(crate) async fn document_of(role: Role, request: &HttpRequest, payload: web::Payload) -> Result<Node, ApiError> {
+    match body::read_optional_json(request, payload, Limits::operation(role)).await? {
         Some(body) => Ok(Node::parse(&body)?),
         None => Ok(Node::Object(Vec::new())),
     }

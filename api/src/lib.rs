@@ -4,11 +4,14 @@
 //! `intake` → `satchel_shared::queue`. An audit query: `routes` → `auth` → `history` →
 //! `satchel_shared::store::ledger`. The service changes no inventory; only workers do.
 
+mod admission;
 mod answer_headers;
 mod auth;
 mod body;
+mod body_budget;
 mod catalogue;
 mod config;
+mod connections;
 mod cors;
 mod current_catalogue;
 mod cursor;
@@ -29,6 +32,7 @@ mod metrics;
 mod offload;
 mod operating;
 mod outage_log;
+mod pace;
 mod parameters;
 mod pipelining;
 mod prefer;

@@ -19,6 +19,7 @@ const REQUESTS: &str = "satchel_api_requests_total";
 const DURATION: &str = "satchel_api_request_duration_seconds";
 const ACCEPTED: &str = "satchel_api_jobs_accepted_total";
 const INVALID: &str = "satchel_api_jobs_invalid_total";
+const LIMITED: &str = "satchel_api_jobs_limited_total";
 const QUEUE_UNAVAILABLE: &str = "satchel_api_queue_unavailable_total";
 const JOURNAL_UNAVAILABLE: &str = "satchel_api_journal_unavailable_total";
 const UNFED: &str = "satchel_api_journaled_jobs_unfed_total";
@@ -53,6 +54,7 @@ pub(crate) fn describe() {
     describe_histogram!(DURATION, "Time from a request's head to its answer's head, in seconds");
     describe_counter!(ACCEPTED, "Jobs that queue or journal took, by type; repetitions under one key included");
     describe_counter!(INVALID, "Jobs refused because they were not valid");
+    describe_counter!(LIMITED, "Jobs refused unread because their actor brings more than it may");
     describe_counter!(QUEUE_UNAVAILABLE, "Submissions refused because the queue did not take them");
     describe_counter!(JOURNAL_UNAVAILABLE, "Submissions refused because Postgres did not take them into its journal");
     describe_counter!(UNFED, "Journaled jobs that the queue did not take at once; workers feed it again");
@@ -80,6 +82,7 @@ pub(crate) async fn show(state: web::Data<State>) -> Result<HttpResponse, ApiErr
 pub(crate) struct SubmissionMeters {
     accepted: Vec<(&'static str, Counter)>,
     pub(crate) invalid: Counter,
+    pub(crate) limited: Counter,
     pub(crate) queue_unavailable: Counter,
     pub(crate) journal_unavailable: Counter,
     pub(crate) unfed: Counter,
@@ -90,6 +93,7 @@ impl SubmissionMeters {
         Self {
             accepted: Work::TYPES.iter().map(|name| (*name, counter!(ACCEPTED, "type" => *name))).collect(),
             invalid: counter!(INVALID),
+            limited: counter!(LIMITED),
             queue_unavailable: counter!(QUEUE_UNAVAILABLE),
             journal_unavailable: counter!(JOURNAL_UNAVAILABLE),
             unfed: counter!(UNFED),

@@ -1,7 +1,6 @@
 //! What a client sends behind a request whose answer says `Connection: close` is not processed (RFC 9112 section 9.6).
 //! The HTTP library reads requests ahead, and would.
 
-use std::any::Any;
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -22,7 +21,7 @@ const LAST_ANSWER_MS: u64 = 1_000;
 struct Connection(Rc<Cell<bool>>);
 
 /// Notes a new connection.
-pub(crate) fn open(_: &dyn Any, data: &mut Extensions) {
+pub(crate) fn open(data: &mut Extensions) {
     data.insert(Connection::default());
 }
 

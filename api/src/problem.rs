@@ -81,6 +81,12 @@ pub(crate) enum ApiError {
         /// Until when.
         seconds: u64,
     },
+    /// 429: the caller brings more jobs than it may; none of these was looked at.
+    #[error("more jobs come from you than are taken at a time; send these again in {seconds} s")]
+    TooManyJobs {
+        /// Until when.
+        seconds: u64,
+    },
     /// 500: a fault of Satchel's own. The cause is in the log, not in the answer.
     #[error("an unexpected error happened; it was logged under this request's id")]
     Internal,
@@ -210,7 +216,7 @@ impl ApiError {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "/problems/unsupported-media-type", "Unsupported media type")
             }
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "/problems/invalid", "Invalid document"),
-            Self::TooManyRefused { .. } => {
+            Self::TooManyRefused { .. } | Self::TooManyJobs { .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, "/problems/too-many-requests", "Too many requests")
             }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "/problems/internal", "Internal error"),
@@ -246,6 +252,14 @@ impl ApiError {
             _ => 1,
         }
     }
+
+    /// How long these are, in bytes.
+    pub(crate) fn fault_bytes(&self) -> usize {
+        match self {
+            Self::Invalid(faults) | Self::Unreadable(faults) => faults.bytes(),
+            _ => 0,
+        }
+    }
 }
 
 impl ResponseError for ApiError {
@@ -260,7 +274,9 @@ impl ResponseError for ApiError {
             Self::MethodNotAllowed { allow } => response.insert_header((header::ALLOW, *allow)),
             Self::UnsupportedMediaType(_) => response.insert_header((header::ACCEPT_ENCODING, "gzip, identity")),
             Self::Unavailable(_) | Self::Busy => response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS)),
-            Self::TooManyRefused { seconds } => response.insert_header((header::RETRY_AFTER, seconds.to_string())),
+            Self::TooManyRefused { seconds } | Self::TooManyJobs { seconds } => {
+                response.insert_header((header::RETRY_AFTER, seconds.to_string()))
+            }
             // What is left of the body is not worth reading.
             Self::RequestTimeout { .. } | Self::TooLarge { .. } => response.force_close(),
             _ => &mut response,
@@ -301,61 +317,5 @@ fn count(faults: &Faults) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use actix_web::body::to_bytes;
-
-    async fn body_of(response: HttpResponse) -> serde_json::Value {
-        serde_json::from_slice(&to_bytes(response.into_body()).await.unwrap()).unwrap()
-    }
-
-    #[actix_web::test]
-    async fn a_validation_problem_lists_every_fault_with_its_pointer() {
-        let mut faults = Faults::one(Pointer::root().field("items").index(0).field("quantity"), "must be an integer");
-        faults.add(Pointer::root().field("x"), "is not a known field");
-        let response = ApiError::Invalid(faults).error_response();
-        assert_eq!(response.status(), 422);
-        assert_eq!(response.headers().get("content-type").unwrap(), PROBLEM_JSON);
-        assert_eq!(
-            body_of(response).await,
-            serde_json::json!({
-                "type": "/problems/invalid",
-                "title": "Invalid document",
-                "status": 422,
-                "detail": "the document has 2 faults that must be corrected",
-                "errors": [
-                    {"pointer": "/items/0/quantity", "detail": "must be an integer"},
-                    {"pointer": "/x", "detail": "is not a known field"},
-                ],
-            })
-        );
-    }
-
-    #[actix_web::test]
-    async fn a_query_problem_names_each_parameter_by_pointer_as_well() {
-        let limit = ParameterFault {
-            pointer: Pointer::root().field("limit"),
-            parameter: "limit".to_owned(),
-            detail: "must be from 1 to 500".to_owned(),
-        };
-        let response = ApiError::InvalidParameters(vec![limit]).error_response();
-        assert_eq!(response.status(), 400);
-        assert_eq!(
-            body_of(response).await["errors"],
-            serde_json::json!([{"pointer": "/limit", "parameter": "limit", "detail": "must be from 1 to 500"}])
-        );
-    }
-
-    #[actix_web::test]
-    async fn statuses_come_with_the_headers_that_their_rfcs_ask_for() {
-        let header = |error: ApiError, name: &str| {
-            error.error_response().headers().get(name).map(|value| value.to_str().unwrap().to_owned())
-        };
-        assert_eq!(header(ApiError::Unauthenticated, "www-authenticate").unwrap(), "Bearer");
-        assert_eq!(header(ApiError::MethodNotAllowed { allow: "GET, HEAD" }, "allow").unwrap(), "GET, HEAD");
-        assert_eq!(header(ApiError::Unavailable(Store::Queue), "retry-after").unwrap(), "1");
-        let plain = body_of(ApiError::NotFound.error_response()).await;
-        assert!(plain.get("errors").is_none());
-        assert_eq!(plain["status"], 404);
-    }
-}
+#[path = "problem_tests.rs"]
+mod tests;

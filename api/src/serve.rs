@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpServer, web};
@@ -13,9 +14,13 @@ use satchel_shared::store::{Pool, webhooks};
 use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::Admission;
 use crate::answer_headers;
 use crate::auth::Authenticator;
+use crate::body_budget::BodyBudget;
+use crate::catalogue::Written;
 use crate::config::{Config, JournalMode};
+use crate::connections::Connections;
 use crate::cors::{self, CorsOrigins};
 use crate::current_catalogue::CurrentCatalogue;
 use crate::health::{self, Readiness};
@@ -23,6 +28,7 @@ use crate::intake::{Feed, Journal};
 use crate::inventory::Reader;
 use crate::lookup::Lookup;
 use crate::metrics::{self, RequestMeters, SubmissionMeters};
+use crate::pace;
 use crate::pipelining;
 use crate::queues::gauges::Gauges;
 use crate::request_id;
@@ -100,7 +106,9 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     };
     let state = web::Data::new(State {
         authenticator: Authenticator::new(config.token_keys, config.credentials, pool.clone()),
+        admission: Admission::new(config.rates),
         catalogue: CurrentCatalogue::new(pool.clone()),
+        written_catalogue: Written::default(),
         lookup: Lookup::start(pool.clone()),
         pool: pool.clone(),
         queue,
@@ -131,13 +139,19 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let upkeep = handle.map(|handle| tokio::spawn(metrics::keep_up(handle, background.clone())));
 
     tracing::info!(address = %listener.local_addr()?, threads = config.threads, "serving");
-    let cors = config.cors_origins;
+    let doorway = Doorway {
+        threads: config.threads,
+        cors_origins: config.cors_origins,
+        bodies: web::Data::new(config.bodies),
+        stall: config.connections.stall,
+        connections: Connections::new(config.connections),
+    };
     let served = match config.operations_address {
-        None => run(state, listener, config.threads, cors, shutdown, operations).await,
+        None => run(state, listener, doorway, shutdown, operations).await,
         Some(address) => {
             let beside =
                 listen(address).with_context(|| format!("SATCHEL_API_OPS_ADDR: cannot listen on {address}"))?;
-            let public = run(state.clone(), listener, config.threads, cors, shutdown.clone(), bare_readiness);
+            let public = run(state.clone(), listener, doorway, shutdown.clone(), bare_readiness);
             tokio::try_join!(public, serve_operations(state, beside, shutdown)).map(|((), ())| ())
         }
     };
@@ -153,18 +167,30 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     served.context("the HTTP server")
 }
 
+/// How the public may come in.
+struct Doorway {
+    threads: usize,
+    cors_origins: CorsOrigins,
+    /// What bodies that are being read may take.
+    bodies: web::Data<BodyBudget>,
+    connections: Arc<Connections>,
+    /// How long a client may take nothing of an answer.
+    stall: Duration,
+}
+
 async fn run(
     state: web::Data<State>,
     listener: TcpListener,
-    threads: usize,
-    cors_origins: CorsOrigins,
+    doorway: Doorway,
     shutdown: CancellationToken,
     about_itself: fn(&mut web::ServiceConfig),
 ) -> std::io::Result<()> {
+    let Doorway { threads, cors_origins, bodies, connections, stall } = doorway;
     HttpServer::new(move || {
         let meters = Rc::new(RequestMeters::default());
         App::new()
             .app_data(state.clone())
+            .app_data(bodies.clone())
             .app_data(web::Data::new(Reader::start(&state.pool)))
             .configure(routes)
             .configure(about_itself)
@@ -174,9 +200,13 @@ async fn run(
             .wrap_fn(move |request, next| metrics::measure(&meters, request, next))
             .wrap_fn(answer_headers::add)
             .wrap_fn(request_id::tag)
+            .wrap_fn(move |request, next| pace::keep(stall, request, next))
             .wrap_fn(pipelining::guard)
     })
-    .on_connect(pipelining::open)
+    .on_connect(move |io, data| {
+        connections.open(io, data);
+        pipelining::open(data);
+    })
     .workers(threads)
     .max_connections(MAX_CONNECTIONS_PER_THREAD)
     .keep_alive(Duration::from_secs(KEEP_ALIVE_SECONDS))

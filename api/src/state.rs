@@ -10,7 +10,9 @@ use satchel_shared::queue::Queue;
 use satchel_shared::sealing::SealKeys;
 use satchel_shared::store::Pool;
 
+use crate::admission::Admission;
 use crate::auth::Authenticator;
+use crate::catalogue::Written;
 use crate::current_catalogue::CurrentCatalogue;
 use crate::health::Readiness;
 use crate::intake::Journal;
@@ -22,9 +24,13 @@ use crate::waiting::WaitingRoom;
 /// Shared by all HTTP threads.
 pub(crate) struct State {
     pub(crate) authenticator: Authenticator,
+    /// How many jobs each actor may bring.
+    pub(crate) admission: Admission,
     pub(crate) pool: Pool,
     /// What events are checked against.
     pub(crate) catalogue: CurrentCatalogue,
+    /// What is answered to those who read it.
+    pub(crate) written_catalogue: Written,
     /// For jobs with idempotency keys.
     pub(crate) lookup: Lookup,
     pub(crate) queue: Arc<dyn Queue>,

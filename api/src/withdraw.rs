@@ -22,7 +22,7 @@ pub(crate) async fn withdraw(
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     permission::may_read_jobs(&caller)?;
-    document::nothing(document::document(&request, payload).await?)?;
+    document::nothing(document::document_of(caller.role, &request, payload).await?)?;
     Parameters::of(&request)?.finish()?;
     let job_id = JobId::parse(request.match_info().query("jobId")).map_err(|_| ApiError::NotFound)?;
     let status = job_status::find(&state, job_id).await?.ok_or(ApiError::NotFound)?;

@@ -27,6 +27,7 @@ use crate::state::State;
 use api_key::ApiKeys;
 use jwt::TokenVerifier;
 use limit::Limit;
+pub(crate) use limit::network;
 use refusals::{Refusal, Refusals};
 
 pub(crate) use key_source::KeySource;

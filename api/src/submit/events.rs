@@ -9,8 +9,8 @@ use satchel_shared::domain::catalogue::Catalogue;
 use satchel_shared::jobs::{Job, SendEvent, Work};
 use satchel_shared::json::Pointer;
 
-use super::Submitter;
 use super::read::{self, Submitted};
+use super::{Submitter, admission, most_entries};
 use crate::auth::{Caller, permission};
 use crate::body::{self, Limits};
 use crate::intake::Draft;
@@ -36,23 +36,26 @@ pub(crate) async fn submit(
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     permission::may_send_events(&caller)?;
-    let body = body::read_json(&request, payload, Limits::JOBS).await?;
+    let body = body::read_json(&request, payload, Limits::jobs(caller.role)).await?;
     Parameters::of(&request)?.finish()?;
     let submitter = Submitter::new(&state, &caller, request_id);
-    let answer = match read::submitted(body, SendEvent::parse_event).await? {
-        Submitted::Many(events) => {
-            let events = events.into_iter().enumerate().map(|(index, event)| (event, Pointer::root().index(index)));
-            let drafts = submitter.draft_events(events.collect()).await?;
-            Box::pin(submitter.submit_many("events", drafts)).await
-        }
-        Submitted::One(event) => {
-            let mut drafts = submitter.draft_events(vec![(event, Pointer::root())]).await?;
-            match drafts.pop().unwrap_or(Err(ApiError::Internal)) {
-                Ok(draft) => submitter.submit_one(draft, Wait::of(&request)).await,
-                Err(error) => Err(error),
+    let answer =
+        match read::submitted(body, most_entries(caller.role), admission(&state, &caller), SendEvent::parse_event)
+            .await?
+        {
+            Submitted::Many(events) => {
+                let events = events.into_iter().enumerate().map(|(index, event)| (event, Pointer::root().index(index)));
+                let drafts = submitter.draft_events(events.collect()).await?;
+                Box::pin(submitter.submit_many("events", drafts)).await
             }
-        }
-    };
+            Submitted::One(event) => {
+                let mut drafts = submitter.draft_events(vec![(event, Pointer::root())]).await?;
+                match drafts.pop().unwrap_or(Err(ApiError::Internal)) {
+                    Ok(draft) => submitter.submit_one(draft, Wait::of(&request)).await,
+                    Err(error) => Err(error),
+                }
+            }
+        };
     submitter.count(answer)
 }
 

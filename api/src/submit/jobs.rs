@@ -6,8 +6,8 @@ use satchel_shared::domain::{IdempotencyKey, JobId, MAX_DELAY_DAYS};
 use satchel_shared::jobs::{Job, Submission, Work};
 use satchel_shared::json::Pointer;
 
-use super::Submitter;
 use super::read::{self, Submitted};
+use super::{Submitter, admission, most_entries};
 use crate::auth::{Caller, permission};
 use crate::body::{self, Limits};
 use crate::intake::Draft;
@@ -28,25 +28,26 @@ pub(crate) async fn submit(
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     permission::may_submit_jobs(&caller)?;
-    let body = body::read_json(&request, payload, Limits::JOBS).await?;
+    let body = body::read_json(&request, payload, Limits::jobs(caller.role)).await?;
     Parameters::of(&request)?.finish()?;
     let key = header_key(&request)?;
     let submitter = Submitter::new(&state, &caller, request_id);
-    let answer = match read::submitted(body, Submission::parse).await? {
-        Submitted::Many(_) if key.is_some() => {
-            Err(ApiError::Malformed("the header Idempotency-Key goes with one job; use the field in an array".into()))
-        }
-        Submitted::Many(jobs) => {
-            let jobs = jobs.into_iter().enumerate();
-            let drafts = jobs.map(|(index, job)| submitter.draft_job(job?, Pointer::root().index(index), None));
-            // Apart: what single jobs do without must not make their futures larger.
-            Box::pin(submitter.submit_many("jobs", drafts.collect())).await
-        }
-        Submitted::One(job) => match job.and_then(|job| submitter.draft_job(job, Pointer::root(), key)) {
-            Ok(draft) => submitter.submit_one(draft, Wait::of(&request)).await,
-            Err(error) => Err(error),
-        },
-    };
+    let answer =
+        match read::submitted(body, most_entries(caller.role), admission(&state, &caller), Submission::parse).await? {
+            Submitted::Many(_) if key.is_some() => Err(ApiError::Malformed(
+                "the header Idempotency-Key goes with one job; use the field in an array".into(),
+            )),
+            Submitted::Many(jobs) => {
+                let jobs = jobs.into_iter().enumerate();
+                let drafts = jobs.map(|(index, job)| submitter.draft_job(job?, Pointer::root().index(index), None));
+                // Apart: what single jobs do without must not make their futures larger.
+                Box::pin(submitter.submit_many("jobs", drafts.collect())).await
+            }
+            Submitted::One(job) => match job.and_then(|job| submitter.draft_job(job, Pointer::root(), key)) {
+                Ok(draft) => submitter.submit_one(draft, Wait::of(&request)).await,
+                Err(error) => Err(error),
+            },
+        };
     submitter.count(answer)
 }
 

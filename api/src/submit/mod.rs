@@ -6,9 +6,9 @@ pub(crate) mod jobs;
 mod read;
 
 use actix_web::http::header;
-use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError as _};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError as _, web};
 use chrono::{DateTime, SubsecRound, Utc};
-use satchel_shared::domain::{Actor, EventId, JobId, RequestId};
+use satchel_shared::domain::{Actor, EventId, JobId, RequestId, Role};
 use satchel_shared::envelope::Envelope;
 use satchel_shared::jobs::{Job, Work};
 use satchel_shared::json::Pointer;
@@ -25,12 +25,38 @@ use crate::waiting::Place;
 
 /// The most jobs or events of one request.
 const MAX_ENTRIES: usize = 1_000;
+/// The most of them that a player may bring.
+const MAX_PLAYER_ENTRIES: usize = 100;
 
 /// How many faults an array's answer tells. Of further entries it says that they are refused, and no more: else it could
 /// be a hundred times as long as what was sent.
 const MAX_TOLD_FAULTS: usize = 50;
+/// How long the faults may be before no further ones are told, in bytes.
+const MAX_TOLD_BYTES: usize = 16 * 1024;
 
 const IDEMPOTENT_REPLAYED: &str = "idempotent-replayed";
+
+/// The most jobs or events of one request.
+pub(crate) fn most_entries(role: Role) -> usize {
+    match role {
+        Role::Player => MAX_PLAYER_ENTRIES,
+        Role::Service | Role::Operator => MAX_ENTRIES,
+    }
+}
+
+/// Asks whether the caller may bring so many jobs now.
+fn admission(
+    state: &web::Data<State>,
+    caller: &Caller,
+) -> impl FnOnce(usize) -> Result<(), ApiError> + Send + 'static + use<> {
+    let (state, caller) = (state.clone(), caller.clone());
+    move |jobs| {
+        state.admission.admit(&caller, jobs).map_err(|seconds| {
+            state.meters.limited.increment(jobs as u64);
+            ApiError::TooManyJobs { seconds }
+        })
+    }
+}
 
 /// The answer to one job or event, alone or as an entry of an array's answer.
 #[derive(Serialize)]
@@ -157,15 +183,16 @@ impl<'r> Submitter<'r> {
         let is_refused =
             |answer: &&Result<_, ApiError>| answer.as_ref().is_err_and(|error| error.status_code().is_client_error());
         self.state.meters.invalid.increment(answers.iter().filter(is_refused).count() as u64);
-        let mut told = 0;
+        let (mut told, mut told_bytes) = (0, 0);
         let mut entries = Vec::with_capacity(answers.len());
         for answer in &answers {
             entries.push(match answer {
                 Ok((accepted, event_id)) => {
                     Entry::Accepted(Receipt::of(accepted, event_id.clone(), accepted.is_replay))
                 }
-                Err(error) if told < MAX_TOLD_FAULTS => {
+                Err(error) if told < MAX_TOLD_FAULTS && told_bytes < MAX_TOLD_BYTES => {
                     told += error.faults();
+                    told_bytes += error.fault_bytes();
                     Entry::Refused { problem: error.problem() }
                 }
                 Err(error) => Entry::Refused { problem: error.brief_problem() },

@@ -3,7 +3,6 @@
 use actix_web::web::Bytes;
 use satchel_shared::json::{Document, Entries, Entry, Faults, Node, Pointer};
 
-use super::MAX_ENTRIES;
 use crate::body::Limits;
 use crate::offload;
 use crate::problem::ApiError;
@@ -18,18 +17,25 @@ pub(super) enum Submitted<T> {
     Many(Vec<Result<T, ApiError>>),
 }
 
-/// Reads a body.
+/// Reads a body, of an array `most` entries at most. How many there are is asked of `admit` before any of them is read.
 ///
 /// # Errors
-/// 400 for what is no JSON as a whole, 422 for an array of none or too many.
+/// 400 for what is no JSON as a whole, 422 for an array of none or too many; those of `admit`.
 pub(super) async fn submitted<T: Send + 'static>(
     body: Bytes,
+    most: usize,
+    admit: impl FnOnce(usize) -> Result<(), ApiError> + Send + 'static,
     read: fn(Node, Pointer) -> Result<T, Faults>,
 ) -> Result<Submitted<T>, ApiError> {
-    offload::run(body.len() > MAX_READ_HERE_BYTES, move || match Document::parse(&body, MAX_ENTRIES)? {
-        Document::One(node) => Ok(Submitted::One(read(node, Pointer::root()).map_err(ApiError::Invalid))),
+    offload::run(body.len() > MAX_READ_HERE_BYTES, move || match Document::parse(&body, most)? {
+        Document::One(node) => {
+            admit(1)?;
+            Ok(Submitted::One(read(node, Pointer::root()).map_err(ApiError::Invalid)))
+        }
+        Document::TooMany => Err(wrong_length(most)),
+        Document::Many(entries) if entries.count() == 0 => Err(wrong_length(most)),
         Document::Many(entries) => {
-            check_length(entries.count())?;
+            admit(entries.count())?;
             check_is_no_nest(&entries)?;
             Ok(Submitted::Many(entries.iter().map(|entry| read_entry(entry, read)).collect()))
         }
@@ -39,7 +45,7 @@ pub(super) async fn submitted<T: Send + 'static>(
 
 /// Reads an entry as it would be read alone.
 fn read_entry<T>(entry: Entry<'_>, read: fn(Node, Pointer) -> Result<T, Faults>) -> Result<T, ApiError> {
-    let limit_bytes = Limits::JOBS.other_bytes;
+    let limit_bytes = Limits::JOB_BYTES;
     if entry.text.len() > limit_bytes {
         return Err(ApiError::EntryTooLarge { at: entry.at, limit_bytes });
     }
@@ -56,12 +62,9 @@ fn check_is_no_nest(entries: &Entries<'_>) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The number of entries that an array may have.
-fn check_length(length: usize) -> Result<(), ApiError> {
-    if (1..=MAX_ENTRIES).contains(&length) {
-        return Ok(());
-    }
-    Err(ApiError::invalid(Pointer::root(), format!("must have 1 to {MAX_ENTRIES} entries, not {length}")))
+/// That an array has none, or more entries than it may have.
+fn wrong_length(most: usize) -> ApiError {
+    ApiError::invalid(Pointer::root(), format!("must have 1 to {most} entries"))
 }
 
 #[cfg(test)]
@@ -71,7 +74,7 @@ mod tests {
     use super::*;
 
     async fn read(text: String) -> Result<Submitted<Submission>, ApiError> {
-        submitted(text.into(), Submission::parse).await
+        submitted(text.into(), 1_000, |_| Ok(()), Submission::parse).await
     }
 
     #[actix_web::test]
@@ -99,6 +102,18 @@ mod tests {
         for text in ["[]".to_owned(), format!("[{}[]]", "[],".repeat(1_000)), format!("[{}[]]", "[],".repeat(300_000))]
         {
             assert!(matches!(read(text).await, Err(ApiError::Invalid(_))));
+        }
+    }
+
+    #[actix_web::test]
+    async fn entries_are_admitted_by_their_number_before_any_is_read() {
+        for (text, jobs) in [("{}", 1), ("[{}]", 1), ("[1,{},\"x\"]", 3)] {
+            let admit = move |asked| {
+                assert_eq!(asked, jobs, "{text}");
+                Err(ApiError::TooManyJobs { seconds: 7 })
+            };
+            let read = submitted::<()>(text.into(), 10, admit, |_, _| panic!("it was read")).await;
+            assert!(matches!(read, Err(ApiError::TooManyJobs { seconds: 7 })), "{text}");
         }
     }
 }

@@ -48,3 +48,7 @@ pub const MAX_DELAY_DAYS: u32 = 90;
 
 /// How long a decided job is kept at least, in days: so long its idempotency key is remembered.
 pub const MIN_JOB_RETENTION_DAYS: u32 = 90;
+
+/// How long a rejected job without an idempotency key is kept at least, in days: longer than a copy of its queue entry
+/// counts ([`MAX_JOB_AGE_DAYS`]).
+pub const MIN_REJECTED_RETENTION_DAYS: u32 = 35;

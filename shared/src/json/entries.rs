@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserializer as _, Error as _, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{Deserializer as _, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::unreadable;
@@ -13,19 +13,18 @@ use super::{Faults, Node, Pointer, SyntaxError};
 pub enum Document<'t> {
     /// An array.
     Many(Entries<'t>),
+    /// An array with more entries than are wanted, of which nothing was kept. What follows was not looked at.
+    TooMany,
     /// Anything else.
     One(Node),
 }
 
 /// The entries of an array, which is JSON as a whole.
 #[derive(Debug)]
-pub struct Entries<'t> {
-    count: usize,
-    texts: Vec<&'t RawValue>,
-}
+pub struct Entries<'t>(Vec<&'t RawValue>);
 
 impl<'t> Document<'t> {
-    /// Parses UTF-8 JSON text. Of an array `most` entries are kept at most; the others are counted.
+    /// Parses UTF-8 JSON text. An array is read up to the first entry beyond `most`.
     ///
     /// # Errors
     /// [`SyntaxError`] for what is no JSON as a whole. An entry that cannot be read is none: [`Entry::read`] tells.
@@ -35,23 +34,29 @@ impl<'t> Document<'t> {
         }
         let text = std::str::from_utf8(text).map_err(|error| SyntaxError::from(serde_json::Error::custom(error)))?;
         let mut deserializer = serde_json::Deserializer::from_str(text);
-        let entries = deserializer.deserialize_seq(EntriesReader { most }).map_err(SyntaxError::from)?;
-        deserializer.end().map_err(SyntaxError::from)?;
-        Ok(Self::Many(entries))
+        let mut is_over = false;
+        match deserializer.deserialize_seq(EntriesReader { most, is_over: &mut is_over }) {
+            Err(_) if is_over => Ok(Self::TooMany),
+            read => {
+                let entries = read.map_err(SyntaxError::from)?;
+                deserializer.end().map_err(SyntaxError::from)?;
+                Ok(Self::Many(entries))
+            }
+        }
     }
 }
 
 impl<'t> Entries<'t> {
-    /// How many there are, those that were not kept included.
+    /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.count
+        self.0.len()
     }
 
-    /// Those that were kept, in their order.
+    /// In their order.
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Entry<'t>> {
-        self.texts.iter().enumerate().map(|(place, text)| Entry { text: text.get(), at: Pointer::root().index(place) })
+        self.0.iter().enumerate().map(|(place, text)| Entry { text: text.get(), at: Pointer::root().index(place) })
     }
 }
 
@@ -74,11 +79,13 @@ impl Entry<'_> {
     }
 }
 
-struct EntriesReader {
+struct EntriesReader<'r> {
     most: usize,
+    /// Set where there are more; reading then ends with an error.
+    is_over: &'r mut bool,
 }
 
-impl<'de> Visitor<'de> for EntriesReader {
+impl<'de> Visitor<'de> for EntriesReader<'_> {
     type Value = Entries<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -86,16 +93,15 @@ impl<'de> Visitor<'de> for EntriesReader {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Entries<'de>, A::Error> {
-        let mut entries = Entries { count: 0, texts: Vec::new() };
-        while entries.texts.len() < self.most {
-            let Some(text) = seq.next_element()? else { break };
-            entries.texts.push(text);
+        let mut texts = Vec::new();
+        while let Some(text) = seq.next_element()? {
+            if texts.len() == self.most {
+                *self.is_over = true;
+                return Err(A::Error::custom("too many entries"));
+            }
+            texts.push(text);
         }
-        entries.count = entries.texts.len();
-        while let Some(IgnoredAny) = seq.next_element()? {
-            entries.count += 1;
-        }
-        Ok(entries)
+        Ok(Entries(texts))
     }
 }
 
@@ -105,7 +111,6 @@ mod tests {
 
     fn read(text: &str) -> Vec<Result<Node, String>> {
         let Document::Many(entries) = Document::parse(text.as_bytes(), 100).unwrap() else { panic!("{text}") };
-        assert_eq!(entries.count(), entries.iter().len());
         entries.iter().map(|entry| entry.read().map_err(|faults| faults.to_string())).collect()
     }
 
@@ -146,7 +151,6 @@ mod tests {
             "[1]x",
         ] {
             assert!(Document::parse(text.as_bytes(), 10).is_err(), "{text}");
-            assert!(Document::parse(text.as_bytes(), 0).is_err(), "{text}, though nobody wants the entries");
         }
         assert!(Document::parse(b"[\"\xff\"]", 10).is_err());
         assert!(matches!(Document::parse(br#" {"a":[1]} "#, 10).unwrap(), Document::One(Node::Object(_))));
@@ -154,10 +158,13 @@ mod tests {
     }
 
     #[test]
-    fn entries_beyond_the_bound_are_counted_and_not_kept() {
-        let text = format!("[{}[]]", "[],".repeat(9_999));
-        let Document::Many(entries) = Document::parse(text.as_bytes(), 1_000).unwrap() else { panic!() };
-        assert_eq!((entries.count(), entries.iter().len()), (10_000, 1_000));
+    fn reading_ends_at_the_first_entry_too_many() {
+        let text = |entries: usize| format!("[{}[]]", "[],".repeat(entries - 1));
+        let just = text(1_000);
+        let Document::Many(entries) = Document::parse(just.as_bytes(), 1_000).unwrap() else { panic!() };
+        assert_eq!((entries.count(), entries.iter().len()), (1_000, 1_000));
+        let over = format!("{}, and what follows is no JSON", text(1_001).strip_suffix(']').unwrap());
+        assert!(matches!(Document::parse(over.as_bytes(), 1_000).unwrap(), Document::TooMany));
         let Document::Many(none) = Document::parse(b"[ ]", 1_000).unwrap() else { panic!() };
         assert_eq!(none.count(), 0);
     }

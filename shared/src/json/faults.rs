@@ -74,7 +74,24 @@ pub struct Fault {
     pub detail: String,
 }
 
-/// Every fault found in one document, at most [`Faults::MAX`].
+impl Fault {
+    fn bytes(&self) -> usize {
+        const FRAME: &str = r#"{"pointer":"","detail":""},"#;
+        FRAME.len() + as_json(self.pointer.as_str()) + as_json(&self.detail)
+    }
+}
+
+/// How long a text is within a JSON string, in bytes.
+fn as_json(text: &str) -> usize {
+    let escaped = |byte| match byte {
+        b'"' | b'\\' => 2,
+        0..0x20 => r"\u0000".len(),
+        _ => 1,
+    };
+    text.bytes().map(escaped).sum()
+}
+
+/// The faults found in one document, at most [`Faults::MAX`] of at most [`Faults::MAX_BYTES`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(transparent)]
 pub struct Faults(Vec<Fault>);
@@ -82,19 +99,32 @@ pub struct Faults(Vec<Fault>);
 impl Faults {
     /// More faults than this in one document are counted as found but not listed.
     pub const MAX: usize = 100;
+    /// Faults that would take more than this are not listed, in bytes as JSON: a long name that leads to each of many
+    /// faults would otherwise make the answer a hundred times as long as what was sent.
+    pub const MAX_BYTES: usize = 16 * 1024;
     /// A longer detail is cut, in bytes: some quote what is wrong.
     const MAX_DETAIL_BYTES: usize = 1_000;
 
-    /// Notes a fault.
+    /// Notes a fault, the first one in any case.
     pub fn add(&mut self, pointer: Pointer, detail: impl Into<String>) {
-        if self.0.len() < Self::MAX {
-            let mut detail = detail.into();
-            if detail.len() > Self::MAX_DETAIL_BYTES {
-                detail.truncate(detail.floor_char_boundary(Self::MAX_DETAIL_BYTES));
-                detail.push('…');
-            }
-            self.0.push(Fault { pointer, detail });
+        if self.0.len() == Self::MAX {
+            return;
         }
+        let mut detail = detail.into();
+        if detail.len() > Self::MAX_DETAIL_BYTES {
+            detail.truncate(detail.floor_char_boundary(Self::MAX_DETAIL_BYTES));
+            detail.push('…');
+        }
+        let fault = Fault { pointer, detail };
+        if self.0.is_empty() || self.bytes() + fault.bytes() <= Self::MAX_BYTES {
+            self.0.push(fault);
+        }
+    }
+
+    /// How long the list is as JSON, in bytes, or a little less.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(Fault::bytes).sum()
     }
 
     /// One fault.
@@ -131,5 +161,24 @@ impl fmt::Display for Faults {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_faults_is_short_however_long_what_they_name() {
+        for (name, detail) in [("n".repeat(500), "d".repeat(900)), ("\u{1}".repeat(500), "\"\\".repeat(500))] {
+            let mut faults = Faults::default();
+            for index in 0..1_000 {
+                faults.add(Pointer::root().field(&name).index(index), detail.clone());
+            }
+            let written = serde_json::to_string(&faults).unwrap().len();
+            assert!((Faults::MAX_BYTES / 2..=Faults::MAX_BYTES + 2).contains(&written), "{written}");
+        }
+        let long = Faults::one(Pointer::root().field(&"\u{1}".repeat(500)), "\u{1}".repeat(10_000));
+        assert_eq!(long.as_slice().len(), 1);
     }
 }

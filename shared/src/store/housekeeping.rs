@@ -75,6 +75,7 @@ pub async fn step(session: &mut Session, retention: &Retention) -> Result<Cleane
 pub async fn clean(pool: &Pool, retention: &Retention, by: &Operator<'_>) -> Result<Cleaned, StoreError> {
     let detail = json!({
         "jobsOlderThanDays": retention.job_days,
+        "rejectedOlderThanDays": retention.rejected_days,
         "parkedLongerThanDays": retention.parked_days,
         "eventsOlderThanDays": retention.event_days,
     });
@@ -106,9 +107,10 @@ async fn clean_some(
     by: &Operator<'_>,
 ) -> Result<Cleaned, StoreError> {
     let forgotten = sqlx::query!(
-        r#"SELECT removed AS "removed!", at_end AS "at_end!", clock_timestamp() AS "now!" FROM forget_jobs($1, $2)"#,
+        r#"SELECT removed AS "removed!", at_end AS "at_end!", clock_timestamp() AS "now!" FROM forget_jobs($1, $2, $3)"#,
         days(retention.job_days),
         MAX_PAGES_PER_STEP,
+        days(retention.rejected_days),
     )
     .fetch_one(&mut *connection)
     .await?;

@@ -245,7 +245,7 @@ async fn a_function_begins_no_more_than_its_rate_allows() {
     assert_eq!(stand.begin(10).await.len(), 1);
 }
 
-const RETENTION: Retention = Retention { job_days: 90, parked_days: 7, event_days: 30 };
+const RETENTION: Retention = Retention { job_days: 90, rejected_days: 90, parked_days: 7, event_days: 30 };
 
 #[tokio::test]
 async fn runs_of_functions_that_nobody_runs_any_more_fail_after_the_retention() {

@@ -8,7 +8,7 @@ use satchel_shared::store::{actions, audit};
 use crate::database::Database;
 use crate::job::{OPERATOR, reward, set_aside};
 
-const RETENTION: Retention = Retention { job_days: 100, parked_days: 7, event_days: 30 };
+const RETENTION: Retention = Retention { job_days: 100, rejected_days: 100, parked_days: 7, event_days: 30 };
 
 /// So many jobs, the n-th decided n days ago.
 const DECIDED: &str = "
@@ -30,11 +30,36 @@ async fn decided_jobs_are_forgotten_after_their_retention_and_never_before_ninet
     assert_eq!(cleaned, Cleaned { removed: 101, has_more: false, ..Cleaned::default() });
     let recorded = actions::page(&pool, None, 10).await.unwrap();
     assert_eq!(recorded.len(), 1);
-    let detail = r#"{"eventsOlderThanDays":30,"jobsOlderThanDays":100,"parkedLongerThanDays":7}"#;
+    let detail =
+        r#"{"eventsOlderThanDays":30,"jobsOlderThanDays":100,"parkedLongerThanDays":7,"rejectedOlderThanDays":100}"#;
     assert_eq!((&*recorded[0].action, recorded[0].detail.get()), ("clean", detail));
-    let least = Retention { job_days: 90, ..RETENTION };
+    let least = Retention { job_days: 90, rejected_days: 90, ..RETENTION };
     assert_eq!(housekeeping::step(&mut session, &least).await.unwrap().removed, 10);
     assert_eq!(database.psql("SELECT max(applied_at) < now() - interval '89 days', count(*) FROM jobs"), "f|89");
+}
+
+#[tokio::test]
+async fn rejected_jobs_without_a_key_may_be_forgotten_sooner() {
+    let database = Database::new().await;
+    let mut session = database.session();
+    database.psql(DECIDED);
+    // Of each three, one is applied, one is rejected, and one is rejected and has an id made of a key.
+    database.psql(
+        "UPDATE jobs SET status = CASE seq % 3 WHEN 0 THEN 'applied' ELSE 'rejected' END,
+             job_id = overlay(job_id::text PLACING CASE seq % 3 WHEN 2 THEN '8' ELSE '7' END FROM 15)::uuid
+         FROM (SELECT job_id AS id, substr(user_id, 2)::integer AS seq FROM jobs) numbered WHERE id = job_id",
+    );
+    let counts = "SELECT count(*) FILTER (WHERE status = 'applied'),
+        count(*) FILTER (WHERE status = 'rejected' AND job_id::text LIKE '______________8%'),
+        count(*) FILTER (WHERE status = 'rejected' AND job_id::text LIKE '______________7%') FROM jobs";
+    assert_eq!(database.psql(counts), "66|67|67");
+    assert!(database.refusal("SELECT forget_jobs(90, 1, 34)").contains("35 days"));
+    assert_eq!(database.psql(counts), "66|67|67");
+
+    let soon = Retention { rejected_days: 40, ..RETENTION };
+    assert_eq!(housekeeping::step(&mut session, &soon).await.unwrap().removed, 33 + 34 + 54);
+    assert_eq!(database.psql(counts), "33|33|13");
+    assert_eq!(housekeeping::step(&mut session, &soon).await.unwrap().removed, 0);
 }
 
 #[tokio::test]
@@ -42,8 +67,8 @@ async fn cleaning_takes_longer_than_the_statements_of_other_requests_may() {
     let database = Database::new().await;
     database.psql(
         "ALTER FUNCTION forget_jobs RENAME TO forget_jobs_at_once;
-         CREATE FUNCTION forget_jobs(integer, integer, OUT removed bigint, OUT at_end boolean)
-         LANGUAGE sql SECURITY DEFINER AS 'SELECT pg_sleep(0.5); SELECT * FROM forget_jobs_at_once($1, $2)'",
+         CREATE FUNCTION forget_jobs(integer, integer, integer, OUT removed bigint, OUT at_end boolean)
+         LANGUAGE sql SECURITY DEFINER AS 'SELECT pg_sleep(0.5); SELECT * FROM forget_jobs_at_once($1, $2, $3)'",
     );
     let pool = database.hurried_pool(200);
     housekeeping::clean(&pool, &RETENTION, &OPERATOR).await.unwrap();

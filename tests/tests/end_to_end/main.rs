@@ -7,6 +7,7 @@
     reason = "a test reports every trouble by panicking"
 )]
 
+mod admission;
 mod amqp;
 mod arrays;
 mod authorisation;
@@ -45,6 +46,7 @@ mod refused_credentials;
 mod repetitions;
 mod retention;
 mod scale;
+mod slow_clients;
 mod submit;
 mod tools;
 mod webhooks;

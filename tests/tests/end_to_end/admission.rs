@@ -1,0 +1,65 @@
+//! How many jobs one actor may bring.
+
+use satchel_tests::job::{reward_pieces, use_item};
+use satchel_tests::token::ALL_SCOPES;
+use satchel_tests::{Answer, Satchel, Setup, invariants};
+use serde_json::{Value, json};
+
+fn uses(user: &str, number: usize) -> Value {
+    json!(vec![use_item(user, "arrow", 1); number])
+}
+
+/// That an answer asks to wait at least so many seconds, and to the second as long as it says.
+fn assert_waits(answer: &Answer, at_least: u64) {
+    let problem = answer.problem(429);
+    assert_eq!(problem["type"], "/problems/too-many-requests", "{problem}");
+    let seconds: u64 = answer.header("Retry-After").parse().expect("whole seconds");
+    assert!((at_least..=100).contains(&seconds), "{seconds}");
+}
+
+#[tokio::test]
+async fn a_player_that_brings_more_jobs_than_allowed_is_told_when_to_come_again() {
+    let setup = Setup::new().api_env("SATCHEL_PLAYER_JOBS_PER_SECOND", "1");
+    let satchel = setup.api_env("SATCHEL_PLAYER_JOBS_BURST", "100").start().await;
+    satchel.game().submit_and_wait(&reward_pieces("u1", "arrow", 500)).await.expect(200);
+    let player = satchel.player("u1");
+    let taken = player.submit(&uses("u1", 100)).await.expect(202).job_ids();
+    // All or nothing: a second later there would be room for one of them.
+    assert_waits(&player.submit(&uses("u1", 50)).await, 2);
+    // What is refused for its faults costs as much.
+    let other = satchel.player("u2");
+    other.submit(&json!(vec![json!({"type": "fly"}); 100])).await.expect(202);
+    assert_waits(&other.submit(&uses("u2", 60)).await, 2);
+    // Another player, and who is no player, are not held up.
+    satchel.player("u3").submit(&uses("u3", 100)).await.expect(202);
+    satchel.game().submit(&json!(vec![reward_pieces("u1", "arrow", 1); 1_000])).await.expect(202);
+    satchel.service("u1", ALL_SCOPES).submit(&uses("u1", 500)).await.expect(202);
+    for id in taken {
+        assert_eq!(satchel.finished(&id).await["status"], "applied");
+    }
+    let metrics = satchel.anyone().get("/metrics").await.expect(200).text;
+    assert!(metrics.contains("satchel_api_jobs_limited_total 110\n"), "{metrics}");
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn services_are_limited_if_they_are_to_be_each_for_itself_events_included() {
+    let setup = Setup::new().api_env("SATCHEL_SERVICE_JOBS_PER_SECOND", "10");
+    let satchel = setup.api_env("SATCHEL_SERVICE_JOBS_BURST", "1000").workers(0).start().await;
+    let event = |number: usize| json!({"id": format!("e{number}"), "name": "no/such", "userId": "u1"});
+    let (game, other) = (satchel.game(), satchel.service("other", ALL_SCOPES));
+    game.tell(&json!((0..1_000).map(event).collect::<Vec<_>>())).await.expect(202);
+    assert_waits(&game.submit(&uses("u1", 900)).await, 2);
+    assert_waits(&game.tell(&json!((0..900).map(event).collect::<Vec<_>>())).await, 2);
+    other.submit(&uses("u1", 1)).await.expect(202);
+}
+
+#[tokio::test]
+async fn a_players_array_is_a_small_one() {
+    let satchel = Satchel::start().await;
+    let player = satchel.player("u1");
+    assert_eq!(player.submit(&uses("u1", 101)).await.pointers(), [""]);
+    player.submit(&uses("u1", 100)).await.expect(202);
+    satchel.game().submit(&uses("u1", 101)).await.expect(202);
+    invariants::check(&satchel).await;
+}
