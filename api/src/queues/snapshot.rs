@@ -26,6 +26,10 @@ pub(super) struct Snapshot {
     /// Of those in the queue, without held ones.
     pub(super) oldest_waiting_ms: Option<u64>,
     oldest_held_ms: Option<u64>,
+    /// Of all that are not decided and are due, wherever they wait.
+    pub(super) oldest_undecided_ms: Option<u64>,
+    /// Shards that no live worker serves.
+    pub(super) shards_without_owner: usize,
     shards: Vec<ShardView>,
     workers: Vec<WorkerView>,
 }
@@ -110,6 +114,8 @@ impl Snapshot {
             }
         });
         let workers = workers.collect();
+        let in_queue = shards.iter().filter_map(|shard| shard.oldest_waiting_ms);
+        let in_postgres = stats.shards.iter().filter_map(|shard| Some(age_ms(shard.oldest_undecided_at?, now)));
         Self {
             queue: NAME,
             paused,
@@ -117,6 +123,8 @@ impl Snapshot {
             rates: Rates::sum(shards.iter()),
             oldest_waiting_ms: shards.iter().filter_map(|shard| shard.oldest_waiting_ms).max(),
             oldest_held_ms: shards.iter().filter_map(|shard| shard.oldest_held_ms).max(),
+            oldest_undecided_ms: in_queue.chain(in_postgres).max(),
+            shards_without_owner: shards.iter().filter(|shard| shard.owner.is_none()).count(),
             shards,
             workers,
         }
@@ -127,7 +135,7 @@ impl ShardView {
     fn of(stats: &ShardStats, depth: Option<&Depth>, now: DateTime<Utc>) -> Self {
         let (queued, delayed) = depth.map_or((0, 0), |depth| (depth.waiting, depth.delayed));
         let active = u64::try_from(stats.active).unwrap_or_default();
-        let held_ms = stats.oldest_held_at.map(|since| u64::try_from((now - since).num_milliseconds()).unwrap_or(0));
+        let held_ms = stats.oldest_held_at.map(|since| age_ms(since, now));
         Self {
             shard: stats.shard.get(),
             owner: stats.owner.map(|owner| owner.to_string()),
@@ -166,6 +174,11 @@ impl Rates {
     }
 }
 
+/// Clocks may differ a little.
+fn age_ms(since: DateTime<Utc>, now: DateTime<Utc>) -> u64 {
+    u64::try_from((now - since).num_milliseconds()).unwrap_or(0)
+}
+
 /// What Postgres counts is never negative.
 fn count(count: i64) -> u64 {
     u64::try_from(count).unwrap_or_default()
@@ -198,6 +211,7 @@ mod tests {
             retrying: 4,
             held: 6,
             oldest_held_at: Some(at(NOW_MS - 500)),
+            oldest_undecided_at: Some(at(NOW_MS - 1_500)),
         }
     }
 
@@ -221,7 +235,8 @@ mod tests {
         let sum = json!({"waiting": 17 + 6 + 6, "held": 12, "active": 6, "delayed": 28, "completed": 14, "failed": 2});
         assert_eq!(told["stats"], sum);
         assert_eq!(told["rates"], json!({"completedPerSecond": 3.0}));
-        assert_eq!(told["oldestWaitingMs"], 900);
+        assert_eq!((&told["oldestWaitingMs"], &told["oldestUndecidedMs"]), (&json!(900), &json!(1_500)));
+        assert_eq!(told["shardsWithoutOwner"], 1);
         assert_eq!(
             told["shards"][0],
             json!({"shard": 0, "owner": worker_id.to_string(), "waiting": 23, "held": 6, "active": 3, "delayed": 14, "completed": 7, "failed": 1,
