@@ -53,7 +53,7 @@ impl Verifier {
         let claim = Claim { job_id: *job_id, user_id, shard: *shard, place: *place, sealed };
         let envelope = self.open(&claim)?;
         // A copy from the queue would never leave the journal.
-        if envelope.journaled { Ok(envelope) } else { Err(claim.refused("it was accepted without a journal")) }
+        if envelope.journaled { Ok(envelope) } else { Err(claim.refused(&"it was accepted without a journal")) }
     }
 
     /// The job of a row of those that are set aside.
@@ -71,26 +71,26 @@ impl Verifier {
     fn open(&self, claim: &Claim<'_>) -> Result<Envelope, Distrust> {
         let envelope = claim.sealed.open(self.keys.iter()).map_err(|error| match error {
             OpenError::Newer(_) => Distrust::Waits(error.to_string()),
-            error => claim.refused(error),
+            error => claim.refused(&error),
         })?;
         // Signed, but for another place: a row would count as something that it is not.
         let user_id = &envelope.job.user_id;
         let home = self.shards.of_user(user_id);
         if envelope.job_id != claim.job_id {
-            return Err(claim.refused(format!("it is job {}", envelope.job_id)));
+            return Err(claim.refused(&format!("it is job {}", envelope.job_id)));
         }
         if user_id.as_str() != claim.user_id {
-            return Err(claim.refused(format!("it is a job of user {user_id}")));
+            return Err(claim.refused(&format!("it is a job of user {user_id}")));
         }
         if i32::from(home.get()) != claim.shard {
-            return Err(claim.refused(format!("the job belongs to shard {home}")));
+            return Err(claim.refused(&format!("the job belongs to shard {home}")));
         }
         Ok(envelope)
     }
 }
 
 impl Claim<'_> {
-    fn refused(&self, reason: impl ToString) -> Distrust {
+    fn refused(&self, reason: &dyn ToString) -> Distrust {
         Distrust::Refused(RefusedRow { job_id: self.job_id, place: self.place, reason: reason.to_string() })
     }
 }
