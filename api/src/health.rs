@@ -2,7 +2,7 @@
 //! keeps what it has answered for.
 //!
 //! With a journal, jobs are accepted without Redis, so that the service is ready without it; they are applied when it
-//! is back. So it is while an operator has paused the queue. Both are told as warnings. What Redis may forget is none
+//! is back. So it is while an operator has paused the queue, or shards have no worker. All of that is told as warnings. What Redis may forget is none
 //! then: it is fed again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use satchel_shared::queue::{Durability, Queue, QueueError, Setting};
-use satchel_shared::store::{Pool, StoreError, queue_state, readiness};
+use satchel_shared::store::{Pool, StoreError, leases, queue_state, readiness};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
@@ -91,12 +91,42 @@ struct RedisCheck {
     warnings: Vec<String>,
 }
 
+/// What it has of Postgres is not told while that is away.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct QueueCheck {
-    /// Not told while Postgres is away.
     #[serde(skip_serializing_if = "Option::is_none")]
     paused: Option<bool>,
-    warnings: Vec<&'static str>,
+    /// Shards that no live worker serves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shards_without_owner: Option<i64>,
+    warnings: Vec<String>,
+}
+
+impl QueueCheck {
+    fn of(told: Option<Told>) -> Self {
+        let Told { is_paused, shards_without_owner } = told.unwrap_or_default();
+        let mut warnings = Vec::new();
+        if is_paused {
+            warnings.push("the queue is paused: jobs are accepted and not applied until it is resumed".to_owned());
+        }
+        if shards_without_owner > 0 {
+            warnings
+                .push(format!("{shards_without_owner} shards have no worker: their jobs are accepted and not applied"));
+        }
+        Self {
+            paused: told.map(|told| told.is_paused),
+            shards_without_owner: told.map(|told| told.shards_without_owner),
+            warnings,
+        }
+    }
+}
+
+/// What Postgres tells of the queue.
+#[derive(Debug, Clone, Copy, Default)]
+struct Told {
+    is_paused: bool,
+    shards_without_owner: i64,
 }
 
 const OK: &str = "ok";
@@ -141,8 +171,8 @@ pub(crate) fn warnings(durability: &Durability, journal: JournalMode) -> Vec<Str
 }
 
 impl Report {
-    /// What each store told: Postgres whether the queue is paused, Redis its settings; or why it is not ready.
-    fn of(postgres: Result<bool, String>, redis: Result<Durability, String>, journal: JournalMode) -> Self {
+    /// What each store told: Postgres how the queue is, Redis its settings; or why it is not ready.
+    fn of(postgres: Result<Told, String>, redis: Result<Durability, String>, journal: JournalMode) -> Self {
         let status = |is_ready| if is_ready { OK } else { AWAY };
         let accepts = postgres.is_ok() && (redis.is_ok() || journal == JournalMode::Postgres);
         let mut warnings = redis.as_ref().map(|durability| warnings(durability, journal)).unwrap_or_default();
@@ -150,17 +180,15 @@ impl Report {
             warnings
                 .push("Redis takes no jobs: they are accepted into the journal and applied when it does".to_owned());
         }
-        let (paused, postgres_reason) = told(postgres);
+        let (in_postgres, postgres_reason) = told(postgres);
         let (durability, redis_reason) = told(redis);
-        let is_paused = paused.unwrap_or(false);
-        let pause = is_paused.then_some("the queue is paused: jobs are accepted and not applied until it is resumed");
         Self {
             status: status(accepts),
             journal,
             checks: Checks {
-                postgres: PostgresCheck { status: status(paused.is_some()), reason: postgres_reason },
+                postgres: PostgresCheck { status: status(in_postgres.is_some()), reason: postgres_reason },
                 redis: RedisCheck { status: status(durability.is_some()), reason: redis_reason, durability, warnings },
-                queue: QueueCheck { paused, warnings: pause.into_iter().collect() },
+                queue: QueueCheck::of(in_postgres),
             },
         }
     }
@@ -178,11 +206,12 @@ fn told<T>(told: Result<T, String>) -> (Option<T>, Option<String>) {
     }
 }
 
-/// Whether the queue is paused, of a Postgres that takes writes.
-async fn postgres(pool: &Pool) -> Result<bool, StoreError> {
+/// How the queue is, of a Postgres that takes writes.
+async fn postgres(pool: &Pool) -> Result<Told, StoreError> {
     let state = queue_state::state(pool).await?;
+    let shards_without_owner = leases::without_owner(pool).await?;
     readiness::try_write(pool).await?;
-    Ok(state.is_paused)
+    Ok(Told { is_paused: state.is_paused, shards_without_owner })
 }
 
 /// The settings of a Redis that takes writes.
@@ -212,6 +241,10 @@ async fn ask<T, E: std::fmt::Display>(
 mod tests {
     use super::*;
 
+    fn going(is_paused: bool, shards_without_owner: i64) -> Told {
+        Told { is_paused, shards_without_owner }
+    }
+
     fn away<T>() -> Result<T, String> {
         Err("it is read-only".to_owned())
     }
@@ -223,7 +256,7 @@ mod tests {
 
     #[test]
     fn without_redis_it_is_ready_only_with_a_journal() {
-        let report = |journal| serde_json::to_value(Report::of(Ok(false), away(), journal)).unwrap();
+        let report = |journal| serde_json::to_value(Report::of(Ok(going(false, 0)), away(), journal)).unwrap();
         let without = report(JournalMode::None);
         assert_eq!((&without["status"], &without["journal"]), (&"unavailable".into(), &"none".into()));
         let with = report(JournalMode::Postgres);
@@ -246,7 +279,7 @@ mod tests {
     #[test]
     fn a_journal_prevents_what_weak_settings_would_lose() {
         let report = |durability: Durability, journal| {
-            serde_json::to_value(Report::of(Ok(false), Ok(durability), journal)).unwrap()
+            serde_json::to_value(Report::of(Ok(going(false, 0)), Ok(durability), journal)).unwrap()
         };
         let warnings = |report: serde_json::Value| report["checks"]["redis"]["warnings"].as_array().unwrap().len();
         assert_eq!(warnings(report(weak(), JournalMode::None)), 1);
@@ -272,13 +305,20 @@ mod tests {
              maxmemory-policy noeviction"
         );
         assert!(weak().unseen().is_none() && hidden.warnings().is_empty());
-        let report = serde_json::to_value(Report::of(Ok(false), Ok(hidden), JournalMode::None)).unwrap();
+        let report = serde_json::to_value(Report::of(Ok(going(false, 0)), Ok(hidden), JournalMode::None)).unwrap();
         assert_eq!(report["checks"]["redis"]["durability"]["appendonly"], "unknown");
     }
 
     #[test]
+    fn shards_without_a_worker_are_a_warning() {
+        let told = serde_json::to_value(Report::of(Ok(going(false, 3)), away(), JournalMode::Postgres)).unwrap();
+        assert_eq!((&told["status"], &told["checks"]["queue"]["shardsWithoutOwner"]), (&"ok".into(), &3.into()));
+        assert!(told["checks"]["queue"]["warnings"][0].as_str().unwrap().contains("3 shards have no worker"));
+    }
+
+    #[test]
     fn a_paused_queue_is_a_warning() {
-        let report = Report::of(Ok(true), away(), JournalMode::Postgres);
+        let report = Report::of(Ok(going(true, 0)), away(), JournalMode::Postgres);
         assert!(report.is_ready());
         let told = serde_json::to_value(report).unwrap();
         assert_eq!(told["checks"]["queue"]["paused"], true);

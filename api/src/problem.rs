@@ -169,7 +169,7 @@ impl ApiError {
                 }
                 Self::Unavailable(Store::Database)
             }
-            StoreError::Unreadable(_) | StoreError::Changed | StoreError::Decided => {
+            StoreError::Unreadable(_) | StoreError::Changed | StoreError::Ahead | StoreError::Decided => {
                 tracing::error!(%error, "the database answered what cannot be");
                 Self::Internal
             }

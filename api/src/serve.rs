@@ -101,7 +101,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         JournalMode::None => (None, None),
         JournalMode::Postgres => {
             let (feed, feeding) = Feed::start(queue.clone(), envelope_key.clone(), meters.unfed.clone());
-            (Some(Journal::start(pool.clone(), installation.shards, feed)), Some(feeding))
+            (Some(Journal::start(pool.clone(), installation.shards, envelope_key.clone(), feed)), Some(feeding))
         }
     };
     let state = web::Data::new(State {

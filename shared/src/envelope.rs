@@ -1,4 +1,5 @@
-//! A job on its way: signed by the API, verified by the worker, which trusts nothing else in Redis.
+//! A job on its way: signed by the API, verified by the worker, which trusts nothing else, neither in Redis nor of what
+//! waits in Postgres.
 //!
 //! A stream entry has the fields `v` (version), `body` (JSON) and `mac` (HMAC-SHA256, RFC 2104, over a
 //! domain tag, the version and the body). The body carries everything that the worker decides by.
@@ -50,8 +51,8 @@ impl Envelope {
         Box::<str>::from(crate::domain::raw(self)).into_string()
     }
 
-    /// Reads and validates a body. Who wrote it must be known otherwise: by its signature ([`SealedEnvelope::open`]),
-    /// or because it comes from Postgres.
+    /// Reads and validates a body. Who wrote it must be known otherwise: by its signature ([`SealedEnvelope::open`]), or
+    /// because this program did.
     ///
     /// # Errors
     /// [`OpenError`], never [`OpenError::Signature`].
@@ -95,7 +96,7 @@ impl std::fmt::Display for ReplicaId {
     }
 }
 
-/// An envelope's signed bytes, as they stand in the stream.
+/// An envelope's signed bytes, as they stand in the stream, or beside a row of Postgres.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedEnvelope {
     /// The field `v`.
@@ -187,9 +188,18 @@ impl EnvelopeKey {
     /// Signs an envelope.
     #[must_use]
     pub fn seal(&self, envelope: &Envelope) -> SealedEnvelope {
-        let body = envelope.body().into_bytes();
-        let mac = self.mac(VERSION, &body).finalize().into_bytes().to_vec();
-        SealedEnvelope { version: VERSION, body, mac }
+        self.seal_body(&envelope.body())
+    }
+
+    /// Signs a body as of [`VERSION`], whatever it holds.
+    #[must_use]
+    pub fn seal_body(&self, body: &str) -> SealedEnvelope {
+        SealedEnvelope { version: VERSION, body: body.as_bytes().to_vec(), mac: self.sign(body) }
+    }
+
+    /// The MAC of an envelope's body as this program writes it: of [`VERSION`].
+    pub(crate) fn sign(&self, body: &str) -> Vec<u8> {
+        self.mac(VERSION, body.as_bytes()).finalize().into_bytes().to_vec()
     }
 
     /// Whether this key signed the entry; compared in constant time.

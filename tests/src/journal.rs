@@ -103,6 +103,11 @@ impl Journal {
         self.retired.lock().unwrap().insert(job_id.to_owned());
     }
 
+    /// The test took this job away before it was decided: nothing is promised of it any more.
+    pub fn lose(&self, job_id: &str) {
+        self.accepted.lock().unwrap().retain(|job| job.job_id != job_id);
+    }
+
     /// The jobs that were retired.
     pub(crate) fn retired(&self) -> HashSet<String> {
         self.retired.lock().unwrap().clone()

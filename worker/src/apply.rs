@@ -9,7 +9,7 @@ use satchel_shared::domain::{ItemId, JobId, OnceKey, Shard, UserId};
 use satchel_shared::store::jobs::JobRecord;
 use satchel_shared::store::leases::{self, Lease};
 use satchel_shared::store::parked;
-use satchel_shared::store::quarantine::{self, Quarantined};
+use satchel_shared::store::quarantine::{self, Quarantined, RefusedRow};
 use satchel_shared::store::users::Head;
 use satchel_shared::store::{Session, StoreError, Tx, catalogue, inventory, jobs, rule_grants, rules, users};
 use uuid::Uuid;
@@ -18,6 +18,7 @@ use crate::complete::{Completed, complete};
 use crate::decide::{Decisions, Ending};
 use crate::decode::{Delivery, Source};
 use crate::recall::Recall;
+use crate::verify::Verifier;
 use crate::world::{User, World};
 use crate::write::{of, settle, tell_of_parking, write};
 
@@ -65,6 +66,8 @@ pub(crate) struct Applied {
     pub(crate) endings: Vec<Option<Ending>>,
     /// Jobs that Postgres had in its journal and that came before some of the batch, with what came of them.
     pub(crate) extra: Vec<(Delivery, Ending)>,
+    /// Rows that were quarantined out of the journal.
+    pub(crate) refused: Vec<RefusedRow>,
     /// Jobs decided for the first time.
     pub(crate) decided: usize,
     /// Deliveries of jobs that were decided before.
@@ -74,6 +77,7 @@ pub(crate) struct Applied {
 /// Applies a lane's batches.
 pub(crate) struct Applier {
     worker_id: Uuid,
+    verifier: Verifier,
     /// The last catalogue seen; a batch reads it anew when another version is in force.
     catalogue: Catalogue,
     catalogue_version: i64,
@@ -81,8 +85,13 @@ pub(crate) struct Applier {
 }
 
 impl Applier {
-    pub(crate) fn new(worker_id: Uuid) -> Self {
-        Self { worker_id, catalogue: Catalogue::default(), catalogue_version: 0, recall: Recall::default() }
+    pub(crate) fn new(worker_id: Uuid, verifier: Verifier) -> Self {
+        Self { worker_id, verifier, catalogue: Catalogue::default(), catalogue_version: 0, recall: Recall::default() }
+    }
+
+    /// By what jobs that wait in Postgres are trusted.
+    pub(crate) fn verifier(&self) -> &Verifier {
+        &self.verifier
     }
 
     /// Applies a portion's deliveries in their order and quarantines its other entries, all or none.
@@ -116,7 +125,10 @@ impl Applier {
         // First the locks: under them nobody else decides a job of these users. (The same id for another shard's user
         // meets the unique index; the batch is then taken apart and finds it decided.)
         let heads = users::lock(&mut tx, &user_ids).await?;
-        let completed = complete(&mut tx, cut).await?;
+        let completed = complete(&mut tx, cut, &self.verifier).await?;
+        if !completed.refused().is_empty() {
+            quarantine::journaled(&mut tx, completed.refused()).await?;
+        }
         let batch = completed.in_order(cut);
         let must_look = trust == Trust::No || heads.values().any(|head| head.is_held);
         let decided = if must_look { decided(&mut tx, &batch).await? } else { HashMap::new() };
@@ -131,7 +143,7 @@ impl Applier {
         };
         let decisions = world.decide(&batch);
         write(&mut tx, &world, &user_ids, &decisions).await?;
-        settle(&mut tx, &batch, &decisions.endings).await?;
+        settle(&mut tx, &batch, &decisions.endings, self.verifier.key()).await?;
         tx.commit().await?;
         let users = world.users;
         self.remember(users, &places, held);
@@ -200,7 +212,7 @@ impl Applier {
         if let Source::SetAside { position, .. } = delivery.source {
             parked::fail_again(&mut tx, user_id, position, error, retry_in_ms).await?;
         } else {
-            parked::set_aside(&mut tx, &of(delivery), error, retry_in_ms).await?;
+            parked::set_aside(&mut tx, &of(delivery, self.verifier.key()), error, retry_in_ms).await?;
         }
         if retry_in_ms.is_none() {
             tell_of_parking(&mut tx, delivery, now).await?;
@@ -216,7 +228,7 @@ impl Applier {
         delivery: &Delivery,
     ) -> Result<Vec<Delivery>, StoreError> {
         let mut tx = session.begin().await?;
-        let completed = complete(&mut tx, std::slice::from_ref(delivery)).await?;
+        let completed = complete(&mut tx, std::slice::from_ref(delivery), &self.verifier).await?;
         tx.commit().await?;
         Ok(completed.into_extra())
     }
@@ -312,6 +324,7 @@ fn sorted<T: Ord>(mut values: Vec<T>) -> Vec<T> {
 /// Gives each delivery its ending back.
 fn applied(completed: Completed, delivered: usize, decisions: Decisions) -> Applied {
     let decided = decisions.records.len();
+    let refused = completed.refused().to_vec();
     let (endings, extra) = completed.hand_back(delivered, decisions.endings);
-    Applied { endings, extra, decided, redelivered: decisions.redelivered }
+    Applied { endings, extra, refused, decided, redelivered: decisions.redelivered }
 }

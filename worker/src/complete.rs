@@ -5,13 +5,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use satchel_shared::domain::{JobId, UserId};
-use satchel_shared::envelope::Envelope;
+use satchel_shared::domain::JobId;
 use satchel_shared::store::journal::{self, Journaled};
+use satchel_shared::store::quarantine::RefusedRow;
 use satchel_shared::store::{StoreError, Tx};
 
 use crate::decide::Ending;
 use crate::decode::{Delivery, Source};
+use crate::verify::{Distrust, Verifier};
 
 /// Most rows of the journal that one batch is compared with, for each of its deliveries, and beside that. What lies beyond
 /// is left for another batch; what lies before it is decided in this one, so that the next one comes further.
@@ -24,6 +25,8 @@ pub(crate) struct Completed {
     /// Jobs that were not among the deliveries.
     extra: Vec<Delivery>,
     order: Vec<Place>,
+    /// Rows of the journal that are no jobs: they hold nobody up.
+    refused: Vec<RefusedRow>,
 }
 
 /// Where a job of the batch stands.
@@ -34,24 +37,28 @@ enum Place {
 }
 
 /// Looks up what the journal has of the players of journaled deliveries, whose rows are locked.
-pub(crate) async fn complete(tx: &mut Tx<'_>, deliveries: &[Delivery]) -> Result<Completed, StoreError> {
+pub(crate) async fn complete(
+    tx: &mut Tx<'_>,
+    deliveries: &[Delivery],
+    verifier: &Verifier,
+) -> Result<Completed, StoreError> {
     let is_journaled = |delivery: &&Delivery| delivery.envelope.journaled && !delivery.was_set_aside();
     let job_ids: Vec<JobId> = deliveries.iter().filter(is_journaled).map(|delivery| delivery.envelope.job_id).collect();
     if job_ids.is_empty() {
-        return Ok(Completed::of(deliveries, &[], false));
+        return Ok(Completed::of(deliveries, &[], false, verifier));
     }
     let max_rows = job_ids.len() * JOURNAL_ROWS_PER_DELIVERY + MORE_JOURNAL_ROWS;
     let rows = journal::earlier(tx, &job_ids, i64::try_from(max_rows).unwrap_or(i64::MAX)).await?;
     let is_cut = rows.len() >= max_rows;
-    Ok(Completed::of(deliveries, &rows, is_cut))
+    Ok(Completed::of(deliveries, &rows, is_cut, verifier))
 }
 
 impl Completed {
     /// `rows` are what the journal has of these players up to their last delivery, by player and in order; `is_cut` if
     /// there may be more.
-    fn of(deliveries: &[Delivery], rows: &[Journaled], is_cut: bool) -> Self {
+    fn of(deliveries: &[Delivery], rows: &[Journaled], is_cut: bool, verifier: &Verifier) -> Self {
         let mut completed = Self::default();
-        let mut rows_of: HashMap<&UserId, Vec<&Journaled>> = HashMap::new();
+        let mut rows_of: HashMap<&str, Vec<&Journaled>> = HashMap::new();
         for row in rows {
             rows_of.entry(&row.user_id).or_default().push(row);
         }
@@ -61,9 +68,9 @@ impl Completed {
             delivered.entry(delivery.envelope.job_id).or_insert(index);
         }
         let mut placed: HashSet<JobId> = HashSet::new();
-        let mut unreadable: HashSet<&UserId> = HashSet::new();
+        let mut unreadable: HashSet<&str> = HashSet::new();
         for (index, delivery) in deliveries.iter().enumerate() {
-            let (job_id, user_id) = (delivery.envelope.job_id, &delivery.envelope.job.user_id);
+            let (job_id, user_id) = (delivery.envelope.job_id, delivery.envelope.job.user_id.as_str());
             let is_in_rows = known.contains(&job_id) && !delivery.was_set_aside();
             // In none of the rows that were looked at: decided, or beyond them.
             let may_be_beyond = !is_in_rows && is_cut && delivery.envelope.journaled && !delivery.was_set_aside();
@@ -79,7 +86,7 @@ impl Completed {
                 if unreadable.contains(user_id) || !placed.insert(row.job_id) {
                     continue;
                 }
-                if !completed.place(row, delivered.get(&row.job_id).copied(), delivery) {
+                if !completed.place(row, delivered.get(&row.job_id).copied(), delivery, verifier) {
                     unreadable.insert(user_id);
                 }
             }
@@ -91,25 +98,34 @@ impl Completed {
         completed
     }
 
-    /// Puts the row's job next, as it was delivered or as the journal has it; `false` if it cannot be read: its player's
-    /// later jobs must not overtake it.
-    fn place(&mut self, row: &Journaled, delivered: Option<usize>, beside: &Delivery) -> bool {
+    /// Puts the row's job next, as it was delivered or as the journal has it; `false` if it has to wait: its player's later
+    /// jobs must not overtake it.
+    fn place(&mut self, row: &Journaled, delivered: Option<usize>, beside: &Delivery, verifier: &Verifier) -> bool {
         if let Some(index) = delivered {
             self.order.push(Place::Delivered(index));
             return true;
         }
-        match Envelope::parse_body(row.envelope_version, row.body.as_bytes()) {
+        match verifier.journaled(row) {
             Ok(envelope) => {
                 let payload_hash = envelope.job.payload_hash();
                 self.order.push(Place::Extra(self.extra.len()));
                 self.extra.push(Delivery { envelope, payload_hash, shard: beside.shard, source: Source::Journal });
                 true
             }
-            Err(error) => {
-                tracing::error!(job.id = %row.job_id, %error, "a journaled job cannot be read");
+            Err(Distrust::Refused(row)) => {
+                self.refused.push(row);
+                true
+            }
+            Err(Distrust::Waits(reason)) => {
+                tracing::error!(job.id = %row.job_id, reason, "a journaled job waits, and its player with it");
                 false
             }
         }
+    }
+
+    /// Rows that must not stay in the journal.
+    pub(crate) fn refused(&self) -> &[RefusedRow] {
+        &self.refused
     }
 
     /// The jobs that were not among the deliveries.
@@ -151,12 +167,22 @@ impl Completed {
 
 #[cfg(test)]
 mod tests {
-    use satchel_shared::domain::{Actor, Priority, RequestId, Role, Scopes, Shard};
+    use satchel_shared::domain::{Actor, Priority, RequestId, Role, Scopes, Shard, ShardCount};
+    use satchel_shared::envelope::{Envelope, EnvelopeKey};
     use satchel_shared::jobs::Submission;
     use satchel_shared::json::{Node, Pointer};
     use satchel_shared::queue::{EntryRef, Place};
 
     use super::*;
+    use crate::config::EnvelopeKeys;
+
+    fn key(text: &str) -> EnvelopeKey {
+        EnvelopeKey::new(&text.repeat(32).into()).unwrap()
+    }
+
+    fn verifier() -> Verifier {
+        Verifier::new(EnvelopeKeys { current: key("a"), previous: None }, ShardCount::new(1).unwrap())
+    }
 
     fn delivery(user: &str, journaled: bool) -> Delivery {
         let job = format!(r#"{{"type":"use_item","userId":"{user}","itemId":"key"}}"#);
@@ -183,17 +209,16 @@ mod tests {
 
     fn row(delivery: &Delivery, seq: i64) -> Journaled {
         Journaled {
-            user_id: delivery.envelope.job.user_id.clone(),
+            user_id: delivery.envelope.job.user_id.to_string(),
             job_id: delivery.envelope.job_id,
-            shard: delivery.shard,
+            shard: 0,
             seq,
-            envelope_version: satchel_shared::envelope::VERSION,
-            body: delivery.envelope.body(),
+            sealed: key("a").seal(&delivery.envelope),
         }
     }
 
     fn order(deliveries: &[Delivery], rows: &[Journaled], is_cut: bool) -> Vec<JobId> {
-        let completed = Completed::of(deliveries, rows, is_cut);
+        let completed = Completed::of(deliveries, rows, is_cut, &verifier());
         completed.in_order(deliveries).iter().map(|delivery| delivery.envelope.job_id).collect()
     }
 
@@ -229,12 +254,24 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_job_that_cannot_be_read_its_player_is_left() {
-        let mut unreadable = row(&delivery("u1", true), 1);
-        unreadable.envelope_version += 1;
+    fn a_row_that_nobody_signed_is_put_away_and_its_player_goes_on() {
+        let (forged, forgotten) = (delivery("u1", true), delivery("u1", true));
+        let batch = [delivery("u1", true)];
+        let forged = Journaled { sealed: key("b").seal(&forged.envelope), ..row(&forged, 1) };
+        let rows = [forged, row(&forgotten, 2), row(&batch[0], 3)];
+        let completed = Completed::of(&batch, &rows, false, &verifier());
+        assert_eq!(order(&batch, &rows, false), ids(&[&forgotten, &batch[0]]));
+        assert_eq!(completed.refused().iter().map(|row| row.place).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn behind_a_job_of_a_newer_form_its_player_is_left() {
+        let newer = delivery("u1", true);
+        let body = String::from_utf8(key("a").seal(&newer.envelope).body).unwrap().replace("use_item", "fly");
+        let unreadable = Journaled { sealed: key("a").seal_body(&body), ..row(&newer, 1) };
         let batch = [delivery("u1", true), delivery("u2", true)];
         let rows = [unreadable, row(&batch[0], 2), row(&batch[1], 3)];
-        let completed = Completed::of(&batch, &rows, false);
+        let completed = Completed::of(&batch, &rows, false, &verifier());
         assert_eq!(completed.in_order(&batch).len(), 1);
         let (endings, extra) = completed.hand_back(2, vec![Ending::Held]);
         assert!(matches!(endings[..], [None, Some(Ending::Held)]) && extra.is_empty());

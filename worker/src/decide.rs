@@ -28,7 +28,7 @@ pub(crate) enum Ending {
 }
 
 /// How far the clocks of Redis, which says when a delayed job is due, and of Postgres may be apart, in seconds.
-const MAX_CLOCK_SKEW_SECONDS: i64 = 60;
+pub(crate) const MAX_CLOCK_SKEW_SECONDS: i64 = 60;
 
 /// What a batch writes and answers.
 pub(crate) struct Decisions {

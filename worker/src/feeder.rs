@@ -10,12 +10,14 @@ use satchel_shared::domain::{JobId, Shard};
 use satchel_shared::envelope::Envelope;
 use satchel_shared::queue::Queue;
 use satchel_shared::store::journal::{self, Beginning, Journaled};
+use satchel_shared::store::quarantine::{self, RefusedRow};
 use satchel_shared::store::{Session, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::EnvelopeKeys;
 use crate::ownership::Held;
 use crate::pipeline::{RoundError, in_time};
+use crate::verify::{self, Distrust, Verifier};
 
 /// How often the journal is compared with the queue.
 const REFEED_EVERY: Duration = Duration::from_secs(1);
@@ -31,6 +33,7 @@ pub(crate) struct Feeder {
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) session: Session,
     pub(crate) keys: EnvelopeKeys,
+    pub(crate) verifier: Verifier,
     pub(crate) held: Held,
 }
 
@@ -42,11 +45,8 @@ impl Feeder {
             let shards: Vec<Shard> = self.held.leases().iter().map(|lease| lease.shard).collect();
             pause = match self.refeed(&shards).await {
                 Ok(0) => REFEED_EVERY,
-                Ok(jobs) => {
-                    tracing::warn!(jobs, "jobs that the queue had forgotten were fed from the journal");
-                    // There may be more.
-                    REFEED_ON
-                }
+                // There may be more.
+                Ok(_) => REFEED_ON,
                 Err(error) => {
                     // The lanes tell of an outage.
                     tracing::debug!(%error, "the journal could not be compared with the queue");
@@ -58,7 +58,8 @@ impl Feeder {
         self.session.close().await;
     }
 
-    /// Feeds journaled jobs that should stand in front of what their shards' streams begin with, and do not; how many.
+    /// Feeds journaled jobs that should stand in front of what their shards' streams begin with, and do not, and takes
+    /// rows out of the journal that are none; how many of both.
     async fn refeed(&mut self, shards: &[Shard]) -> Result<usize, RoundError> {
         let vigil = self.session.vigil();
         if shards.is_empty()
@@ -77,13 +78,40 @@ impl Feeder {
             }
         }
         let missing = in_time(&vigil, missing(&mut self.session, heads)).await?;
-        let envelopes: Vec<Envelope> = missing.iter().filter_map(read).collect();
-        for fed in self.queue.restore(&self.keys.current, &envelopes).await? {
-            fed?;
+        let (envelopes, refused) = self.read(&missing);
+        if !envelopes.is_empty() {
+            for fed in self.queue.restore(&self.keys.current, &envelopes).await? {
+                fed?;
+            }
+            let jobs = envelopes.len();
+            tracing::warn!(jobs, "jobs that the queue had forgotten were fed from the journal");
+            metrics::counter!("satchel_worker_jobs_refed_total").increment(jobs as u64);
         }
-        metrics::counter!("satchel_worker_jobs_refed_total").increment(envelopes.len() as u64);
-        Ok(envelopes.len())
+        if !refused.is_empty() {
+            in_time(&vigil, quarantine(&mut self.session, &refused)).await?;
+            verify::tell(&refused, "journal");
+        }
+        Ok(envelopes.len() + refused.len())
     }
+
+    /// The jobs of these rows, and the rows that are none.
+    fn read(&self, rows: &[Journaled]) -> (Vec<Envelope>, Vec<RefusedRow>) {
+        let (mut envelopes, mut refused) = (Vec::new(), Vec::new());
+        for row in rows {
+            match self.verifier.journaled(row) {
+                Ok(envelope) => envelopes.push(envelope),
+                Err(Distrust::Refused(row)) => refused.push(row),
+                Err(Distrust::Waits(reason)) => tracing::error!(job.id = %row.job_id, reason, "a journaled job waits"),
+            }
+        }
+        (envelopes, refused)
+    }
+}
+
+async fn quarantine(session: &mut Session, refused: &[RefusedRow]) -> Result<(), StoreError> {
+    let mut tx = session.begin().await?;
+    quarantine::journaled(&mut tx, refused).await?;
+    tx.commit().await
 }
 
 /// What the journal has, for a while already, from before what these shards' streams begin with, and of delayed jobs.
@@ -98,10 +126,4 @@ async fn missing(session: &mut Session, heads: BTreeMap<Shard, Vec<JobId>>) -> R
     });
     let beginnings: Vec<Beginning> = beginnings.collect();
     journal::forgotten(session, &beginnings, FORGOTTEN_AFTER_MS, MAX_REFED_JOBS).await
-}
-
-fn read(row: &Journaled) -> Option<Envelope> {
-    Envelope::parse_body(row.envelope_version, row.body.as_bytes())
-        .inspect_err(|error| tracing::error!(job.id = %row.job_id, %error, "a journaled job waits for a newer worker"))
-        .ok()
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use satchel_shared::domain::{Shard, ShardCount};
 use satchel_shared::store::leases::{self, Lease};
-use satchel_shared::store::{Session, StoreError, queue_state, stats};
+use satchel_shared::store::{Session, StoreError, progress, queue_state, stats};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -158,7 +158,9 @@ impl Ownership {
     /// One round. `false` if a shard that this worker should have is not free yet.
     async fn round(&mut self, renew: bool) -> Result<bool, StoreError> {
         if renew {
-            leases::renew(&mut self.session, self.worker_id, self.ttl_ms).await?;
+            for ghost in leases::renew(&mut self.session, self.worker_id, self.ttl_ms).await? {
+                tracing::error!(worker.id = %ghost, "a worker claimed to live for longer than any may: it is forgotten");
+            }
         }
         let is_paused = queue_state::is_paused(&mut self.session).await?;
         let workers = leases::live_workers(&mut self.session).await?;
@@ -208,6 +210,10 @@ impl Ownership {
         if with_rates && !kept.is_empty() {
             let shards: Vec<Shard> = kept.iter().map(|lease| lease.shard).collect();
             stats::sample_rates(&mut self.session, &shards).await?;
+            for (shard, events) in progress::step_over(&mut self.session, &shards).await? {
+                tracing::error!(%shard, events, "somebody added events ahead of the shard's counter: it steps over them");
+                metrics::counter!("satchel_worker_events_stepped_over_total").increment(1);
+            }
         }
         Ok(())
     }

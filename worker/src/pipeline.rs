@@ -21,6 +21,7 @@ use crate::decide::Ending;
 use crate::decode::{Delivery, Source};
 use crate::functions::Signals;
 use crate::stalls::Stalls;
+use crate::verify::{self, Verifier};
 
 /// How long Postgres has for one batch that it works at, in milliseconds: longer than it lets any statement or lock take.
 const BATCH_DEADLINE_MS: u64 = 40_000;
@@ -86,7 +87,7 @@ impl Pipeline {
     ) -> anyhow::Result<Self> {
         Ok(Self {
             session: Session::new(&config.pool)?,
-            applier: Applier::new(worker_id),
+            applier: Applier::new(worker_id, Verifier::new(config.envelope_keys.clone(), queue.shards())),
             consumer: queue.consumer(BLOCK_MS)?,
             keys: config.envelope_keys.clone(),
             stalls: Stalls::default(),
@@ -118,6 +119,7 @@ impl Pipeline {
         drop(in_batch);
         self.signals.committed(applied.decided);
         measure(&applied, started);
+        verify::tell(&applied.refused, "journal");
         put_back(&*self.queue, &mut *self.consumer, &self.keys.current, batch, &applied).await?;
         let mut finished = Finished::default();
         *batch = self.account(std::mem::take(batch), applied, &mut finished);
@@ -132,7 +134,8 @@ impl Pipeline {
     /// Notes what the queue can forget, and who waits for which outcome. Gives back what was left.
     fn account(&mut self, batch: Vec<Delivery>, applied: Applied, finished: &mut Finished) -> Vec<Delivery> {
         let mut left = Vec::new();
-        let is_stuck = applied.extra.is_empty() && applied.endings.iter().all(Option::is_none);
+        let is_stuck =
+            applied.extra.is_empty() && applied.refused.is_empty() && applied.endings.iter().all(Option::is_none);
         for (delivery, ending) in applied.extra {
             tell(&delivery, ending, finished);
         }

@@ -1,13 +1,16 @@
 //! Set-aside jobs whose time has come: the first of its player's, and in the same batch those held behind it.
 
+use satchel_shared::domain::Shard;
 use satchel_shared::envelope::Envelope;
 use satchel_shared::store::leases::Lease;
 use satchel_shared::store::parked::{self, ParkedJob};
+use satchel_shared::store::quarantine::{self, RefusedRow};
 use satchel_shared::store::{Blame, Session, StoreError};
 
 use crate::decode::{Delivery, Source};
 use crate::lane::Lane;
 use crate::pipeline::{RoundError, in_time};
+use crate::verify::{self, Distrust, Verifier};
 
 /// Most players whose set-aside jobs go into one batch.
 const MAX_RETRIED_USERS: i64 = 100;
@@ -26,13 +29,37 @@ impl Lane {
             }
             found => found?,
         };
-        let deliveries = read_all(&found);
+        let Read { deliveries, refused, of_users } = Read::of(&found, self.pipeline.applier.verifier(), held);
+        if !refused.is_empty() {
+            self.quarantine(&refused, &of_users).await?;
+        }
         if deliveries.is_empty() {
-            return Ok(false);
+            return Ok(!refused.is_empty());
         }
         self.pipeline.apply(deliveries, &[], held, 1).await?;
         Ok(true)
     }
+
+    /// Takes rows away that are no jobs of ours, so that their players' next ones go on.
+    async fn quarantine(&mut self, refused: &[RefusedRow], user_ids: &[&str]) -> Result<(), RoundError> {
+        let vigil = self.pipeline.session.vigil();
+        let kept = in_time(&vigil, keep_apart(&mut self.pipeline.session, refused, user_ids)).await;
+        match kept.inspect_err(|_| self.pipeline.session.reset()) {
+            Ok(()) => verify::tell(refused, "parked_jobs"),
+            Err(error) if error.blame() != Blame::Store => {
+                // Other players' jobs go on.
+                tracing::error!(%error, "set-aside jobs that are not trusted cannot be quarantined");
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+}
+
+async fn keep_apart(session: &mut Session, refused: &[RefusedRow], user_ids: &[&str]) -> Result<(), StoreError> {
+    let mut tx = session.begin().await?;
+    quarantine::set_aside(&mut tx, refused, user_ids).await?;
+    tx.commit().await
 }
 
 async fn find(session: &mut Session, held: &[Lease], most: i64) -> Result<Vec<ParkedJob>, StoreError> {
@@ -42,29 +69,59 @@ async fn find(session: &mut Session, held: &[Lease], most: i64) -> Result<Vec<Pa
         return Ok(Vec::new());
     }
     let mut tx = session.begin().await?;
-    let jobs = parked::chain(&mut tx, &user_ids.iter().collect::<Vec<_>>(), most).await?;
+    let jobs = parked::chain(&mut tx, &user_ids, most).await?;
     tx.commit().await?;
     Ok(jobs)
 }
 
-/// Of each player, the jobs up to the first one that cannot be read: nothing may overtake it.
-fn read_all(jobs: &[ParkedJob]) -> Vec<Delivery> {
-    let chains = jobs.chunk_by(|a, b| a.user_id == b.user_id);
-    chains.flat_map(|chain| chain.iter().map_while(read)).collect()
+/// What set-aside jobs came to.
+#[derive(Default)]
+struct Read<'j> {
+    /// Of each player, the jobs up to the first that has to wait or is none: nothing may overtake it.
+    deliveries: Vec<Delivery>,
+    /// Rows that are none.
+    refused: Vec<RefusedRow>,
+    /// Whose those say they are.
+    of_users: Vec<&'j str>,
 }
 
-/// A set-aside job was read before by a worker; only one that is older than that cannot read it.
-fn read(job: &ParkedJob) -> Option<Delivery> {
-    match Envelope::parse_body(job.envelope_version, job.body.as_bytes()) {
-        Ok(envelope) => Some(Delivery {
-            envelope,
-            payload_hash: job.payload_hash,
-            shard: job.shard,
-            source: Source::SetAside { position: job.position, failures: job.attempts, tries: job.tries },
-        }),
-        Err(error) => {
-            tracing::error!(job.id = %job.job_id, %error, "a set-aside job waits for a newer worker");
-            None
+impl<'j> Read<'j> {
+    fn of(jobs: &'j [ParkedJob], verifier: &Verifier, held: &[Lease]) -> Self {
+        let mut read = Self::default();
+        for chain in jobs.chunk_by(|a, b| a.user_id == b.user_id) {
+            for job in chain {
+                if !read.add(job, verifier, held) {
+                    break;
+                }
+            }
         }
+        read
     }
+
+    /// Whether the next one of its player may go with it.
+    fn add(&mut self, job: &'j ParkedJob, verifier: &Verifier, held: &[Lease]) -> bool {
+        let envelope = match verifier.set_aside(job) {
+            Ok(envelope) => envelope,
+            Err(Distrust::Waits(reason)) => {
+                tracing::error!(job.id = %job.job_id, reason, "a set-aside job waits");
+                return false;
+            }
+            Err(Distrust::Refused(row)) => {
+                self.refused.push(row);
+                self.of_users.push(&job.user_id);
+                return false;
+            }
+        };
+        let shard = held.iter().map(|lease| lease.shard).find(|shard| i32::from(shard.get()) == job.shard);
+        // A row that is refused may name a player of another worker's.
+        let Some(shard) = shard else { return false };
+        self.deliveries.push(delivery(job, envelope, shard));
+        true
+    }
+}
+
+fn delivery(job: &ParkedJob, envelope: Envelope, shard: Shard) -> Delivery {
+    let payload_hash = envelope.job.payload_hash();
+    let source = Source::SetAside { position: job.position, failures: job.attempts, tries: job.tries };
+    Delivery { envelope, payload_hash, shard, source }
 }

@@ -19,6 +19,7 @@ use crate::ownership::Ownership;
 use crate::pipeline::Pipeline;
 use crate::retry::Backoff;
 use crate::rota;
+use crate::verify::Verifier;
 
 /// How often Postgres is asked for the schema before the worker gives up: about a minute.
 const MAX_START_ATTEMPTS: u32 = 10;
@@ -62,6 +63,7 @@ pub async fn run(config: Config, functions: Registry, shutdown: CancellationToke
     let feeder = Feeder {
         queue,
         session: Session::new(&config.pool)?,
+        verifier: Verifier::new(config.envelope_keys.clone(), shards),
         keys: config.envelope_keys.clone(),
         held: ownership.held(),
     };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use satchel_shared::domain::{Emission, Shard, UserId};
+use satchel_shared::envelope::EnvelopeKey;
 use satchel_shared::events::{EventType, JobFacts, JobParked};
 use satchel_shared::store::events::NewEvent;
 use satchel_shared::store::jobs::{JobRecord, JobStatus};
@@ -42,13 +43,18 @@ pub(crate) async fn write(
 }
 
 /// Moves jobs out of where Postgres kept them, now that they are decided, and those that have to wait to where they
-/// wait.
-pub(crate) async fn settle(tx: &mut Tx<'_>, batch: &[&Delivery], endings: &[Ending]) -> Result<(), StoreError> {
+/// wait, signed by this worker.
+pub(crate) async fn settle(
+    tx: &mut Tx<'_>,
+    batch: &[&Delivery],
+    endings: &[Ending],
+    key: &EnvelopeKey,
+) -> Result<(), StoreError> {
     let (mut waiting, mut journaled, mut done) = (Vec::new(), Vec::new(), Vec::new());
     let mut released: BTreeSet<&UserId> = BTreeSet::new();
     for (delivery, ending) in batch.iter().zip(endings) {
         match ending {
-            Ending::Held => waiting.push(of(delivery)),
+            Ending::Held => waiting.push(of(delivery, key)),
             Ending::Decided(_) if delivery.was_set_aside() => {
                 done.push(delivery.envelope.job_id);
                 released.insert(&delivery.envelope.job.user_id);
@@ -72,8 +78,8 @@ pub(crate) async fn settle(tx: &mut Tx<'_>, batch: &[&Delivery], endings: &[Endi
     Ok(())
 }
 
-pub(crate) fn of(delivery: &Delivery) -> SetAside<'_> {
-    SetAside { envelope: &delivery.envelope, payload_hash: delivery.payload_hash, shard: delivery.shard }
+pub(crate) fn of<'d>(delivery: &'d Delivery, key: &'d EnvelopeKey) -> SetAside<'d> {
+    SetAside { envelope: &delivery.envelope, payload_hash: delivery.payload_hash, shard: delivery.shard, key }
 }
 
 fn counts(records: &[Arc<JobRecord>], shards: &[Shard]) -> Vec<ShardCounts> {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use satchel_shared::domain::{Shard, ShardCount};
-use satchel_shared::envelope::Envelope;
+use satchel_shared::envelope::{Envelope, EnvelopeKey};
 use satchel_shared::jobs::PayloadHash;
 use satchel_shared::store::Pool;
 use satchel_shared::store::journal::{self, Appended, JournalEntry};
@@ -48,10 +48,10 @@ struct Request {
 }
 
 impl Journal {
-    /// Starts keeping jobs in the journal and giving them to `feed`.
-    pub(crate) fn start(pool: Pool, shards: ShardCount, feed: Feed) -> Self {
+    /// Starts keeping jobs in the journal, signed by `key`, and giving them to `feed`.
+    pub(crate) fn start(pool: Pool, shards: ShardCount, key: EnvelopeKey, feed: Feed) -> Self {
         let (requests, waiting) = mpsc::channel(MAX_WAITING);
-        tokio::spawn(work(pool, waiting, feed));
+        tokio::spawn(work(pool, key, waiting, feed));
         Self { requests, shards }
     }
 
@@ -73,8 +73,8 @@ impl Job {
         Self { envelope, payload_hash, shard }
     }
 
-    fn entry(&self) -> JournalEntry<'_> {
-        JournalEntry { envelope: &self.envelope, payload_hash: self.payload_hash, shard: self.shard }
+    fn entry<'j>(&'j self, key: &'j EnvelopeKey) -> JournalEntry<'j> {
+        JournalEntry { envelope: &self.envelope, payload_hash: self.payload_hash, shard: self.shard, key }
     }
 }
 
@@ -102,7 +102,7 @@ pub(super) async fn keep(
     Ok(kept.collect())
 }
 
-async fn work(pool: Pool, mut waiting: mpsc::Receiver<Request>, feed: Feed) {
+async fn work(pool: Pool, key: EnvelopeKey, mut waiting: mpsc::Receiver<Request>, feed: Feed) {
     while let Some(first) = waiting.recv().await {
         let requests = gather(first, &mut waiting);
         let mut jobs = Vec::with_capacity(requests.iter().map(|request| request.jobs.len()).sum());
@@ -114,7 +114,7 @@ async fn work(pool: Pool, mut waiting: mpsc::Receiver<Request>, feed: Feed) {
         if jobs.is_empty() {
             continue;
         }
-        let entries: Vec<JournalEntry<'_>> = jobs.iter().map(Job::entry).collect();
+        let entries: Vec<JournalEntry<'_>> = jobs.iter().map(|job| job.entry(&key)).collect();
         let appended = deadline::answer(journal::append(&pool, &entries)).await;
         if let Ok(appended) = &appended {
             feed.offer(jobs.into_iter().map(|job| job.envelope), appended);

@@ -58,13 +58,20 @@ fn text(snapshot: &Snapshot) -> String {
         // Writing to a text does not fail.
         let _ = writeln!(text, "satchel_queue_jobs{{state=\"{state}\"}} {jobs}");
     }
-    let oldest_ms = u32::try_from(snapshot.oldest_waiting_ms.unwrap_or(0)).unwrap_or(u32::MAX);
     let _ = write!(
         text,
         "# HELP satchel_queue_oldest_waiting_seconds How long the oldest waiting job has waited\n\
          # TYPE satchel_queue_oldest_waiting_seconds gauge\n\
-         satchel_queue_oldest_waiting_seconds {}\n",
-        f64::from(oldest_ms) / 1_000.0
+         satchel_queue_oldest_waiting_seconds {}\n\
+         # HELP satchel_queue_oldest_undecided_seconds The same of all jobs that are due and not decided, parked ones included\n\
+         # TYPE satchel_queue_oldest_undecided_seconds gauge\n\
+         satchel_queue_oldest_undecided_seconds {}\n\
+         # HELP satchel_queue_shards_without_owner Shards that no live worker serves: their jobs wait\n\
+         # TYPE satchel_queue_shards_without_owner gauge\n\
+         satchel_queue_shards_without_owner {}\n",
+        seconds(snapshot.oldest_waiting_ms),
+        seconds(snapshot.oldest_undecided_ms),
+        snapshot.shards_without_owner,
     );
     let _ = write!(
         text,
@@ -74,4 +81,9 @@ fn text(snapshot: &Snapshot) -> String {
         u8::from(snapshot.paused)
     );
     text
+}
+
+/// Nothing has waited for no time.
+fn seconds(millis: Option<u64>) -> f64 {
+    f64::from(u32::try_from(millis.unwrap_or(0)).unwrap_or(u32::MAX)) / 1_000.0
 }

@@ -26,6 +26,10 @@ pub(super) struct Snapshot {
     /// Of those in the queue, without held ones.
     pub(super) oldest_waiting_ms: Option<u64>,
     oldest_held_ms: Option<u64>,
+    /// Of all that are not decided and are due, wherever they wait.
+    pub(super) oldest_undecided_ms: Option<u64>,
+    /// Shards that no live worker serves.
+    pub(super) shards_without_owner: usize,
     shards: Vec<ShardView>,
     workers: Vec<WorkerView>,
 }
@@ -110,6 +114,8 @@ impl Snapshot {
             }
         });
         let workers = workers.collect();
+        let in_queue = shards.iter().filter_map(|shard| shard.oldest_waiting_ms);
+        let in_postgres = stats.shards.iter().filter_map(|shard| Some(age_ms(shard.oldest_undecided_at?, now)));
         Self {
             queue: NAME,
             paused,
@@ -117,6 +123,8 @@ impl Snapshot {
             rates: Rates::sum(shards.iter()),
             oldest_waiting_ms: shards.iter().filter_map(|shard| shard.oldest_waiting_ms).max(),
             oldest_held_ms: shards.iter().filter_map(|shard| shard.oldest_held_ms).max(),
+            oldest_undecided_ms: in_queue.chain(in_postgres).max(),
+            shards_without_owner: shards.iter().filter(|shard| shard.owner.is_none()).count(),
             shards,
             workers,
         }
@@ -169,7 +177,7 @@ impl Rates {
     }
 }
 
-/// How long ago that was, in milliseconds.
+/// How long ago that was, in milliseconds. Clocks may differ a little.
 fn age_ms(since: DateTime<Utc>, now: DateTime<Utc>) -> u64 {
     u64::try_from((now - since).num_milliseconds()).unwrap_or(0)
 }
@@ -209,6 +217,7 @@ mod tests {
             journaled: 0,
             journaled_delayed: 0,
             oldest_journaled_at: None,
+            oldest_undecided_at: Some(at(NOW_MS - 1_500)),
         }
     }
 
@@ -232,7 +241,8 @@ mod tests {
         let sum = json!({"waiting": 17 + 6 + 6, "held": 12, "active": 6, "delayed": 28, "completed": 14, "failed": 2});
         assert_eq!(told["stats"], sum);
         assert_eq!(told["rates"], json!({"completedPerSecond": 3.0}));
-        assert_eq!(told["oldestWaitingMs"], 900);
+        assert_eq!((&told["oldestWaitingMs"], &told["oldestUndecidedMs"]), (&json!(900), &json!(1_500)));
+        assert_eq!(told["shardsWithoutOwner"], 1);
         assert_eq!(
             told["shards"][0],
             json!({"shard": 0, "owner": worker_id.to_string(), "waiting": 23, "held": 6, "active": 3, "delayed": 14, "completed": 7, "failed": 1,

@@ -26,7 +26,8 @@ impl StoreError {
             Self::Unreadable(_)
             | Self::Decided
             | Self::Database(Error::ColumnDecode { .. } | Error::Decode(_) | Error::Encode(_)) => Blame::Job,
-            Self::Changed => Blame::Contention,
+            // Whoever has the shard steps over it soon (`progress::step_over`).
+            Self::Changed | Self::Ahead => Blame::Contention,
             Self::Database(Error::Database(error)) => of_sqlstate(error.code().as_deref().unwrap_or_default()),
             Self::Database(_) | Self::Deadline { .. } | Self::Lost | Self::NotMigrated | Self::OldSchema(_) => {
                 Blame::Store

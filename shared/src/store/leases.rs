@@ -1,6 +1,7 @@
 //! Which worker serves which shard.
 //!
-//! A worker is alive until its row in `workers` expires, by the database's clock. A shard belongs to its
+//! A worker is alive until its row in `workers` expires, by the database's clock; one that is to live for longer than any
+//! may is not (the view `live_workers`). A shard belongs to its
 //! `owner` as long as that worker is alive. Taking a shard raises its epoch; each batch transaction holds the
 //! epochs it was read under with `FOR SHARE`, so that a worker that lost a shard cannot commit to it, and a
 //! shard cannot be taken while its owner is in the middle of a commit.
@@ -8,7 +9,7 @@
 use uuid::Uuid;
 
 use super::rules::Rules;
-use super::{Session, StoreError, Tx, stored};
+use super::{Pool, Session, StoreError, Tx, stored};
 use crate::domain::Shard;
 
 /// A shard that a worker holds.
@@ -20,27 +21,38 @@ pub struct Lease {
     pub epoch: i64,
 }
 
-/// Says that `worker_id` is alive for the next `ttl_ms` milliseconds, and forgets workers that are long gone.
+/// Says that `worker_id` is alive for the next `ttl_ms` milliseconds, and forgets workers that are long gone, and those that
+/// claim to live for longer than any may: these are returned.
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn renew(session: &mut Session, worker_id: Uuid, ttl_ms: u32) -> Result<(), StoreError> {
-    sqlx::query!(
-        "WITH gone AS (
-             DELETE FROM workers WHERE expires_at < clock_timestamp() - interval '1 hour' AND worker_id <> $1
-         )
-         INSERT INTO workers (worker_id, expires_at)
-         VALUES ($1, clock_timestamp() + $2 * interval '1 millisecond')
-         ON CONFLICT (worker_id) DO UPDATE
-         SET expires_at = EXCLUDED.expires_at,
-             alive_since = CASE WHEN workers.expires_at < clock_timestamp() THEN clock_timestamp()
-                 ELSE workers.alive_since END",
+pub async fn renew(session: &mut Session, worker_id: Uuid, ttl_ms: u32) -> Result<Vec<Uuid>, StoreError> {
+    let ghosts = sqlx::query_scalar!(
+        r#"WITH gone AS (
+               DELETE FROM workers
+               WHERE worker_id = ANY(ARRAY(
+                   SELECT worker_id
+                   FROM workers
+                   WHERE worker_id <> $1 AND (
+                       expires_at < clock_timestamp() - interval '1 hour'
+                       OR expires_at > clock_timestamp() + interval '15 minutes'
+                   )
+                   FOR UPDATE SKIP LOCKED
+               ))
+               RETURNING worker_id, expires_at
+           ), renewed AS (
+               INSERT INTO workers (worker_id, expires_at)
+               VALUES ($1, clock_timestamp() + $2 * interval '1 millisecond')
+               ON CONFLICT (worker_id) DO UPDATE
+               SET expires_at = EXCLUDED.expires_at,
+                   alive_since = CASE WHEN workers.expires_at < clock_timestamp() THEN clock_timestamp()
+                       ELSE workers.alive_since END
+           )
+           SELECT worker_id AS "worker_id!" FROM gone WHERE expires_at > clock_timestamp()"#,
         worker_id,
         f64::from(ttl_ms),
-    )
-    .execute(session.connection().await?)
-    .await?;
-    Ok(())
+    );
+    Ok(ghosts.fetch_all(session.connection().await?).await?)
 }
 
 /// The workers that are alive, in order of their ids.
@@ -48,18 +60,13 @@ pub async fn renew(session: &mut Session, worker_id: Uuid, ttl_ms: u32) -> Resul
 /// # Errors
 /// If Postgres is away.
 pub async fn live_workers(session: &mut Session) -> Result<Vec<Uuid>, StoreError> {
-    let ids = sqlx::query_scalar!(
-        "SELECT worker_id
-         FROM workers
-         WHERE expires_at > clock_timestamp()
-         ORDER BY worker_id"
-    );
+    let ids = sqlx::query_scalar!(r#"SELECT worker_id AS "worker_id!" FROM live_workers ORDER BY worker_id"#);
     Ok(ids.fetch_all(session.connection().await?).await?)
 }
 
 /// Takes those of the shards that no live worker owns. (`clock_timestamp()` makes the sub-select one that Postgres
 /// runs again when it had to wait for a row; with a stable clock a shard that was just taken could be taken twice.) One that is locked by a commit in flight is passed
-/// over: the next round finds it.
+/// over: the next round finds it. (An epoch that is as high as it may be is followed by 1: whoever had that is long gone.)
 ///
 /// # Errors
 /// If Postgres is away.
@@ -70,14 +77,16 @@ pub async fn acquire(session: &mut Session, worker_id: Uuid, shards: &[Shard]) -
              FROM shard_leases
              WHERE shard = ANY($2)
                AND NOT EXISTS (
+                   -- As in live_workers: of a view, the sub-select would become a join.
                    SELECT FROM workers
-                   WHERE worker_id = shard_leases.owner AND expires_at > clock_timestamp()
+                   WHERE worker_id = shard_leases.owner
+                     AND expires_at > clock_timestamp() AND expires_at <= clock_timestamp() + interval '15 minutes'
                )
              ORDER BY shard
              FOR UPDATE SKIP LOCKED
          )
          UPDATE shard_leases
-         SET owner = $1, epoch = epoch + 1
+         SET owner = $1, epoch = epoch % 4611686018427387904 + 1
          FROM free
          WHERE shard_leases.shard = free.shard
          RETURNING shard_leases.shard, epoch",
@@ -87,6 +96,19 @@ pub async fn acquire(session: &mut Session, worker_id: Uuid, shards: &[Shard]) -
     .fetch_all(session.connection().await?)
     .await?;
     Ok(rows.into_iter().filter_map(|row| lease(row.shard, row.epoch)).collect())
+}
+
+/// How many shards no live worker serves.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn without_owner(pool: &Pool) -> Result<i64, StoreError> {
+    let shards = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!"
+           FROM shard_leases
+           WHERE NOT EXISTS (SELECT FROM live_workers WHERE worker_id = shard_leases.owner)"#
+    );
+    Ok(shards.fetch_one(&pool.0).await?)
 }
 
 /// What `worker_id` owns, alive or not.

@@ -76,6 +76,7 @@ pub async fn migrate(
     // Programs compare it with the migrations that they know.
     sqlx::query("GRANT SELECT ON _sqlx_migrations TO satchel_app").execute(&mut connection).await?;
     fix_shards(&mut connection, shards).await?;
+    close_to_public(&mut connection).await?;
     connection.close().await?;
     Ok(())
 }
@@ -104,6 +105,34 @@ async fn ensure_role(connection: &mut PgConnection, password: Option<&SecretStri
         let statement = format!("ALTER ROLE satchel_app LOGIN PASSWORD '{}'", scram::verifier(password)?);
         sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut *connection).await?;
     }
+    Ok(())
+}
+
+/// Lets nobody in but the application (and the owner), and nobody make temporary tables. Each time: a copy of a database
+/// is open again. What a role may do to itself (`ALTER ROLE … PASSWORD`) Postgres cannot take away.
+async fn close_to_public(connection: &mut PgConnection) -> Result<(), MigrateError> {
+    let is_ours: bool =
+        sqlx::query("SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = current_database()")
+            .fetch_one(&mut *connection)
+            .await?
+            .try_get(0)?;
+    if !is_ours {
+        tracing::warn!(
+            "the database is another role's: its owner should REVOKE CONNECT, TEMPORARY on it FROM PUBLIC, and GRANT \
+             CONNECT TO {APPLICATION_ROLE}"
+        );
+        return Ok(());
+    }
+    // Two that change the same database's grants at once would fail.
+    sqlx::query(
+        "DO $$ BEGIN
+             PERFORM pg_advisory_xact_lock(hashtextextended('satchel migrate', 0));
+             EXECUTE format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+             EXECUTE format('GRANT CONNECT ON DATABASE %I TO satchel_app', current_database());
+         END $$",
+    )
+    .execute(&mut *connection)
+    .await?;
     Ok(())
 }
 

@@ -108,6 +108,9 @@ pub enum StoreError {
     /// A job was decided before.
     #[error("a job was decided before")]
     Decided,
+    /// An event has a number that its shard has not given yet.
+    #[error("an event is ahead of its shard's counter")]
+    Ahead,
     /// The schema is not there.
     #[error("the database has no Satchel schema: run `satchel migrate`")]
     NotMigrated,

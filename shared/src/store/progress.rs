@@ -9,8 +9,14 @@ use uuid::Uuid;
 use super::events::NewEvent;
 use super::inventory::{self, Columns, Written};
 use super::users::Head;
-use super::{StoreError, Tx};
+use super::{Session, StoreError, Tx, stored};
 use crate::domain::{Shard, UserId};
+
+/// The constraint that gives a number to one event.
+const ONE_EVENT: &str = "events_pkey";
+
+/// How far ahead of the counter an event may be that is stepped over, in numbers: batches have fewer events.
+const STEP_OVER: i64 = 100_000;
 
 /// How many jobs of a shard a batch has decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +55,8 @@ impl Progress<'_> {
 /// Writes it.
 ///
 /// # Errors
-/// If Postgres is away; [`StoreError::Changed`] if a holding is not as it was found.
+/// If Postgres is away; [`StoreError::Changed`] if a holding is not as it was found; [`StoreError::Ahead`] if an event has
+/// the number of one of these.
 pub async fn write(tx: &mut Tx<'_>, progress: Progress<'_>) -> Result<(), StoreError> {
     let (new, known): (Vec<_>, Vec<_>) = progress.holdings.iter().partition(|row| row.found.is_none());
     move_on(tx, &known, progress).await?;
@@ -146,9 +153,47 @@ async fn move_on(tx: &mut Tx<'_>, known: &[&Written<'_>], progress: Progress<'_>
         &told.quiet as &[Option<bool>],
     )
     .execute(&mut *tx.0)
-    .await?
-    .rows_affected();
+    .await;
+    let updated = match updated {
+        Err(sqlx::Error::Database(error)) if error.constraint() == Some(ONE_EVENT) => return Err(StoreError::Ahead),
+        updated => updated?.rows_affected(),
+    };
     if updated == known.len() as u64 { Ok(()) } else { Err(StoreError::Changed) }
+}
+
+/// Moves the counters of these shards on over events that somebody else added ahead of them, since no batch could add its
+/// own: those shards, each with its counter. One that a batch is moving is left for another time. What is farther ahead than
+/// [`STEP_OVER`] is in nobody's way.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn step_over(session: &mut Session, shards: &[Shard]) -> Result<Vec<(Shard, i64)>, StoreError> {
+    let rows = sqlx::query!(
+        "WITH behind AS (
+             SELECT shard
+             FROM shard_counters
+             WHERE shard = ANY($1) AND EXISTS (
+                 SELECT FROM events
+                 WHERE events.shard = shard_counters.shard AND seq > shard_counters.events
+                   AND seq <= shard_counters.events + $2
+             )
+             ORDER BY shard
+             FOR NO KEY UPDATE SKIP LOCKED
+         )
+         UPDATE shard_counters
+         SET events = (
+             SELECT GREATEST(max(seq), shard_counters.events)
+             FROM events
+             WHERE events.shard = shard_counters.shard AND seq <= shard_counters.events + $2
+         )
+         FROM behind
+         WHERE shard_counters.shard = behind.shard
+         RETURNING shard_counters.shard, shard_counters.events",
+        &stored::shard_numbers(shards),
+        STEP_OVER,
+    );
+    let rows = rows.fetch_all(session.connection().await?).await?;
+    rows.into_iter().map(|row| Ok((stored::shard(row.shard)?, row.events))).collect()
 }
 
 /// What is added to each shard's counters, by column, in order of the shards: all batches lock them in that order.

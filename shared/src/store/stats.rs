@@ -46,6 +46,8 @@ pub struct ShardStats {
     pub journaled_delayed: i64,
     /// Since when the first of those waits that could be decided.
     pub oldest_journaled_at: Option<DateTime<Utc>>,
+    /// Since when the first undecided job that Postgres has waits: one that is set aside, or in the journal and due.
+    pub oldest_undecided_at: Option<DateTime<Utc>>,
 }
 
 /// A worker that is alive.
@@ -119,7 +121,8 @@ async fn shards(pool: &Pool) -> Result<Vec<ShardStats>, StoreError> {
                       count(*) FILTER (WHERE state = 'parked') AS parked,
                       count(*) FILTER (WHERE state = 'retrying') AS retrying,
                       count(*) FILTER (WHERE state = 'held') AS held,
-                      min(set_aside_at) FILTER (WHERE state = 'held') AS oldest_held_at
+                      min(set_aside_at) FILTER (WHERE state = 'held') AS oldest_held_at,
+                      min(set_aside_at) AS oldest_aside_at
                FROM parked_jobs
                GROUP BY shard
            ), journaled AS (
@@ -131,17 +134,17 @@ async fn shards(pool: &Pool) -> Result<Vec<ShardStats>, StoreError> {
                FROM journal
                GROUP BY shard
            )
-           SELECT shard, workers.worker_id AS "owner?", epoch, applied, rejected,
-                  CASE WHEN reported_by = workers.worker_id THEN active ELSE 0 END AS "active!",
-                  CASE WHEN workers.worker_id IS NULL THEN 0 ELSE per_second END AS "per_second!",
+           SELECT shard, live_workers.worker_id AS "owner?", epoch, applied, rejected,
+                  CASE WHEN reported_by = live_workers.worker_id THEN active ELSE 0 END AS "active!",
+                  CASE WHEN live_workers.worker_id IS NULL THEN 0 ELSE per_second END AS "per_second!",
                   COALESCE(parked, 0) AS "parked!", COALESCE(retrying, 0) AS "retrying!",
                   COALESCE(held, 0) AS "held!", oldest_held_at AS "oldest_held_at?",
                   COALESCE(waiting, 0) AS "journaled!", COALESCE(delayed, 0) AS "journaled_delayed!",
-                  oldest_at AS "oldest_journaled_at?"
+                  oldest_at AS "oldest_journaled_at?", LEAST(oldest_aside_at, oldest_at) AS "oldest_undecided_at?"
            FROM shard_leases
            JOIN shard_counters USING (shard)
            JOIN shard_activity USING (shard)
-           LEFT JOIN workers ON worker_id = owner AND expires_at > statement_timestamp()
+           LEFT JOIN live_workers ON worker_id = owner
            LEFT JOIN aside USING (shard)
            LEFT JOIN journaled USING (shard)
            ORDER BY shard"#
@@ -165,6 +168,7 @@ async fn shards(pool: &Pool) -> Result<Vec<ShardStats>, StoreError> {
                 journaled: row.journaled,
                 journaled_delayed: row.journaled_delayed,
                 oldest_journaled_at: row.oldest_journaled_at,
+                oldest_undecided_at: row.oldest_undecided_at,
             })
         })
         .collect()
@@ -173,10 +177,9 @@ async fn shards(pool: &Pool) -> Result<Vec<ShardStats>, StoreError> {
 async fn workers(pool: &Pool) -> Result<Vec<WorkerStats>, StoreError> {
     let workers = sqlx::query_as!(
         WorkerStats,
-        "SELECT worker_id, started_at, expires_at
-         FROM workers
-         WHERE expires_at > statement_timestamp()
-         ORDER BY worker_id"
+        r#"SELECT worker_id AS "worker_id!", started_at AS "started_at!", expires_at AS "expires_at!"
+           FROM live_workers
+           ORDER BY worker_id"#
     );
     Ok(workers.fetch_all(&pool.0).await?)
 }

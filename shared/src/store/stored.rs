@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use crate::domain::{ChainHash, ItemId, Shard, UserId};
+use crate::envelope::SealedEnvelope;
 use crate::jobs::PayloadHash;
 
 /// A row that Satchel cannot have written.
@@ -39,8 +40,9 @@ pub(super) fn shard(number: i32) -> Result<Shard, Unreadable> {
     u16::try_from(number).map(Shard::new).map_err(|error| Unreadable::new("shard", error))
 }
 
-pub(super) fn envelope_version(number: i32) -> Result<u32, Unreadable> {
-    u32::try_from(number).map_err(|error| Unreadable::new("envelope_version", error))
+/// An envelope to be verified. Version 0 stands for all that nobody signs.
+pub(super) fn sealed(version: i32, body: String, mac: Vec<u8>) -> SealedEnvelope {
+    SealedEnvelope { version: u32::try_from(version).unwrap_or_default(), body: body.into_bytes(), mac }
 }
 
 /// Shards as Postgres keeps them.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::stored::{self, Unreadable};
@@ -53,17 +53,31 @@ pub(super) struct Row {
     pub(super) user_id: String,
     pub(super) state: String,
     pub(super) submitted_at: DateTime<Utc>,
-    pub(super) not_before: Option<DateTime<Utc>>,
-    pub(super) priority: Option<String>,
+    /// The envelope. Nothing says here that it is one: what cannot be read of it is not told.
+    pub(super) body: String,
     pub(super) attempts: i32,
     pub(super) actor: String,
     pub(super) payload_hash: Vec<u8>,
+}
+
+/// What an envelope says of when its job is to be applied.
+#[derive(Default, Deserialize)]
+struct Glance {
+    job: GlanceAtJob,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct GlanceAtJob {
+    not_before: Option<DateTime<Utc>>,
+    priority: Priority,
 }
 
 impl TryFrom<Row> for WaitingJob {
     type Error = Unreadable;
 
     fn try_from(row: Row) -> Result<Self, Unreadable> {
+        let Glance { job } = serde_json::from_str(&row.body).unwrap_or_default();
         Ok(Self {
             job_id: row.job_id.into(),
             job_type: row.job_type,
@@ -75,11 +89,8 @@ impl TryFrom<Row> for WaitingJob {
                 other => return Err(Unreadable::new("state", other)),
             },
             submitted_at: row.submitted_at,
-            not_before: row.not_before,
-            priority: match row.priority.as_deref().map(Priority::parse) {
-                None => Priority::Normal,
-                Some(priority) => priority.map_err(|error| Unreadable::new("priority", error))?,
-            },
+            not_before: job.not_before,
+            priority: job.priority,
             attempts: row.attempts,
             actor: row.actor,
             payload_hash: stored::payload_hash(&row.payload_hash)?,

@@ -7,7 +7,7 @@ mod functions;
 use chrono::Utc;
 use satchel_private::{PostgresOptions, PrivatePostgres, SecretString};
 use satchel_shared::domain::{Actor, Holding, ItemId, JobId, RequestId, Role, Scopes, Shard, UserId};
-use satchel_shared::envelope::Envelope;
+use satchel_shared::envelope::{Envelope, EnvelopeKey};
 use satchel_shared::events::{EventType, ItemRewarded};
 use satchel_shared::jobs::Submission;
 use satchel_shared::json::{Node, Pointer};
@@ -18,9 +18,10 @@ use satchel_shared::store::journal::JournalEntry;
 use satchel_shared::store::ledger::{Filter, Order};
 use satchel_shared::store::parked::SetAside;
 use satchel_shared::store::progress::{Progress, ShardCounts};
+use satchel_shared::store::quarantine::RefusedRow;
 use satchel_shared::store::{
     Pool, PoolConfig, Session, actions, decisions, failed, inventory, jobs, journal, leases, ledger, migrate, parked,
-    progress, rules, users,
+    progress, quarantine, rules, users,
 };
 use uuid::Uuid;
 
@@ -38,15 +39,17 @@ const GROW: &str = "
     INSERT INTO ledger SELECT 'u1', n, gen_random_uuid(), 'gold', 1, n, 't', 'a', NULL, 'r', NULL, 1, now(),
         decode(repeat('00', 32), 'hex') FROM generate_series(1, 20000) n;
     INSERT INTO parked_jobs (user_id, job_id, shard, state, type, payload_hash, actor, request_id, submitted_at,
-                             envelope_version, body, attempts, tries, next_attempt_at, parked_at)
+                             envelope_version, body, mac, attempts, tries, next_attempt_at, parked_at)
         SELECT 'p' || n / 10, gen_random_uuid(), n % 64,
             CASE WHEN n % 10 > 0 THEN 'held' WHEN n % 20 = 0 THEN 'parked' ELSE 'retrying' END,
-            't', decode(repeat('00', 32), 'hex'), 'a', 'r', now(), 2, json_build_object('job', 1), 1, 1,
+            't', decode(repeat('00', 32), 'hex'), 'a', 'r', now(), 2, json_build_object('job', 1),
+            decode(repeat('00', 32), 'hex'), 1, 1,
             CASE WHEN n % 20 = 10 THEN now() + interval '1 hour' END, CASE WHEN n % 20 = 0 THEN now() END
         FROM generate_series(1, 20000) n;
-    INSERT INTO journal (job_id, user_id, shard, seq, type, payload_hash, actor, submitted_at, envelope_version, body)
+    INSERT INTO journal (job_id, user_id, shard, seq, type, payload_hash, actor, submitted_at, envelope_version, body,
+                         mac)
         SELECT gen_random_uuid(), 'u' || n % 1000, n % 64, nextval('journal_seq'), 't',
-            decode(repeat('00', 32), 'hex'), 'a', now(), 2, '{}'
+            decode(repeat('00', 32), 'hex'), 'a', now(), 2, '{}', decode(repeat('00', 32), 'hex')
         FROM generate_series(1, 20000) n;
     INSERT INTO events (shard, seq, user_id, name, version, at, job_id)
         SELECT n % 64, 1000 + n / 64, 'u' || n, 'item/used', 1, now() - interval '1 day', gen_random_uuid()
@@ -131,22 +134,31 @@ async fn what_a_worker_asks(session: &mut Session, worker_id: Uuid) {
     tx.commit().await.unwrap();
 }
 
+fn key() -> EnvelopeKey {
+    EnvelopeKey::new(&"k".repeat(32).into()).unwrap()
+}
+
 async fn what_a_worker_asks_of_jobs_that_wait_in_postgres(session: &mut Session, kept: JobId) {
     let (user, shard) = (UserId::parse("u1").unwrap(), Shard::new(0));
     let (first, second) = (reward(), reward());
-    let aside = |envelope| SetAside { envelope, payload_hash: envelope.job.payload_hash(), shard };
+    let key = key();
+    let aside = |envelope| SetAside { envelope, payload_hash: envelope.job.payload_hash(), shard, key: &key };
     parked::due(session, &[shard], 100).await.unwrap();
     let mut tx = session.begin().await.unwrap();
     users::lock(&mut tx, &[&user]).await.unwrap();
     assert!(!journal::earlier(&mut tx, &[kept], 100).await.unwrap().is_empty());
     assert!(parked::set_aside(&mut tx, &aside(&first), "it broke", Some(0)).await.unwrap());
     assert!(parked::hold(&mut tx, &[aside(&second)]).await.unwrap().is_empty());
-    let chain = parked::chain(&mut tx, &[&user], 100).await.unwrap();
+    let chain = parked::chain(&mut tx, &[user.to_string()], 100).await.unwrap();
     assert_eq!(chain.len(), 2);
     parked::fail_again(&mut tx, &user, chain[0].position, "again", None).await.unwrap();
     parked::release(&mut tx, &[first.job_id, second.job_id], &[&user]).await.unwrap();
     journal::remove(&mut tx, &[first.job_id, second.job_id]).await.unwrap();
+    let unknown = [RefusedRow { job_id: JobId::random(), place: 1, reason: "forged".to_owned() }];
+    quarantine::journaled(&mut tx, &unknown).await.unwrap();
+    quarantine::set_aside(&mut tx, &unknown, &["u1"]).await.unwrap();
     tx.commit().await.unwrap();
+    assert!(progress::step_over(session, &[shard]).await.unwrap().is_empty());
     assert!(!journal::has_overdue(session, &[shard], 3_600_000).await.unwrap());
     assert_eq!(journal::seqs(session, &[kept]).await.unwrap().len(), 1);
     assert!(
@@ -175,7 +187,8 @@ async fn what_the_api_asks(pool: &Pool, reader: &mut Session) -> JobId {
     parked::find_many(pool, &[JobId::random()]).await.unwrap();
     journal::find_many(pool, &[JobId::random()]).await.unwrap();
     let kept = reward();
-    let entry = JournalEntry { payload_hash: kept.job.payload_hash(), envelope: &kept, shard: Shard::new(1) };
+    let (payload_hash, shard, key) = (kept.job.payload_hash(), Shard::new(1), &key());
+    let entry = JournalEntry { payload_hash, envelope: &kept, shard, key };
     journal::append(pool, &[entry]).await.unwrap();
     journal::append(pool, &[entry]).await.unwrap();
     let page = |after: Option<&str>| inventory::PageOf {

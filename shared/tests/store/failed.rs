@@ -56,9 +56,9 @@ async fn a_retried_job_is_due_at_once_with_all_its_tries_and_the_action_is_recor
     assert_eq!(listed(&pool).await, []);
 
     let u1 = user("u1");
-    assert_eq!(parked::due(&mut session, &[shard(&u1)], 10).await.unwrap(), std::slice::from_ref(&u1));
+    assert_eq!(parked::due(&mut session, &[shard(&u1)], 10).await.unwrap(), ["u1"]);
     let (mut tx, _) = lock(&mut session, &u1).await;
-    let chain = parked::chain(&mut tx, &[&u1], 10).await.unwrap();
+    let chain = parked::chain(&mut tx, &["u1".to_owned()], 10).await.unwrap();
     assert_eq!((chain[0].state, chain[0].attempts, chain[0].tries), (ParkedState::Retrying, 1, 0));
     parked::fail_again(&mut tx, &u1, chain[0].position, "again", None).await.unwrap();
     tx.commit().await.unwrap();
@@ -119,7 +119,7 @@ async fn a_removed_job_is_archived_and_rejected_and_the_next_one_goes_on() {
         format!("u1|operator:ops|removed|{}\nu2|operator:ops|removed|{}", first.job_id, alone.job_id)
     );
     // The next one goes, the other user is free.
-    assert_eq!(parked::due(&mut session, &[shard(&user("u1"))], 10).await.unwrap(), [user("u1")]);
+    assert_eq!(parked::due(&mut session, &[shard(&user("u1"))], 10).await.unwrap(), ["u1"]);
     assert_eq!(database.psql("SELECT user_id, is_held FROM users ORDER BY user_id"), "u1|t\nu2|f");
     assert!(audit::check(&pool).await.unwrap().findings.is_empty());
     let rejected: i64 = stats::stats(&pool).await.unwrap().shards.iter().map(|shard| shard.rejected).sum();
@@ -208,7 +208,8 @@ async fn operators_at_once_never_deadlock_and_never_take_a_job_twice() {
         let mut sorted: Vec<_> = user_ids.iter().collect();
         sorted.sort_unstable();
         satchel_shared::store::users::lock(&mut tx, &sorted).await.unwrap();
-        let chain = parked::chain(&mut tx, &sorted, 30).await.unwrap();
+        let names: Vec<String> = sorted.iter().map(ToString::to_string).collect();
+        let chain = parked::chain(&mut tx, &names, 30).await.unwrap();
         let done: Vec<_> = chain.iter().map(|job| job.job_id).collect();
         parked::release(&mut tx, &done, &sorted).await.unwrap();
         tx.commit().await.unwrap();

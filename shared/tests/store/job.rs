@@ -1,8 +1,10 @@
 //! Jobs to set aside and to keep.
 
+use std::sync::LazyLock;
+
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use satchel_shared::domain::{Actor, JobId, RequestId, Role, Scopes, Shard, ShardCount, UserId};
-use satchel_shared::envelope::Envelope;
+use satchel_shared::envelope::{Envelope, EnvelopeKey};
 use satchel_shared::jobs::Submission;
 use satchel_shared::json::{Node, Pointer};
 use satchel_shared::store::actions::Operator;
@@ -46,14 +48,20 @@ pub(crate) fn delayed(mut envelope: Envelope, by: TimeDelta) -> Envelope {
     envelope
 }
 
+/// The key that rows are signed by.
+pub(crate) fn key() -> &'static EnvelopeKey {
+    static KEY: LazyLock<EnvelopeKey> = LazyLock::new(|| EnvelopeKey::new(&"k".repeat(32).into()).unwrap());
+    &KEY
+}
+
 pub(crate) fn aside(envelope: &Envelope) -> SetAside<'_> {
     let (payload_hash, shard) = (envelope.job.payload_hash(), shard(&envelope.job.user_id));
-    SetAside { envelope, payload_hash, shard }
+    SetAside { envelope, payload_hash, shard, key: key() }
 }
 
 pub(crate) fn entry(envelope: &Envelope) -> JournalEntry<'_> {
     let (payload_hash, shard) = (envelope.job.payload_hash(), shard(&envelope.job.user_id));
-    JournalEntry { envelope, payload_hash, shard }
+    JournalEntry { envelope, payload_hash, shard, key: key() }
 }
 
 pub(crate) fn ids<'e>(envelopes: impl IntoIterator<Item = &'e Envelope>) -> Vec<JobId> {

@@ -13,7 +13,7 @@ use satchel_shared::store::{Pool, Session, decisions};
 use tokio::sync::Barrier;
 
 use crate::database::Database;
-use crate::job::{counts, delayed, entry, ids, reward, set_aside, shard, user};
+use crate::job::{counts, delayed, entry, ids, key, reward, set_aside, shard, user};
 
 const SAME: Appended = Appended::Known { same: true };
 const OTHER: Appended = Appended::Known { same: false };
@@ -148,10 +148,10 @@ async fn a_batch_finds_what_its_users_have_before_its_last_job_in_the_order_acce
     let rows = earlier(&mut session, &[&u1[1], &u1[3], &u2[0], &reward("u3", 1)], 100).await;
     assert_eq!(job_ids(&rows), ids([&u1[3], &past, &u1[2], &u1[1], &u2[0]]));
     assert!(rows.is_sorted_by_key(|row| (row.user_id.clone(), row.seq)));
-    let bodies: Vec<_> = rows.iter().map(|row| row.body.is_empty()).collect();
+    let bodies: Vec<_> = rows.iter().map(|row| row.sealed.body.is_empty()).collect();
     assert_eq!(bodies, [true, false, false, true, true]);
-    let read = Envelope::parse_body(rows[2].envelope_version, rows[2].body.as_bytes()).unwrap();
-    assert_eq!((read, rows[2].shard), (u1[2].clone(), shard(&user("u1"))));
+    let read = rows[2].sealed.open([key()]).unwrap();
+    assert_eq!((read, rows[2].shard), (u1[2].clone(), shard(&user("u1")).get().into()));
     assert_eq!(job_ids(&earlier(&mut session, &[&u1[1], &u2[0]], 2).await), ids([&u1[3], &past]));
     // What is delayed has the place of its time: here behind all that is there already, then among them.
     let rows = earlier(&mut session, &[&late], 100).await;

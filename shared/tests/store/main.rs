@@ -14,5 +14,6 @@ mod journal;
 mod network;
 mod parked;
 mod rules;
+mod standing_still;
 mod stats;
 mod webhooks;

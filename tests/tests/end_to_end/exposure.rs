@@ -7,7 +7,7 @@ use reqwest::Method;
 use satchel_tests::job::reward_pieces;
 use satchel_tests::poison::{self, poisonous};
 use satchel_tests::token::SECRET;
-use satchel_tests::{ENVELOPE_KEY, Satchel, Server, Setup, binary, invariants, wait};
+use satchel_tests::{ENVELOPE_KEY, Psql, Satchel, Server, Setup, binary, invariants, wait};
 use serde_json::json;
 
 #[tokio::test]
@@ -93,5 +93,26 @@ async fn with_an_address_for_operations_the_public_one_tells_the_status_alone() 
     .await;
     assert_eq!((away.json(), away.header("Retry-After")), (json!({"status": "unavailable"}), "1"));
     satchel.redis.start();
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn nobody_else_connects_to_a_migrated_database_and_nobody_makes_temporary_tables_there() {
+    let satchel = Setup::new().workers(0).start().await;
+    let (owner, app) = (&satchel.database.owner, &satchel.database.app);
+    let user = format!("stranger_{}", owner.database);
+    owner.run(&format!("CREATE ROLE {user} LOGIN PASSWORD 'stranger'"));
+    let stranger = Psql { user, password: "stranger".to_owned(), ..app.clone() };
+    // The test's database is a copy, which is open to all until it is migrated itself.
+    assert_eq!(stranger.run("SELECT 1"), "1");
+    satchel.tool(&["migrate"]);
+    satchel.tool(&["migrate"]);
+    let refused = stranger.try_run("SELECT 1").unwrap_err().0;
+    assert!(refused.contains("permission denied for database"), "{refused}");
+    let refused = app.try_run("CREATE TEMPORARY TABLE mine ()").unwrap_err().0;
+    assert!(refused.contains("permission denied to create temporary tables"), "{refused}");
+    owner.run(&format!("DROP ROLE {}", stranger.user));
+    satchel.game().submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
+    satchel.start_worker();
     invariants::check(&satchel).await;
 }

@@ -1,5 +1,6 @@
 //! Whether the service is alive and ready, and whether its queue keeps what it is given.
 
+use satchel_tests::job::reward_pieces;
 use satchel_tests::{Satchel, Setup, invariants, wait};
 
 /// Waits until `/readyz` answers with `status`, and gives what it says.
@@ -141,4 +142,28 @@ async fn a_postgres_that_is_read_only_makes_it_unready_and_is_said_so() {
     assert_eq!((&redis["status"], &postgres["reason"]), (&"ok".into(), &"it is read-only".into()), "{said}");
     ready_with(&satchel, 200).await;
     invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn shards_without_a_worker_and_how_long_a_job_waits_are_told() {
+    let satchel = Setup::new().workers(0).start().await;
+    satchel.game().submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
+    let ready = || async { satchel.anyone().get("/readyz").await.expect(200).json()["checks"]["queue"].clone() };
+    let told = ready().await;
+    assert_eq!(told["shardsWithoutOwner"], 64, "{told}");
+    assert!(told["warnings"][0].as_str().unwrap().contains("64 shards have no worker"), "{told}");
+    let waited = || async { satchel.stats().await["oldestUndecidedMs"].as_u64().filter(|millis| *millis > 0) };
+    wait::until("the job has waited for a while", waited).await;
+    let metrics = satchel.anyone().get("/metrics").await.expect(200).text;
+    assert!(metrics.contains("satchel_queue_shards_without_owner 64\n"), "{metrics}");
+    let oldest = metrics.lines().find_map(|line| line.strip_prefix("satchel_queue_oldest_undecided_seconds "));
+    assert!(oldest.unwrap().parse::<f64>().unwrap() > 0.0, "{metrics}");
+
+    satchel.start_worker();
+    let served = || async { (ready().await["shardsWithoutOwner"] == 0).then_some(()) };
+    wait::until("every shard has a worker", served).await;
+    assert_eq!(ready().await["warnings"], serde_json::json!([]));
+    invariants::check(&satchel).await;
+    let stats = satchel.stats().await;
+    assert!(stats["oldestUndecidedMs"].is_null() && stats["shardsWithoutOwner"] == 0, "{stats}");
 }

@@ -250,8 +250,7 @@ pub async fn requeue_orphans(
          WHERE status = 'running' AND (
              worker_id = $1 AND run_id <> ALL($3)
              OR shard = ANY($2) AND NOT EXISTS (
-                 SELECT FROM workers
-                 WHERE workers.worker_id = function_runs.worker_id AND expires_at > clock_timestamp()
+                 SELECT FROM live_workers WHERE live_workers.worker_id = function_runs.worker_id
              )
          )",
         worker_id,

@@ -128,9 +128,8 @@ pub async fn all(session: &mut Session) -> Result<Vec<Listener>, StoreError> {
            FROM functions
            WHERE seen_at > clock_timestamp() - make_interval(mins => $1)
               OR NOT EXISTS (
-                  SELECT FROM workers
-                  WHERE expires_at > clock_timestamp()
-                    AND alive_since < clock_timestamp() - make_interval(mins => $1)
+                  SELECT FROM live_workers
+                  WHERE alive_since < clock_timestamp() - make_interval(mins => $1)
               )
            ORDER BY function_id"#,
         LISTENING_MINUTES,

@@ -49,8 +49,7 @@ pub(in crate::store) async fn give_up_runs(connection: &mut PgConnection, days: 
              WHERE finished_at IS NULL AND function_id IN (
                  SELECT function_id FROM functions WHERE seen_at < now() - make_interval(days => $1)
              ) AND EXISTS (
-                 SELECT FROM workers
-                 WHERE expires_at > clock_timestamp() AND alive_since < clock_timestamp() - make_interval(mins => $4)
+                 SELECT FROM live_workers WHERE alive_since < clock_timestamp() - make_interval(mins => $4)
              )
              LIMIT $3
              FOR NO KEY UPDATE SKIP LOCKED

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::super::{Pool, StoreError, stored};
 use crate::domain::{JobId, Shard, UserId};
-use crate::envelope::{self, Envelope};
+use crate::envelope::{self, Envelope, EnvelopeKey};
 use crate::jobs::PayloadHash;
 
 /// Most jobs that one statement adds: at most 32 MiB of the largest valid ones.
@@ -25,6 +25,8 @@ pub struct JournalEntry<'a> {
     pub payload_hash: PayloadHash,
     /// Its user's shard.
     pub shard: Shard,
+    /// Signs it.
+    pub key: &'a EnvelopeKey,
 }
 
 /// What came of adding a job.
@@ -115,19 +117,20 @@ async fn insert(connection: &mut PgConnection, entries: &[&JournalEntry<'_>]) ->
     let submitted_at: Vec<_> = entries.iter().map(|entry| entry.envelope.submitted_at).collect();
     let not_before: Vec<_> = entries.iter().map(|entry| entry.envelope.job.not_before).collect();
     let bodies: Vec<_> = entries.iter().map(|entry| entry.envelope.body()).collect();
+    let macs: Vec<_> = entries.iter().zip(&bodies).map(|(entry, body)| entry.key.sign(body)).collect();
     let taken = sqlx::query_scalar!(
         r#"WITH numbered AS MATERIALIZED (
                SELECT nextval('journal_seq') AS seq, given.*
                FROM UNNEST($1::text[], $2::uuid[], $3::integer[], $4::text[], $5::bytea[], $6::text[],
-                           $7::timestamptz[], $8::timestamptz[], $9::text[])
-                    AS given (user_id, job_id, shard, type, payload_hash, actor, submitted_at, not_before, body)
+                           $7::timestamptz[], $8::timestamptz[], $9::text[], $11::bytea[])
+                    AS given (user_id, job_id, shard, type, payload_hash, actor, submitted_at, not_before, body, mac)
            ), added AS (
                INSERT INTO journal (user_id, job_id, shard, seq, type, payload_hash, actor, submitted_at, not_before,
-                                    envelope_version, body, accepted_at)
+                                    envelope_version, body, mac, accepted_at)
                SELECT user_id, job_id, shard, seq, type, payload_hash, actor, submitted_at,
                       -- One that is due already is like any other.
                       CASE WHEN not_before > statement_timestamp() THEN not_before END,
-                      $10, body, statement_timestamp()
+                      $10, body, mac, statement_timestamp()
                FROM numbered
                -- Two that add the same ids wait for each other in one direction only.
                ORDER BY job_id
@@ -147,6 +150,7 @@ async fn insert(connection: &mut PgConnection, entries: &[&JournalEntry<'_>]) ->
         &not_before as &[Option<DateTime<Utc>>],
         &bodies,
         i32::try_from(envelope::VERSION).unwrap_or(i32::MAX),
+        &macs,
     );
     Ok(taken.fetch_all(connection).await?.into_iter().collect())
 }

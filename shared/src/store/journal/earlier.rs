@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{Journaled, Row};
 use crate::domain::JobId;
+use crate::envelope::SealedEnvelope;
 use crate::store::{StoreError, Tx};
 
 /// A row, and what its place in its user's order hangs on.
@@ -66,11 +67,11 @@ pub async fn earlier(tx: &mut Tx<'_>, delivered: &[JobId], max_rows: i64) -> Res
     .await?;
     let mut placed = Vec::with_capacity(rows.len());
     for row in rows {
-        let body = String::new();
+        let (body, mac) = (String::new(), Vec::new());
         let (is_delayed, at) = (row.is_delayed, row.at);
         let (shard, seq, envelope_version) = (row.shard, row.seq, row.envelope_version);
-        let row = Row { user_id: row.user_id, job_id: row.job_id, shard, seq, envelope_version, body };
-        placed.push(Placed { job: Journaled::try_from(row)?, is_delayed, at });
+        let row = Row { user_id: row.user_id, job_id: row.job_id, shard, seq, envelope_version, body, mac };
+        placed.push(Placed { job: row.into(), is_delayed, at });
     }
     mend_order(&mut placed);
     let mut rows: Vec<Journaled> = placed.into_iter().map(|placed| placed.job).collect();
@@ -103,10 +104,13 @@ fn mend_order(rows: &mut [Placed]) {
 /// A statement of its own: Postgres would compare each row with each delivered job to leave out the bodies of these.
 async fn read_bodies(tx: &mut Tx<'_>, rows: Vec<&mut Journaled>) -> Result<(), StoreError> {
     let ids: Vec<_> = rows.iter().map(|row| row.job_id.as_uuid()).collect();
-    let found = sqlx::query!("SELECT job_id, body FROM journal WHERE job_id = ANY($1)", &ids).fetch_all(&mut *tx.0);
-    let mut bodies: HashMap<Uuid, String> = found.await?.into_iter().map(|row| (row.job_id, row.body)).collect();
+    let found =
+        sqlx::query!("SELECT job_id, body, mac FROM journal WHERE job_id = ANY($1)", &ids).fetch_all(&mut *tx.0);
+    let found = found.await?.into_iter().map(|row| (row.job_id, (row.body, row.mac)));
+    let mut bodies: HashMap<Uuid, (String, Vec<u8>)> = found.collect();
     for row in rows {
-        row.body = bodies.remove(&row.job_id.as_uuid()).unwrap_or_default();
+        let (body, mac) = bodies.remove(&row.job_id.as_uuid()).unwrap_or_default();
+        row.sealed = SealedEnvelope { version: row.sealed.version, body: body.into_bytes(), mac };
     }
     Ok(())
 }

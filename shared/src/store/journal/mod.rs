@@ -11,30 +11,29 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::stored::{self, Unreadable};
+use super::stored;
 use super::waiting::{self, WaitingJob};
 use super::{Pool, StoreError, Tx};
-use crate::domain::{JobId, Shard, UserId};
+use crate::domain::JobId;
+use crate::envelope::SealedEnvelope;
 
 pub use append::{Appended, JournalEntry, MAX_ENTRIES_PER_STATEMENT, append};
 pub use earlier::earlier;
 pub use forgotten::{Beginning, forgotten, has_overdue, seqs};
 
-/// A job that is kept.
+/// A job that is kept, as its row says: nothing of it counts that its envelope does not say as well.
 #[derive(Debug, Clone)]
 pub struct Journaled {
     /// Whose.
-    pub user_id: UserId,
+    pub user_id: String,
     /// The job.
     pub job_id: JobId,
     /// Its user's shard.
-    pub shard: Shard,
+    pub shard: i32,
     /// The order accepted.
     pub seq: i64,
-    /// The form of `body`.
-    pub envelope_version: u32,
-    /// The envelope, for [`crate::envelope::Envelope::parse_body`].
-    pub body: String,
+    /// The envelope and who signed it.
+    pub sealed: SealedEnvelope,
 }
 
 /// Those of the jobs that are kept.
@@ -46,8 +45,7 @@ pub async fn find_many(pool: &Pool, job_ids: &[JobId]) -> Result<HashMap<JobId, 
     let rows = sqlx::query_as!(
         waiting::Row,
         r#"SELECT job_id, type AS job_type, user_id, 'held' AS "state!", submitted_at,
-                  (body::json #>> '{job,notBefore}')::timestamptz AS not_before,
-                  body::json #>> '{job,priority}' AS priority, 0 AS "attempts!", actor, payload_hash
+                  body, 0 AS "attempts!", actor, payload_hash
            FROM journal
            WHERE job_id = ANY($1)"#,
         &job_ids,
@@ -64,20 +62,18 @@ struct Row {
     seq: i64,
     envelope_version: i32,
     body: String,
+    mac: Vec<u8>,
 }
 
-impl TryFrom<Row> for Journaled {
-    type Error = Unreadable;
-
-    fn try_from(row: Row) -> Result<Self, Unreadable> {
-        Ok(Self {
-            user_id: stored::user_id(&row.user_id)?,
+impl From<Row> for Journaled {
+    fn from(row: Row) -> Self {
+        Self {
+            user_id: row.user_id,
             job_id: row.job_id.into(),
-            shard: stored::shard(row.shard)?,
+            shard: row.shard,
             seq: row.seq,
-            envelope_version: stored::envelope_version(row.envelope_version)?,
-            body: row.body,
-        })
+            sealed: stored::sealed(row.envelope_version, row.body, row.mac),
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! A job that is set aside, and what it waits for.
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::super::stored::{self, Unreadable};
-use crate::domain::{JobId, Shard, UserId};
-use crate::envelope::Envelope;
+use crate::domain::{JobId, Shard};
+use crate::envelope::{Envelope, EnvelopeKey, SealedEnvelope};
 use crate::jobs::PayloadHash;
 
 /// A job to set aside.
@@ -16,6 +17,8 @@ pub struct SetAside<'a> {
     pub payload_hash: PayloadHash,
     /// Its user's shard.
     pub shard: Shard,
+    /// Signs it, as this program writes it: the entry that it came by may have been of an older form.
+    pub key: &'a EnvelopeKey,
 }
 
 /// What a job that is set aside waits for.
@@ -48,25 +51,23 @@ impl ParkedState {
     }
 }
 
-/// A job that is set aside.
+/// A job that is set aside, as its row says: nothing of it counts that its envelope does not say as well.
 #[derive(Debug, Clone)]
 pub struct ParkedJob {
     /// Whose.
-    pub user_id: UserId,
+    pub user_id: String,
     /// Its place in its user's order.
     pub position: i64,
     /// The job.
     pub job_id: JobId,
     /// Its user's shard.
-    pub shard: Shard,
+    pub shard: i32,
     /// What it waits for.
     pub state: ParkedState,
-    /// The form of `body`.
-    pub envelope_version: u32,
-    /// The envelope, for [`Envelope::parse_body`].
-    pub body: String,
-    /// SHA-256 of the job's canonical form.
-    pub payload_hash: PayloadHash,
+    /// The envelope and who signed it.
+    pub sealed: SealedEnvelope,
+    /// The database's time when it was read.
+    pub read_at: DateTime<Utc>,
     /// Attempts that failed, in all.
     pub attempts: i32,
     /// Attempts that failed since an operator last retried it, or since it came first.
@@ -82,7 +83,8 @@ pub(super) struct Row {
     pub(super) state: String,
     pub(super) envelope_version: i32,
     pub(super) body: String,
-    pub(super) payload_hash: Vec<u8>,
+    pub(super) mac: Vec<u8>,
+    pub(super) read_at: DateTime<Utc>,
     pub(super) attempts: i32,
     pub(super) tries: i32,
 }
@@ -92,14 +94,13 @@ impl TryFrom<Row> for ParkedJob {
 
     fn try_from(row: Row) -> Result<Self, Unreadable> {
         Ok(Self {
-            user_id: stored::user_id(&row.user_id)?,
+            user_id: row.user_id,
             position: row.position,
             job_id: row.job_id.into(),
-            shard: stored::shard(row.shard)?,
+            shard: row.shard,
             state: ParkedState::parse(&row.state)?,
-            envelope_version: stored::envelope_version(row.envelope_version)?,
-            body: row.body,
-            payload_hash: stored::payload_hash(&row.payload_hash)?,
+            sealed: stored::sealed(row.envelope_version, row.body, row.mac),
+            read_at: row.read_at,
             attempts: row.attempts,
             tries: row.tries,
         })

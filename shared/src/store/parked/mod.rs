@@ -70,21 +70,23 @@ async fn insert(
     let request_ids: Vec<_> = jobs.iter().map(|job| job.envelope.request_id.as_str()).collect();
     let submitted_at: Vec<_> = jobs.iter().map(|job| job.envelope.submitted_at).collect();
     let bodies: Vec<_> = jobs.iter().map(|job| job.envelope.body()).collect();
+    let macs: Vec<_> = jobs.iter().zip(&bodies).map(|(job, body)| job.key.sign(body)).collect();
     let others = sqlx::query_scalar!(
         r#"WITH given AS (
                SELECT *
                FROM UNNEST($1::text[], $2::uuid[], $3::integer[], $4::text[], $5::bytea[], $6::text[], $7::text[],
-                           $8::timestamptz[], $9::text[])
+                           $8::timestamptz[], $9::text[], $14::bytea[])
                     WITH ORDINALITY
-                    AS given (user_id, job_id, shard, type, payload_hash, actor, request_id, submitted_at, body, place)
+                    AS given (user_id, job_id, shard, type, payload_hash, actor, request_id, submitted_at, body, mac,
+                              place)
            ), unjournaled AS (
                DELETE FROM journal WHERE job_id = ANY($2)
            ), added AS (
                INSERT INTO parked_jobs (user_id, job_id, shard, state, type, payload_hash, actor, request_id,
-                                        submitted_at, envelope_version, body, attempts, tries, failures,
+                                        submitted_at, envelope_version, body, mac, attempts, tries, failures,
                                         next_attempt_at, parked_at)
                SELECT user_id, job_id, shard, $10, type, payload_hash, actor, request_id, submitted_at, $11, body::json,
-                      failed.times, failed.times, failed.failures,
+                      mac, failed.times, failed.times, failed.failures,
                       CASE WHEN $10 = 'retrying' THEN clock_timestamp() + $13 * interval '1 millisecond' END,
                       CASE WHEN $10 = 'parked' THEN clock_timestamp() END
                FROM given
@@ -114,6 +116,7 @@ async fn insert(
         i32::try_from(envelope::VERSION).unwrap_or(i32::MAX),
         error.map(kept),
         retry_in_ms.map(f64::from),
+        &macs,
     )
     .fetch_all(&mut *tx.0)
     .await?;
@@ -161,7 +164,7 @@ pub(super) fn kept(error: &str) -> String {
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn due(session: &mut Session, shards: &[Shard], max_users: i64) -> Result<Vec<UserId>, StoreError> {
+pub async fn due(session: &mut Session, shards: &[Shard], max_users: i64) -> Result<Vec<String>, StoreError> {
     // By the statement's clock, which does not move while it runs: so the index can be asked.
     let user_ids = sqlx::query_scalar!(
         "SELECT user_id
@@ -174,7 +177,7 @@ pub async fn due(session: &mut Session, shards: &[Shard], max_users: i64) -> Res
     )
     .fetch_all(session.connection().await?)
     .await?;
-    Ok(user_ids.iter().map(|user_id| stored::user_id(user_id)).collect::<Result<_, _>>()?)
+    Ok(user_ids)
 }
 
 /// The jobs set aside of those users whose first one is to be tried now; by user, each one's in order, at most
@@ -182,13 +185,12 @@ pub async fn due(session: &mut Session, shards: &[Shard], max_users: i64) -> Res
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn chain(tx: &mut Tx<'_>, user_ids: &[&UserId], max_jobs: i64) -> Result<Vec<ParkedJob>, StoreError> {
-    let user_ids: Vec<_> = user_ids.iter().map(|user_id| user_id.as_str()).collect();
+pub async fn chain(tx: &mut Tx<'_>, user_ids: &[String], max_jobs: i64) -> Result<Vec<ParkedJob>, StoreError> {
     let rows = sqlx::query_as!(
         job::Row,
         r#"SELECT job.user_id AS "user_id!", job.position AS "position!", job.job_id AS "job_id!", job.shard AS "shard!",
                   job.state AS "state!", job.envelope_version AS "envelope_version!", job.body::text AS "body!",
-                  job.payload_hash AS "payload_hash!", job.attempts AS "attempts!", job.tries AS "tries!"
+                  job.mac AS "mac!", job.attempts AS "attempts!", job.tries AS "tries!", clock_timestamp() AS "read_at!"
            FROM UNNEST($1::text[]) AS wanted (user_id)
            CROSS JOIN LATERAL (
                SELECT state, next_attempt_at
@@ -207,7 +209,7 @@ pub async fn chain(tx: &mut Tx<'_>, user_ids: &[&UserId], max_jobs: i64) -> Resu
            WHERE first.state = 'retrying' AND first.next_attempt_at <= clock_timestamp()
            ORDER BY job.user_id, job.position
            LIMIT $2"#,
-        &user_ids as &[&str],
+        user_ids,
         max_jobs,
     )
     .fetch_all(&mut *tx.0)
@@ -266,8 +268,7 @@ pub async fn find_many(pool: &Pool, job_ids: &[JobId]) -> Result<HashMap<JobId, 
     let rows = sqlx::query_as!(
         waiting::Row,
         r#"SELECT job_id, type AS job_type, user_id, state, submitted_at,
-                  (body #>> '{job,notBefore}')::timestamptz AS not_before, body #>> '{job,priority}' AS priority,
-                  attempts, actor, payload_hash
+                  body::text AS "body!", attempts, actor, payload_hash
            FROM parked_jobs
            WHERE job_id = ANY($1)"#,
         &job_ids,
