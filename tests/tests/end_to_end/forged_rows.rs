@@ -9,7 +9,7 @@ use satchel_shared::json::{Node, Pointer};
 use satchel_tests::job::{reward_pieces, use_item};
 use satchel_tests::players::strangers;
 use satchel_tests::poison::{self, poisonous};
-use satchel_tests::streams::seal;
+use satchel_tests::streams::{seal, seal_by};
 use satchel_tests::{ENVELOPE_KEY, Satchel, Setup, invariants, wait};
 use serde_json::json;
 
@@ -43,8 +43,13 @@ struct Row<'r> {
 
 impl<'r> Row<'r> {
     /// As somebody writes it who knows everything but the key.
-    fn of(envelope: &Envelope, user: &'r str, key: &str) -> Self {
-        Self { job_id: envelope.job_id.to_string(), user, shard: shard_of(user), sealed: seal(key, envelope) }
+    fn forged(envelope: &Envelope, user: &'r str) -> Self {
+        Self { job_id: envelope.job_id.to_string(), user, shard: shard_of(user), sealed: seal_by(OTHER_KEY, envelope) }
+    }
+
+    /// As somebody writes it who copies what was signed.
+    fn copied(satchel: &Satchel, envelope: &Envelope, user: &'r str) -> Self {
+        Self { job_id: envelope.job_id.to_string(), user, shard: shard_of(user), sealed: seal(satchel, envelope) }
     }
 
     const COLUMNS: &'static str =
@@ -110,18 +115,18 @@ async fn rows_in_the_journal_that_the_api_did_not_sign_are_fed_to_nobody() {
     for setup in [Setup::new(), Setup::new().journaled()] {
         let satchel = setup.brisk().start().await;
         let forged = gold_for("u1");
-        Row::of(&forged, "u1", OTHER_KEY).journal(&satchel, "1 minute");
-        let unsigned = Row { job_id: JobId::random().to_string(), ..Row::of(&forged, "u1", OTHER_KEY) };
+        Row::forged(&forged, "u1").journal(&satchel, "1 minute");
+        let unsigned = Row { job_id: JobId::random().to_string(), ..Row::forged(&forged, "u1") };
         Row { sealed: SealedEnvelope { mac: vec![0; 32], ..unsigned.sealed.clone() }, ..unsigned }
             .journal(&satchel, "1 minute");
         // Signed, but by nobody for this place.
-        Row { job_id: JobId::random().to_string(), ..Row::of(&gold_for("u1"), "u1", ENVELOPE_KEY) }
+        Row { job_id: JobId::random().to_string(), ..Row::copied(&satchel, &gold_for("u1"), "u1") }
             .journal(&satchel, "1 minute");
-        Row::of(&gold_for("u1"), "u2", ENVELOPE_KEY).journal(&satchel, "1 minute");
+        Row::copied(&satchel, &gold_for("u1"), "u2").journal(&satchel, "1 minute");
         let elsewhere = strangers("u1", 1).remove(0);
-        Row { shard: shard_of(&elsewhere), ..Row::of(&gold_for("u1"), "u1", ENVELOPE_KEY) }
+        Row { shard: shard_of(&elsewhere), ..Row::copied(&satchel, &gold_for("u1"), "u1") }
             .journal(&satchel, "1 minute");
-        Row::of(&Envelope { journaled: false, ..gold_for("u1") }, "u1", ENVELOPE_KEY).journal(&satchel, "1 minute");
+        Row::copied(&satchel, &Envelope { journaled: false, ..gold_for("u1") }, "u1").journal(&satchel, "1 minute");
         satchel.game().submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
         all_quarantined(&satchel, 6).await;
         invariants::check(&satchel).await;
@@ -138,7 +143,7 @@ async fn a_forged_row_in_front_of_true_jobs_holds_nobody_up() {
     let jobs = json!([reward_pieces("u1", "arrow", 2), reward_pieces("u1", "arrow", 3), use_item("u1", "arrow", 1)]);
     let ids = satchel.game().submit(&jobs).await.expect(202).job_ids();
     // Too young for the feeder: the batch itself meets it.
-    Row::of(&gold_for("u1"), "u1", OTHER_KEY).journal(&satchel, "-1 minute");
+    Row::forged(&gold_for("u1"), "u1").journal(&satchel, "-1 minute");
     satchel.start_worker();
     all_quarantined(&satchel, 1).await;
     invariants::check(&satchel).await;
@@ -179,9 +184,9 @@ async fn set_aside_jobs_that_no_worker_signed_are_not_applied_and_true_ones_are_
 
     // A forged actor; a user of another shard; and of users who have true jobs there.
     let elsewhere = strangers("u1", 1).remove(0);
-    Row::of(&gold_for("u3"), "u3", OTHER_KEY).set_aside(&satchel);
-    Row { shard: shard_of("u1"), ..Row::of(&gold_for(&elsewhere), &elsewhere, ENVELOPE_KEY) }.set_aside(&satchel);
-    Row { job_id: JobId::random().to_string(), ..Row::of(&gold_for("u4"), "u4", ENVELOPE_KEY) }.set_aside(&satchel);
+    Row::forged(&gold_for("u3"), "u3").set_aside(&satchel);
+    Row { shard: shard_of("u1"), ..Row::copied(&satchel, &gold_for(&elsewhere), &elsewhere) }.set_aside(&satchel);
+    Row { job_id: JobId::random().to_string(), ..Row::copied(&satchel, &gold_for("u4"), "u4") }.set_aside(&satchel);
     all_quarantined(&satchel, 3).await;
 
     // The body of a true row.
