@@ -31,7 +31,7 @@ pub(crate) const GROW: &str = "
     INSERT INTO function_runs (run_id, function_id, target, shard, event_seq, user_id, event_name, status, due_at)
         SELECT gen_random_uuid(), function_id, CASE WHEN n % 2 = 0 THEN 't' ELSE '' END, n % 64, n, 'w' || n % 100, 'a/b',
             CASE function_id WHEN 'x-y-z' THEN 'queued' ELSE 'retrying' END,
-            now() + CASE function_id WHEN 'x-y-z' THEN interval '-1 hour' ELSE interval '1 hour' END
+            now() + n * interval '1 ms' + CASE function_id WHEN 'x-y-z' THEN interval '-1 hour' ELSE interval '1 hour' END
         FROM generate_series(1, 20000) n, functions;
 ";
 

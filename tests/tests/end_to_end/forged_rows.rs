@@ -101,8 +101,9 @@ async fn all_quarantined(satchel: &Satchel, rows: i64) {
     wait::until_true("every forged row is put away", || satchel.database.owner.number(quarantined) >= rows).await;
     assert_eq!(satchel.database.owner.number(quarantined), rows);
     let said = satchel.worker_output();
+    // Feeder and lane may meet the same row at once.
     let lines = said.matches("a job that waited in Postgres was quarantined").count();
-    assert_eq!(i64::try_from(lines).unwrap(), rows, "{said}");
+    assert!(i64::try_from(lines).unwrap() >= rows, "{said}");
 }
 
 async fn has(satchel: &Satchel, user: &str, arrows: i64) {

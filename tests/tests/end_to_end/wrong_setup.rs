@@ -39,7 +39,7 @@ async fn a_worker_whose_redis_becomes_another_installations_takes_nothing() {
         (answer.status == 503).then_some(())
     })
     .await;
-    let ready = satchel.anyone().get("/readyz").await.problem(503);
+    let ready = satchel.anyone().get("/readyz").await.expect(503).json();
     assert!(ready.to_string().contains("another installation"), "{ready}");
     satchel.redis.cli.run(&["SET", "satchel:{s00}:installation", &id]);
     wait::until("the API takes jobs again", || async {
