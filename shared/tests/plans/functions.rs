@@ -18,7 +18,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 /// Ended runs, few of which failed, with their steps; and of each of two functions as many that wait, of one for their
-/// turn and of the other for another try.
+/// turn and of the other for another try; of the worker's own shard, since those of others it has to pass over.
 pub(crate) const GROW: &str = "
     INSERT INTO function_runs (run_id, function_id, target, shard, event_seq, user_id, event_name, status, created_at, finished_at)
         SELECT gen_random_uuid(), 'a-b-c', CASE WHEN n % 2 = 0 THEN 't' ELSE '' END, n % 64, n, 'u' || n % 100, 'a/b',
@@ -29,7 +29,7 @@ pub(crate) const GROW: &str = "
     INSERT INTO functions (function_id, seen_at, description)
         SELECT 'x-y-z', now(), description FROM functions WHERE function_id = 'a-b-c';
     INSERT INTO function_runs (run_id, function_id, target, shard, event_seq, user_id, event_name, status, due_at)
-        SELECT gen_random_uuid(), function_id, CASE WHEN n % 2 = 0 THEN 't' ELSE '' END, n % 64, n, 'w' || n % 100, 'a/b',
+        SELECT gen_random_uuid(), function_id, CASE WHEN n % 2 = 0 THEN 't' ELSE '' END, 0, n, 'w' || n % 100, 'a/b',
             CASE function_id WHEN 'x-y-z' THEN 'queued' ELSE 'retrying' END,
             now() + n * interval '1 ms' + CASE function_id WHEN 'x-y-z' THEN interval '-1 hour' ELSE interval '1 hour' END
         FROM generate_series(1, 20000) n, functions;

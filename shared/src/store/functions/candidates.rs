@@ -31,7 +31,8 @@ pub(super) struct Search<'s> {
     pub(super) free: u32,
 }
 
-/// Whatever is due. (Macros, since a query is checked as a text, and the order is a part of it.)
+/// Whatever is due, in the order of an index: any other would be a sort of all that wait. (Macros, since a query is checked
+/// as a text, and the order is a part of it.)
 macro_rules! any {
     ($tx:ident, $search:ident, $order:tt) => {{
         let candidates = sqlx::query_as!(
@@ -41,8 +42,6 @@ macro_rules! any {
                WHERE function_id = $1 AND status IN ('queued', 'retrying', 'sleeping')
                  AND due_at <= $4 AND shard = ANY($2)
                ORDER BY due_at "#
-                + $order
-                + r#", event_seq "#
                 + $order
                 + r#"
                LIMIT $3
@@ -80,8 +79,6 @@ macro_rules! of_users {
                      WHERE function_paces.function_id = $1 AND key = function_runs.user_id AND spent_until > $4
                  )
                ORDER BY due_at "#
-                + $order
-                + r#", event_seq "#
                 + $order
                 + r#"
                LIMIT $5

@@ -180,12 +180,17 @@ pub async fn add_runs(tx: &mut Tx<'_>, runs: &[NewRun<'_>]) -> Result<(), StoreE
                                     is_ordered, status)
          SELECT made.*, CASE WHEN is_ordered AND (
                     row_number() OVER (PARTITION BY function_id, target, user_id ORDER BY event_seq) > 1
-                    OR EXISTS (
-                        SELECT FROM function_runs AS earlier
+                    -- In the order of the one index that has these columns: others have all that wait as well. (EXISTS
+                    -- would not care for the order.)
+                    OR (
+                        SELECT true
+                        FROM function_runs AS earlier
                         WHERE earlier.function_id = made.function_id AND earlier.user_id = made.user_id
                           AND earlier.target = made.target AND earlier.finished_at IS NULL AND earlier.is_ordered
                           AND earlier.replay_id IS NOT DISTINCT FROM made.replay_id
-                    )
+                        ORDER BY earlier.event_seq
+                        LIMIT 1
+                    ) IS TRUE
                 ) THEN 'held' ELSE 'queued' END
          FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::bigint[], $6::text[], $7::text[],
                      $8::uuid[], $9::boolean[])
