@@ -222,7 +222,7 @@ mod tests {
 
     use chrono::DateTime;
     use satchel_shared::domain::catalogue::Catalogue;
-    use satchel_shared::domain::{Actor, ChainVerifier, JobId, RequestId, Role, Scopes, UserId};
+    use satchel_shared::domain::{Actor, ChainVerifier, IdempotencyKey, JobId, RequestId, Role, Scopes, UserId};
     use satchel_shared::jobs::Submission;
     use satchel_shared::json::{Node, Pointer};
 
@@ -307,12 +307,15 @@ mod tests {
     #[test]
     fn another_job_under_the_same_id_is_a_conflict_and_is_not_recorded() {
         let catalogue = catalogue();
-        let first = delivery(REWARD);
-        let mut other = delivery(USE);
-        other.envelope.job_id = first.envelope.job_id;
-        let decisions = world(&catalogue).decide(&[&first, &other]);
-        assert_eq!((decisions.records.len(), decisions.entries.len()), (1, 1));
-        assert!(result(&decisions, 1).contains("idempotency_conflict"));
+        let (mut first, mut other) = (delivery(REWARD), delivery(USE));
+        let of_key = JobId::of_key("service:game", &IdempotencyKey::parse("k").unwrap());
+        for (job_id, is_told) in [(of_key, true), (JobId::random(), false)] {
+            (first.envelope.job_id, other.envelope.job_id) = (job_id, job_id);
+            let decisions = world(&catalogue).decide(&[&first, &other]);
+            assert_eq!((decisions.records.len(), decisions.entries.len()), (1, 1));
+            // Nobody but the API makes ids without a key: the same one is the same job.
+            assert_eq!(result(&decisions, 1).contains("idempotency_conflict"), is_told);
+        }
     }
 
     #[test]

@@ -233,12 +233,12 @@ mod tests {
         {
             assert!(matches!(refused("", url).await, Unsent::Url(InvalidTarget::Address(_))), "{url}");
         }
-        let named = refused("", "http://localhost:1/").await;
+        let named = refused("", "https://localhost:1024/").await;
         assert!(matches!(&named, Unsent::Address(_)), "{named:?}");
         assert!(named.to_string().starts_with("localhost leads to "), "{named}");
         assert!(matches!(refused("", "ftp://example.com/").await, Unsent::Url(InvalidTarget::Scheme)));
         // Permitted: it is the network then that says no, since nobody listens there.
-        for url in ["http://127.0.0.1:1/", "http://localhost:1/"] {
+        for url in ["http://127.0.0.1:1/", "https://localhost:1024/"] {
             assert!(matches!(refused("127.0.0.0/8,::1/128", url).await, Unsent::Network(_)), "{url}");
         }
     }
