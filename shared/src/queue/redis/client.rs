@@ -13,9 +13,9 @@ use redis::{
 };
 
 use super::batch::{Batch, Group};
-use super::claim::{self, Claim};
 use super::keys;
 use super::link::{self, Limits, Link, Wire};
+use super::mark::{self, Mark};
 use super::outage::Outage;
 use crate::installation::Installation;
 use crate::queue::QueueError;
@@ -37,7 +37,7 @@ impl From<RedisError> for QueueError {
                 | ServerErrorKind::Moved
                 | ServerErrorKind::Ask,
             ) => Self::Unavailable(error.into()),
-            _ if claim::is_foreign(&error) => Self::Foreign(error.into()),
+            _ if mark::is_foreign(&error) => Self::Foreign(error.into()),
             _ if matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "UNBLOCKED")) => Self::Unavailable(error.into()),
             ErrorKind::Server(
                 ServerErrorKind::ReadOnly | ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown,
@@ -70,12 +70,12 @@ pub(super) enum Servers {
 #[derive(Clone)]
 pub(super) struct Client {
     servers: Servers,
-    claim: Claim,
+    mark: Mark,
 }
 
 impl Client {
     pub(super) fn new(servers: Servers, installation: &Installation) -> Self {
-        Self { servers, claim: Claim::of(installation) }
+        Self { servers, mark: Mark::of(installation) }
     }
 
     /// A connection that makes itself when it is first needed, and anew after each loss.
@@ -95,14 +95,14 @@ impl Client {
                 let config =
                     AsyncConnectionConfig::new().set_connection_timeout(Some(deadline)).set_response_timeout(None);
                 let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-                self.claim.make(&mut connection).await?;
+                self.mark.leave(&mut connection).await?;
                 Ok(Wire::Server(connection))
             }
             Servers::Cluster { cluster, .. } => {
                 let mut connection = cluster.get_async_connection().await?;
                 // Where the node of that key is away, the others are well.
-                match tokio::time::timeout(deadline / 4, self.claim.make(&mut connection)).await {
-                    Ok(Err(error)) if claim::is_foreign(&error) => Err(error),
+                match tokio::time::timeout(deadline / 4, self.mark.leave(&mut connection)).await {
+                    Ok(Err(error)) if mark::is_foreign(&error) => Err(error),
                     _ => Ok(Wire::Cluster(connection)),
                 }
             }

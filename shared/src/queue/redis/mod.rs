@@ -3,7 +3,6 @@
 
 mod backlog;
 mod batch;
-mod claim;
 mod client;
 mod config;
 mod consumer;
@@ -13,6 +12,7 @@ mod durability;
 mod keys;
 mod life;
 mod link;
+mod mark;
 mod outage;
 mod page;
 mod pending;

@@ -1,6 +1,6 @@
 //! Whose queue it is. Two installations with one Redis, by a mistake in the settings, would take each other's jobs for
 //! forged ones, and away. So a connection is used for nothing before the queue is known to be this installation's: the
-//! first one that comes to an empty Redis says that it is its own.
+//! first one that comes to an empty Redis leaves its mark there.
 
 use redis::aio::ConnectionLike;
 use redis::{ErrorKind, Pipeline, RedisError, RedisResult, Value, from_redis_value};
@@ -14,12 +14,12 @@ const FOREIGN: &str =
 
 /// See the module.
 #[derive(Clone)]
-pub(super) struct Claim {
+pub(super) struct Mark {
     id: String,
     commands: Pipeline,
 }
 
-impl Claim {
+impl Mark {
     pub(super) fn of(installation: &Installation) -> Self {
         let id = installation.id.to_string();
         let mut commands = Pipeline::new();
@@ -29,17 +29,17 @@ impl Claim {
         Self { id, commands }
     }
 
-    /// Claims the queue over a new connection.
+    /// Leaves the mark over a new connection, or finds it.
     ///
     /// # Errors
     /// If it is another installation's ([`is_foreign`]), or the connection is of no use.
-    pub(super) async fn make<C: ConnectionLike>(&self, connection: &mut C) -> RedisResult<()> {
+    pub(super) async fn leave<C: ConnectionLike>(&self, connection: &mut C) -> RedisResult<()> {
         let answers: Vec<RedisResult<Value>> = self.commands.query_async(connection).await?;
         let mut owner = None;
         for answer in answers {
             match answer {
                 Err(error) if link::is_unusable(&error) => return Err(error),
-                // A Redis that is full refuses the claim, and answers questions all the same.
+                // A Redis that is full refuses the mark, and answers questions all the same.
                 Err(_) => {}
                 Ok(value) => owner = from_redis_value::<Option<String>>(value).unwrap_or_default(),
             }
