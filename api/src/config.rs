@@ -18,6 +18,7 @@ use crate::body_budget::BodyBudget;
 use crate::connections;
 use crate::cors::CorsOrigins;
 use crate::deadline;
+use crate::undecided::UndecidedLimits;
 
 /// The most connections to Postgres that the HTTP threads share: queries and look-ups of keys are short. Beside these
 /// each thread has one of its own, for inventories.
@@ -93,6 +94,8 @@ pub struct Config {
     pub(crate) credentials: Rules,
     /// `SATCHEL_PLAYER_JOBS_PER_SECOND` and the like.
     pub(crate) rates: Rates,
+    /// How many jobs of a user may wait.
+    pub(crate) undecided: UndecidedLimits,
     /// `SATCHEL_BODY_BYTES`: what bodies that are being read may take.
     pub(crate) bodies: BodyBudget,
     /// `SATCHEL_CONNECTIONS_PER_ADDRESS`, `SATCHEL_ANSWER_STALL_MS`.
@@ -127,6 +130,7 @@ impl Config {
             token_keys,
             credentials: Rules::from_env(env),
             rates: Rates::from_env(env),
+            undecided: UndecidedLimits::from_env(env),
             bodies: BodyBudget::from_env(env),
             connections: connections::Rules::from_env(env),
         }

@@ -43,6 +43,7 @@ mod routes;
 mod serve;
 mod state;
 mod submit;
+mod undecided;
 mod waiting;
 mod webhooks;
 mod withdraw;

@@ -2,7 +2,7 @@
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
-use satchel_shared::domain::Denied;
+use satchel_shared::domain::{Denied, UserId};
 use satchel_shared::json::{Fault, Faults, Pointer, SyntaxError};
 use satchel_shared::queue::QueueError;
 use satchel_shared::store::StoreError;
@@ -84,6 +84,14 @@ pub(crate) enum ApiError {
     /// 429: the caller brings more jobs than it may; none of these was looked at.
     #[error("more jobs come from you than are taken at a time; send these again in {seconds} s")]
     TooManyJobs {
+        /// Until when.
+        seconds: u64,
+    },
+    /// 429: so many jobs of a user wait already that no more are taken.
+    #[error("too many jobs of user `{user_id}` wait to be decided; send this again in {seconds} s")]
+    TooManyUndecided {
+        /// Whose.
+        user_id: UserId,
         /// Until when.
         seconds: u64,
     },
@@ -216,7 +224,7 @@ impl ApiError {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "/problems/unsupported-media-type", "Unsupported media type")
             }
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "/problems/invalid", "Invalid document"),
-            Self::TooManyRefused { .. } | Self::TooManyJobs { .. } => {
+            Self::TooManyRefused { .. } | Self::TooManyJobs { .. } | Self::TooManyUndecided { .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, "/problems/too-many-requests", "Too many requests")
             }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "/problems/internal", "Internal error"),
@@ -274,7 +282,9 @@ impl ResponseError for ApiError {
             Self::MethodNotAllowed { allow } => response.insert_header((header::ALLOW, *allow)),
             Self::UnsupportedMediaType(_) => response.insert_header((header::ACCEPT_ENCODING, "gzip, identity")),
             Self::Unavailable(_) | Self::Busy => response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS)),
-            Self::TooManyRefused { seconds } | Self::TooManyJobs { seconds } => {
+            Self::TooManyRefused { seconds }
+            | Self::TooManyJobs { seconds }
+            | Self::TooManyUndecided { seconds, .. } => {
                 response.insert_header((header::RETRY_AFTER, seconds.to_string()))
             }
             // What is left of the body is not worth reading.

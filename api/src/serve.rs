@@ -34,6 +34,7 @@ use crate::queues::gauges::Gauges;
 use crate::request_id;
 use crate::routes::{bare_readiness, not_found, operations, operations_only, routes};
 use crate::state::State;
+use crate::undecided::{self, Undecided};
 use crate::waiting::{self, WaitingRoom};
 
 /// How long to wait at start for Postgres and its schema, in seconds.
@@ -107,6 +108,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let state = web::Data::new(State {
         authenticator: Authenticator::new(config.token_keys, config.credentials, pool.clone()),
         admission: Admission::new(config.rates),
+        undecided: Undecided::new(config.undecided, installation.shards),
         catalogue: CurrentCatalogue::new(pool.clone()),
         written_catalogue: Written::default(),
         lookup: Lookup::start(pool.clone()),
@@ -132,6 +134,10 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         let (state, background) = (state.clone(), background.clone());
         async move { waiting::hear(&state, background).await }
     });
+    let counting = tokio::spawn({
+        let (state, background) = (state.clone(), background.clone());
+        async move { undecided::watch(&state, background).await }
+    });
     let rekeying = tokio::spawn({
         let (state, background) = (state.clone(), background.clone());
         async move { config.key_source.watch(&state.authenticator, &background).await }
@@ -156,7 +162,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         }
     };
     background.cancel();
-    for task in [hearing, rekeying].into_iter().chain(upkeep) {
+    for task in [hearing, counting, rekeying].into_iter().chain(upkeep) {
         task.await?;
     }
     if let Some(feeding) = feeding {

@@ -19,6 +19,7 @@ use crate::intake::Journal;
 use crate::lookup::Lookup;
 use crate::metrics::SubmissionMeters;
 use crate::queues::gauges::Gauges;
+use crate::undecided::Undecided;
 use crate::waiting::WaitingRoom;
 
 /// Shared by all HTTP threads.
@@ -26,6 +27,8 @@ pub(crate) struct State {
     pub(crate) authenticator: Authenticator,
     /// How many jobs each actor may bring.
     pub(crate) admission: Admission,
+    /// How many jobs of each user wait.
+    pub(crate) undecided: Undecided,
     pub(crate) pool: Pool,
     /// What events are checked against.
     pub(crate) catalogue: CurrentCatalogue,

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// Most bytes passed on at once.
-const PORTION_BYTES: usize = 16 * 1_024;
+const PORTION_BYTES: usize = 4 * 1_024;
 
 /// What becomes of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub enum Traffic {
     IsHeld,
     /// They are passed on after so long, in milliseconds.
     IsDelayed(u64),
+    /// Each connection carries so many bytes a second.
+    IsSlow(u32),
 }
 
 /// Whose bytes.
@@ -170,8 +172,13 @@ async fn pass(
         if traffic == Traffic::IsSwallowed {
             has_hole.store(true, Ordering::Relaxed);
         }
-        if let Traffic::IsDelayed(delay_ms) = traffic {
-            tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+        match traffic {
+            Traffic::IsDelayed(delay_ms) => tokio::time::sleep(Duration::from_millis(delay_ms)).await,
+            Traffic::IsSlow(bytes_per_second) => {
+                let bytes = u32::try_from(length).unwrap_or(u32::MAX);
+                tokio::time::sleep(Duration::from_secs_f64(f64::from(bytes) / f64::from(bytes_per_second))).await;
+            }
+            Traffic::Flows | Traffic::IsHeld | Traffic::IsSwallowed => {}
         }
         if !has_hole.load(Ordering::Relaxed) {
             to.write_all(&portion[..length]).await?;

@@ -7,11 +7,12 @@ use chrono::{DateTime, Utc};
 use satchel_shared::domain::catalogue::Catalogue;
 use satchel_shared::domain::{ItemId, JobId, OnceKey, Shard, UserId};
 use satchel_shared::store::jobs::JobRecord;
-use satchel_shared::store::leases::{self, Lease};
+use satchel_shared::store::leases::{self, Fence, Lease};
 use satchel_shared::store::parked;
 use satchel_shared::store::quarantine::{self, Quarantined, RefusedRow};
+use satchel_shared::store::rules::{self, Patience};
 use satchel_shared::store::users::Head;
-use satchel_shared::store::{Session, StoreError, Tx, catalogue, inventory, jobs, rule_grants, rules, users};
+use satchel_shared::store::{Session, StoreError, Tx, catalogue, inventory, jobs, rule_grants, users};
 use uuid::Uuid;
 
 use crate::complete::{Completed, complete};
@@ -29,11 +30,14 @@ pub(crate) enum ApplyError {
     /// Another worker has one of the shards.
     #[error("a shard of the batch is another worker's now")]
     Fenced,
+    /// Another session keeps the leases of these shards locked.
+    #[error("leases are locked by another session")]
+    Locked(Vec<Shard>),
     /// An operator has paused the queue.
     #[error("the queue is paused")]
     Paused,
-    /// Leases or rules are being changed, for longer than Postgres lets anyone wait: no job is to blame.
-    #[error("leases or rules are being changed: {0}")]
+    /// The rules are being changed, for longer than Postgres lets anyone wait: no job is to blame.
+    #[error("the rules are being changed: {0}")]
     Rules(#[source] StoreError),
     /// Postgres could not do it now, or not with these jobs.
     #[error(transparent)]
@@ -58,6 +62,8 @@ pub(crate) struct Portion<'p> {
     pub(crate) held: &'p [Lease],
     /// How often it was tried, this time included.
     pub(crate) attempts: i32,
+    /// How long anything of it may take.
+    pub(crate) patience: Patience,
 }
 
 /// What was applied.
@@ -114,8 +120,8 @@ impl Applier {
         portion: Portion<'_>,
         trust: Trust,
     ) -> Result<Applied, ApplyError> {
-        let Portion { deliveries, quarantined, held, attempts } = portion;
-        let mut tx = rules::begin(session).await.map_err(ApplyError::Rules)?;
+        let Portion { deliveries, quarantined, held, attempts, patience } = portion;
+        let mut tx = rules::begin(session, patience).await.map_err(ApplyError::Rules)?;
         let shards = deliveries.iter().map(|delivery| delivery.shard);
         let now = self.enter(&mut tx, shards.chain(quarantined.iter().map(|entry| entry.shard)), held).await?;
         quarantine::insert(&mut tx, quarantined).await?;
@@ -205,7 +211,7 @@ impl Applier {
         retry_in_ms: Option<u32>,
         held: &[Lease],
     ) -> Result<(), ApplyError> {
-        let mut tx = rules::begin(session).await.map_err(ApplyError::Rules)?;
+        let mut tx = rules::begin(session, Patience::ALONE).await.map_err(ApplyError::Rules)?;
         let now = self.enter(&mut tx, std::iter::once(delivery.shard), held).await?;
         let user_id = &delivery.envelope.job.user_id;
         users::lock(&mut tx, &[user_id]).await?;
@@ -246,8 +252,11 @@ impl Applier {
         if leases.len() < touched.len() {
             return Err(ApplyError::Fenced);
         }
-        let fenced = leases::fence(tx, self.worker_id, &leases).await.map_err(ApplyError::Rules)?;
-        let rules = fenced.ok_or(ApplyError::Fenced)?;
+        let rules = match leases::fence(tx, self.worker_id, &leases).await.map_err(ApplyError::Rules)? {
+            Fence::Held(rules) => rules,
+            Fence::Lost => return Err(ApplyError::Fenced),
+            Fence::Locked(shards) => return Err(ApplyError::Locked(shards)),
+        };
         if rules.is_paused {
             return Err(ApplyError::Paused);
         }

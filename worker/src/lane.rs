@@ -12,11 +12,13 @@ use satchel_shared::store::leases::Lease;
 use tokio::time::Instant;
 
 use crate::Config;
+use crate::batch_limit::BatchLimit;
 use crate::decode::{Decoded, decode};
 use crate::ownership::Held;
 use crate::pipeline::{BLOCK_MS, Pipeline, RoundError};
 use crate::retry::Backoff;
 use crate::rota::{self, Part};
+use crate::stalls::Sifted;
 
 /// How often a lane looks for set-aside jobs that are due.
 const RETRY_LOOK: Duration = Duration::from_millis(500);
@@ -32,7 +34,7 @@ const MAX_QUEUE_RETRY: Duration = Duration::from_secs(2);
 pub(crate) struct Lane {
     number: u16,
     part: Part,
-    max_batch_jobs: usize,
+    limit: BatchLimit,
     shards: ShardCount,
     pub(crate) pipeline: Pipeline,
     held: Held,
@@ -54,7 +56,7 @@ impl Lane {
         Self {
             number,
             part,
-            max_batch_jobs: config.max_batch_jobs,
+            limit: BatchLimit::new(config.max_batch_jobs),
             shards: queue.shards(),
             pipeline,
             held,
@@ -98,7 +100,11 @@ impl Lane {
         }
         let attempts = i32::try_from(self.store_backoff.failures()).unwrap_or(i32::MAX).saturating_add(1);
         match shutdown.run_until_cancelled(self.read()).await {
-            Some(Ok((held, entries))) if !entries.is_empty() => self.serve(&held, entries, attempts).await,
+            Some(Ok((held, entries))) if !entries.is_empty() => {
+                self.serve(&held, entries, attempts).await?;
+                self.limit.passed();
+                Ok(())
+            }
             Some(Ok(_)) | None => Ok(()),
             Some(Err(error)) => Err(error),
         }
@@ -106,6 +112,9 @@ impl Lane {
 
     /// Tells of a failure, and which wait it has to be followed by.
     fn failed(&mut self, error: &RoundError) -> &mut Backoff {
+        if matches!(error, RoundError::Store(_) | RoundError::Queue(_)) {
+            self.limit.failed();
+        }
         match error {
             // The connection alone was dead: a new one may do.
             RoundError::Store(StoreError::Lost) => {
@@ -128,7 +137,9 @@ impl Lane {
                 metrics::counter!("satchel_worker_batches_fenced_total").increment(1);
                 self.held.doubt();
             }
-            RoundError::Rules(_) => tracing::warn!(lane = self.number, %error, "the lane waits"),
+            RoundError::Rules(_) | RoundError::Locked(_) => {
+                tracing::warn!(lane = self.number, %error, "the lane waits");
+            }
             RoundError::Paused => self.held.doubt(),
             RoundError::Orphaned => {}
         }
@@ -148,7 +159,7 @@ impl Lane {
             }
             return Ok((leases, Vec::new()));
         }
-        let most = self.portion();
+        let most = self.most();
         tokio::select! {
             entries = self.pipeline.consumer.read(&shards, most, BLOCK_MS) => Ok((leases, entries?)),
             changed = self.held.changed() => {
@@ -170,11 +181,9 @@ impl Lane {
         self.batch(&taken, entries, attempts).await
     }
 
-    /// How many jobs to take at once. What failed is tried again in smaller portions: a batch that is too much for a slow
-    /// link or for one transaction still gets done.
-    pub(crate) fn portion(&self) -> usize {
-        let failures = self.queue_backoff.failures().max(self.store_backoff.failures());
-        (self.max_batch_jobs >> failures.min(16)).max(1)
+    /// How many jobs to take at once.
+    pub(crate) fn most(&self) -> usize {
+        self.limit.jobs()
     }
 
     /// The leases that this lane serves now: none while the queue is paused.
@@ -192,9 +201,10 @@ impl Lane {
             metrics::counter!("satchel_worker_shards_paused_total").increment(1);
             self.pipeline.stalls.stall(shard);
         }
-        if deliveries.is_empty() && quarantined.is_empty() {
-            return Ok(());
+        let Sifted { sound, suspected } = self.pipeline.stalls.sift(deliveries, |delivery| delivery.shard);
+        if !(sound.is_empty() && quarantined.is_empty()) {
+            self.pipeline.apply(sound, quarantined, held, attempts).await?;
         }
-        self.pipeline.apply(deliveries, &quarantined, held, attempts).await
+        self.pipeline.probe(suspected, held).await
     }
 }

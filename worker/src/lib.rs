@@ -10,6 +10,7 @@ mod active;
 #[cfg(test)]
 mod allocation_tests;
 mod apply;
+mod batch_limit;
 mod complete;
 mod config;
 mod decide;

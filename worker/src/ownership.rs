@@ -155,7 +155,7 @@ impl Ownership {
         }
     }
 
-    /// One round. `false` if a shard that this worker should have is not free yet.
+    /// One round. `false` if a shard that this worker should have is not free yet, or it could not give one up.
     async fn round(&mut self, renew: bool) -> Result<bool, StoreError> {
         if renew {
             for ghost in leases::renew(&mut self.session, self.worker_id, self.ttl_ms).await? {
@@ -176,19 +176,19 @@ impl Ownership {
             .filter(should_have)
             .filter(|shard| kept.iter().all(|lease| lease.shard != *shard))
             .collect();
+        let mut given_up = 0;
         if !extra.is_empty() {
-            // The lanes let go first. A batch that holds a shard right now keeps `release` waiting until it has
-            // committed.
+            // The lanes let go first. What a batch holds right now, the next round gives up.
             self.publish(&kept, is_paused);
-            let extra: Vec<Shard> = extra.into_iter().map(|lease| lease.shard).collect();
-            leases::release(&mut self.session, self.worker_id, &extra).await?;
+            let extra: Vec<Shard> = extra.iter().map(|lease| lease.shard).collect();
+            given_up = leases::release(&mut self.session, self.worker_id, &extra).await?;
         }
         let taken = if wanted.is_empty() {
             Vec::new()
         } else {
             leases::acquire(&mut self.session, self.worker_id, &wanted).await?
         };
-        let complete = taken.len() == wanted.len();
+        let complete = taken.len() == wanted.len() && given_up == extra.len();
         kept.extend(taken);
         kept.sort_unstable_by_key(|lease| lease.shard);
         self.publish(&kept, is_paused);

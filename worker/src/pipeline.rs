@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use satchel_shared::domain::raw;
+use satchel_shared::domain::{Shard, raw};
 use satchel_shared::envelope::EnvelopeKey;
 use satchel_shared::queue::{Consumer, EntryRef, Finished, Outcome, Place, Queue, QueueError};
 use satchel_shared::store::leases::Lease;
 use satchel_shared::store::quarantine::Quarantined;
+use satchel_shared::store::rules::Patience;
 use satchel_shared::store::{Session, StoreError, Vigil};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -57,9 +58,11 @@ pub(crate) enum RoundError {
     Store(#[from] StoreError),
     #[error("fenced off")]
     Fenced,
+    #[error("leases are locked by another session")]
+    Locked(Vec<Shard>),
     #[error("the queue is paused")]
     Paused,
-    #[error("leases or rules are being changed: {0}")]
+    #[error("the rules are being changed: {0}")]
     Rules(#[source] StoreError),
     #[error("nobody keeps the leases any more")]
     Orphaned,
@@ -69,6 +72,7 @@ impl From<ApplyError> for RoundError {
     fn from(error: ApplyError) -> Self {
         match error {
             ApplyError::Fenced => Self::Fenced,
+            ApplyError::Locked(shards) => Self::Locked(shards),
             ApplyError::Paused => Self::Paused,
             ApplyError::Rules(error) => Self::Rules(error),
             ApplyError::Store(error) => Self::Store(error),
@@ -107,11 +111,12 @@ impl Pipeline {
         quarantined: &[(EntryRef, Quarantined)],
         held: &[Lease],
         attempts: i32,
+        patience: Patience,
     ) -> Result<(), RoundError> {
         let started = Instant::now();
         let in_batch = self.active.enter(batch.iter().map(|delivery| delivery.shard));
         let bodies: Vec<Quarantined> = quarantined.iter().map(|(_, entry)| entry.clone()).collect();
-        let portion = Portion { deliveries: batch, quarantined: &bodies, held, attempts };
+        let portion = Portion { deliveries: batch, quarantined: &bodies, held, attempts, patience };
         let vigil = self.session.vigil();
         let applied = in_time(&vigil, self.applier.apply(&mut self.session, portion)).await;
         // A transaction that is only dropped stays open, with its locks, until the connection is used again.

@@ -18,7 +18,7 @@ const MAX_RETRIED_USERS: i64 = 100;
 impl Lane {
     /// Tries jobs again that are due; whether there were any.
     pub(crate) async fn retry_due(&mut self, held: &[Lease]) -> Result<bool, RoundError> {
-        let most = i64::try_from(self.portion()).unwrap_or(i64::MAX);
+        let most = i64::try_from(self.most()).unwrap_or(i64::MAX);
         let vigil = self.pipeline.session.vigil();
         let found = in_time(&vigil, find(&mut self.pipeline.session, held, most)).await;
         let found = match found.inspect_err(|_| self.pipeline.session.reset()) {
@@ -36,7 +36,7 @@ impl Lane {
         if deliveries.is_empty() {
             return Ok(!refused.is_empty());
         }
-        self.pipeline.apply(deliveries, &[], held, 1).await?;
+        self.pipeline.apply(deliveries, Vec::new(), held, 1).await?;
         Ok(true)
     }
 

@@ -1,5 +1,5 @@
 //! Shards that are left alone for a while: what stands at their head cannot be applied now, and nothing behind it may
-//! overtake it.
+//! overtake it. Afterwards they are applied apart from the others, which need not wait with them if it fails again.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,10 +11,17 @@ use crate::retry;
 
 /// How long a shard is left alone at first.
 const FIRST_STALL: Duration = Duration::from_secs(2);
+/// Of a part that took too long, one of so many is tried next.
+const DIVISOR: usize = 8;
+/// A shard whose parts had so many jobs, and passed, is like the others again.
+const TRUSTED_JOBS: usize = 256;
 
-/// See the module. At most one for each shard of the lane.
+/// See the module. At most one of each for each shard of the lane.
 #[derive(Debug, Default)]
-pub(crate) struct Stalls(HashMap<Shard, Stall>);
+pub(crate) struct Stalls {
+    stalls: HashMap<Shard, Stall>,
+    suspects: HashMap<Shard, Suspect>,
+}
 
 #[derive(Debug)]
 struct Stall {
@@ -22,24 +29,86 @@ struct Stall {
     until: Instant,
 }
 
+/// A shard that is applied apart.
+#[derive(Debug)]
+struct Suspect {
+    /// At most so many jobs at once.
+    jobs: usize,
+    /// When it was last tried.
+    tried: Instant,
+}
+
+/// A batch's jobs, in order.
+pub(crate) struct Sifted<J> {
+    /// What goes together.
+    pub(crate) sound: Vec<J>,
+    /// What goes apart: of each shard a first part, the longest untried first.
+    pub(crate) suspected: Vec<Vec<J>>,
+}
+
 impl Stalls {
     /// Leaves a shard alone: longer each time that it comes to nothing.
     pub(crate) fn stall(&mut self, shard: Shard) {
-        let failures = self.0.get(&shard).map_or(0, |stall| stall.failures.saturating_add(1));
-        self.0.insert(
-            shard,
-            Stall { failures, until: Instant::now() + retry::delay(FIRST_STALL, failures).min(retry::MAX_DELAY) },
-        );
+        let failures = self.stalls.get(&shard).map_or(0, |stall| stall.failures.saturating_add(1));
+        let until = Instant::now() + retry::delay(FIRST_STALL, failures).min(retry::MAX_DELAY);
+        self.stalls.insert(shard, Stall { failures, until });
+    }
+
+    /// As [`Self::stall`]; then it is applied apart until something of it passes.
+    pub(crate) fn suspect(&mut self, shard: Shard) {
+        self.stall(shard);
+        let tried = Instant::now();
+        self.suspects.entry(shard).or_insert(Suspect { jobs: TRUSTED_JOBS, tried }).tried = tried;
+    }
+
+    /// So many jobs of the shard took too long: fewer are tried next, and soon, until it is known which job it is.
+    pub(crate) fn narrow(&mut self, shard: Shard, jobs: usize) {
+        let now = Instant::now();
+        self.stalls.insert(shard, Stall { failures: 0, until: now + retry::delay(FIRST_STALL, 0) });
+        self.suspects.insert(shard, Suspect { jobs: (jobs / DIVISOR).max(1), tried: now });
     }
 
     /// Whether it is left alone now.
     pub(crate) fn has(&self, shard: Shard) -> bool {
-        self.0.get(&shard).is_some_and(|stall| stall.until > Instant::now())
+        self.stalls.get(&shard).is_some_and(|stall| stall.until > Instant::now())
     }
 
     /// Its jobs were applied.
     pub(crate) fn clear(&mut self, shard: Shard) {
-        self.0.remove(&shard);
+        self.stalls.remove(&shard);
+    }
+
+    /// A part of it has passed, as large as it was allowed to be, or all that there was.
+    pub(crate) fn widen(&mut self, shard: Shard) {
+        let Some(suspect) = self.suspects.get_mut(&shard) else { return };
+        suspect.jobs = suspect.jobs.saturating_mul(2);
+        suspect.tried = Instant::now();
+        if suspect.jobs > TRUSTED_JOBS {
+            self.suspects.remove(&shard);
+        }
+    }
+
+    /// Takes apart what is suspected. What does not fit stays in the queue.
+    pub(crate) fn sift<J>(&self, jobs: Vec<J>, shard: impl Fn(&J) -> Shard) -> Sifted<J> {
+        if self.suspects.is_empty() {
+            return Sifted { sound: jobs, suspected: Vec::new() };
+        }
+        let mut sound = Vec::with_capacity(jobs.len());
+        let mut apart: HashMap<Shard, Vec<J>> = HashMap::new();
+        for job in jobs {
+            let shard = shard(&job);
+            let Some(suspect) = self.suspects.get(&shard) else {
+                sound.push(job);
+                continue;
+            };
+            let part = apart.entry(shard).or_default();
+            if part.len() < suspect.jobs {
+                part.push(job);
+            }
+        }
+        let mut apart: Vec<(Shard, Vec<J>)> = apart.into_iter().collect();
+        apart.sort_by_key(|(shard, _)| self.suspects.get(shard).map(|suspect| suspect.tried));
+        Sifted { sound, suspected: apart.into_iter().map(|(_, part)| part).collect() }
     }
 }
 
@@ -61,5 +130,33 @@ mod tests {
         assert!(stalls.has(shard), "the third time is at least four seconds");
         stalls.clear(shard);
         assert!(!stalls.has(shard));
+    }
+
+    /// Shards 1 to 3, with so many jobs each: how many go together, and of which shards how many apart.
+    fn sift(stalls: &Stalls, jobs: usize) -> (usize, Vec<(u16, usize)>) {
+        let numbers = (1..=3).flat_map(|shard| std::iter::repeat_n(shard, jobs)).collect();
+        let sifted = stalls.sift(numbers, |shard| Shard::new(*shard));
+        (sifted.sound.len(), sifted.suspected.iter().map(|part| (part[0], part.len())).collect())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_failed_goes_apart_in_ever_smaller_parts_until_they_pass() {
+        let mut stalls = Stalls::default();
+        assert_eq!(sift(&stalls, 100), (300, vec![]));
+        stalls.narrow(Shard::new(3), 100);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        stalls.suspect(Shard::new(1));
+        assert_eq!(sift(&stalls, 100), (100, vec![(3, 12), (1, 100)]), "the longest untried first");
+        stalls.narrow(Shard::new(3), 12);
+        assert_eq!(sift(&stalls, 100), (100, vec![(1, 100), (3, 1)]));
+        stalls.widen(Shard::new(1));
+        stalls.widen(Shard::new(2));
+        assert_eq!(sift(&stalls, 100), (200, vec![(3, 1)]));
+        for jobs in [2, 4, 8, 16, 32, 64, 100, 100] {
+            stalls.widen(Shard::new(3));
+            assert_eq!(sift(&stalls, 100), (200, vec![(3, jobs)]));
+        }
+        stalls.widen(Shard::new(3));
+        assert_eq!(sift(&stalls, 100), (300, vec![]));
     }
 }

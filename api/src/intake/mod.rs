@@ -111,17 +111,20 @@ pub(crate) async fn take(state: &State, drafts: Vec<Draft>) -> Result<Vec<Result
     let mut incoming = Vec::with_capacity(drafts.len());
     let mut rest = Vec::with_capacity(drafts.len());
     for (Draft { envelope, at, .. }, verdict) in drafts.into_iter().zip(verdicts) {
-        rest.push((envelope.job_id, Named::by(&envelope.job, at), verdict.clone()));
+        rest.push((envelope.job_id, envelope.job.user_id.clone(), Named::by(&envelope.job, at), verdict.clone()));
         if let Verdict::Keep(before) = verdict {
             incoming.push(Incoming { envelope, before });
         }
     }
     let mut kept = keep(state, incoming).await?.into_iter();
     let mut answers: Vec<Result<Accepted, ApiError>> = Vec::with_capacity(rest.len());
-    for (job_id, named, verdict) in rest {
+    for (job_id, user_id, named, verdict) in rest {
         answers.push(match verdict {
             Verdict::Keep(before) => match kept.next().unwrap_or(Err(ApiError::Internal)) {
-                Ok(Kept::New) => Ok(Accepted { job_id, is_replay: before != Before::Nothing, known: None }),
+                Ok(Kept::New) => {
+                    state.undecided.accepted(&user_id);
+                    Ok(Accepted { job_id, is_replay: before != Before::Nothing, known: None })
+                }
                 Ok(Kept::Again) => Ok(Accepted { job_id, is_replay: true, known: None }),
                 Ok(Kept::Other) => Err(named.conflict()),
                 Err(error) => Err(error),

@@ -8,7 +8,7 @@ mod read;
 use actix_web::http::header;
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError as _, web};
 use chrono::{DateTime, SubsecRound, Utc};
-use satchel_shared::domain::{Actor, EventId, JobId, RequestId, Role};
+use satchel_shared::domain::{Actor, EventId, JobId, RequestId, Role, UserId};
 use satchel_shared::envelope::Envelope;
 use satchel_shared::jobs::{Job, Work};
 use satchel_shared::json::Pointer;
@@ -109,6 +109,7 @@ impl<'r> Submitter<'r> {
     /// A job that the caller may submit, ready to be taken in.
     fn draft(&self, job: Job, job_id: JobId, is_keyed: bool, at: Pointer) -> Result<Draft, ApiError> {
         job.check_submitter(self.caller)?;
+        let has_room = self.has_room(&job.user_id);
         let envelope = Envelope {
             job_id,
             job,
@@ -118,7 +119,15 @@ impl<'r> Submitter<'r> {
             reply_to: None,
             journaled: false,
         };
-        Ok(Draft { envelope, is_keyed, at, objection: None })
+        Draft { envelope, is_keyed, at, objection: None }.judged(has_room)
+    }
+
+    /// Whether one more job of this user may wait.
+    fn has_room(&self, user_id: &UserId) -> Result<(), ApiError> {
+        self.state.undecided.admit(user_id, self.caller.role).map_err(|seconds| {
+            self.state.meters.limited.increment(1);
+            ApiError::TooManyUndecided { user_id: user_id.clone(), seconds }
+        })
     }
 
     /// Takes one in, and waits for what comes of it as long as the caller would like to.

@@ -122,18 +122,19 @@ pub async fn owned(session: &mut Session, worker_id: Uuid) -> Result<Vec<Lease>,
     Ok(rows.into_iter().filter_map(|row| lease(row.shard, row.epoch)).collect())
 }
 
-/// Gives shards up, so that others need not wait for them to expire.
+/// Gives shards up, so that others need not wait for them to expire; but for those that a batch, or somebody else, has
+/// locked now. How many were given up.
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn release(session: &mut Session, worker_id: Uuid, shards: &[Shard]) -> Result<(), StoreError> {
-    sqlx::query!(
+pub async fn release(session: &mut Session, worker_id: Uuid, shards: &[Shard]) -> Result<usize, StoreError> {
+    let done = sqlx::query!(
         "WITH given_up AS (
              SELECT shard
              FROM shard_leases
              WHERE owner = $1 AND shard = ANY($2)
              ORDER BY shard
-             FOR UPDATE
+             FOR UPDATE SKIP LOCKED
          )
          UPDATE shard_leases
          SET owner = NULL
@@ -144,7 +145,7 @@ pub async fn release(session: &mut Session, worker_id: Uuid, shards: &[Shard]) -
     )
     .execute(session.connection().await?)
     .await?;
-    Ok(())
+    Ok(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX))
 }
 
 /// Takes the worker out of the live ones; whatever it owned is free.
@@ -156,23 +157,34 @@ pub async fn leave(session: &mut Session, worker_id: Uuid) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Whether all these leases, at least one, still hold; if so, none can be taken before the transaction ends. Reads the
-/// rules in the same statement: each one costs a batch a round trip.
+/// What has become of leases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fence {
+    /// They hold, and none can be taken before the transaction ends; these are the rules.
+    Held(Rules),
+    /// One is another worker's.
+    Lost,
+    /// They hold, but another session keeps the rows of these locked.
+    Locked(Vec<Shard>),
+}
+
+/// Holds these leases, at least one, until the transaction ends. Reads the rules in the same statement: each one costs a
+/// batch a round trip. It waits for nobody: whoever locks some leases holds up no other shard.
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn fence(tx: &mut Tx<'_>, worker_id: Uuid, leases: &[Lease]) -> Result<Option<Rules>, StoreError> {
+pub async fn fence(tx: &mut Tx<'_>, worker_id: Uuid, leases: &[Lease]) -> Result<Fence, StoreError> {
     let shards: Vec<_> = leases.iter().map(|lease| i32::from(lease.shard.get())).collect();
     let epochs: Vec<_> = leases.iter().map(|lease| lease.epoch).collect();
     let held = sqlx::query!(
-        r#"SELECT clock_timestamp() AS "now!",
+        r#"SELECT shard AS "shard!", clock_timestamp() AS "now!",
                   (SELECT COALESCE(max(version), 0) FROM catalogue_versions) AS "catalogue_version!",
                   (SELECT is_paused FROM queue_state WHERE singleton) AS "is_paused!"
            FROM UNNEST($2::integer[], $3::bigint[]) AS claimed (shard, epoch)
            JOIN shard_leases USING (shard, epoch)
            WHERE owner = $1
            ORDER BY shard_leases.shard
-           FOR SHARE OF shard_leases"#,
+           FOR SHARE OF shard_leases SKIP LOCKED"#,
         worker_id,
         &shards,
         &epochs,
@@ -184,7 +196,26 @@ pub async fn fence(tx: &mut Tx<'_>, worker_id: Uuid, leases: &[Lease]) -> Result
         is_paused: row.is_paused,
         now: row.now,
     });
-    Ok(rules.filter(|_| held.len() == leases.len()))
+    match rules {
+        Some(rules) if held.len() == leases.len() => Ok(Fence::Held(rules)),
+        _ => {
+            let held: Vec<i32> = held.into_iter().map(|row| row.shard).collect();
+            why_not(tx, worker_id, leases, &held).await
+        }
+    }
+}
+
+/// Why only these of the leases could be held.
+async fn why_not(tx: &mut Tx<'_>, worker_id: Uuid, leases: &[Lease], held: &[i32]) -> Result<Fence, StoreError> {
+    let owned =
+        sqlx::query!("SELECT shard, epoch FROM shard_leases WHERE owner = $1", worker_id).fetch_all(&mut *tx.0).await?;
+    let is_owned =
+        |lease: &Lease| owned.iter().any(|row| row.shard == i32::from(lease.shard.get()) && row.epoch == lease.epoch);
+    if !leases.iter().all(is_owned) {
+        return Ok(Fence::Lost);
+    }
+    let is_locked = |shard: &Shard| !held.contains(&i32::from(shard.get()));
+    Ok(Fence::Locked(leases.iter().map(|lease| lease.shard).filter(is_locked).collect()))
 }
 
 fn lease(shard: i32, epoch: i64) -> Option<Lease> {

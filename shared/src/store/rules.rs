@@ -10,9 +10,24 @@ use super::{Session, StoreError, Tx};
 /// applied once pausing has been answered.
 const RULES_LOCK: i64 = 0x5341_5443_4845_4c01;
 
-/// Longest wait, from then on, for a row that another session holds, in milliseconds. A player's rows are its shard's
-/// worker's alone, but for a moment of an operator's: what waits longer is better left, so that others go on.
-const ROW_LOCK_TIMEOUT_MS: u32 = 1_000;
+/// What is waited for in a transaction that is under the rules, statement by statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Longest wait for a row that another session holds, in milliseconds. A player's rows are its shard's worker's alone,
+    /// but for a moment of an operator's: what waits longer is better left, so that others go on.
+    row_lock_ms: u32,
+    /// Longest run of a statement, in milliseconds.
+    statement_ms: u32,
+}
+
+impl Patience {
+    /// With a batch.
+    pub const BATCH: Self = Self { row_lock_ms: 1_000, statement_ms: 5_000 };
+    /// With a part of one that failed, while others wait for it.
+    pub const PART: Self = Self { row_lock_ms: 200, statement_ms: 1_000 };
+    /// With a job alone: it cannot be made smaller.
+    pub const ALONE: Self = Self { row_lock_ms: 200, statement_ms: 5_000 };
+}
 
 /// What stays as it is until the transaction ends, and when it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,16 +40,17 @@ pub struct Rules {
     pub now: DateTime<Utc>,
 }
 
-/// Opens a transaction under which the rules stay as they are; [`super::leases::fence`] says what they are. It waits
-/// for no row longer than [`ROW_LOCK_TIMEOUT_MS`].
+/// Opens a transaction under which the rules stay as they are; [`super::leases::fence`] says what they are.
 ///
 /// # Errors
 /// If Postgres is away, or the rules are being changed for longer than Postgres lets anyone wait.
-pub async fn begin(session: &mut Session) -> Result<Tx<'_>, StoreError> {
+pub async fn begin(session: &mut Session, patience: Patience) -> Result<Tx<'_>, StoreError> {
     // One message. The rules must be read by a later statement: one that waited for the lock would still see what was
     // there before it.
+    let Patience { row_lock_ms, statement_ms } = patience;
     let statements = format!(
-        "BEGIN; SELECT pg_advisory_xact_lock_shared({RULES_LOCK}); SET LOCAL lock_timeout = {ROW_LOCK_TIMEOUT_MS}"
+        "BEGIN; SELECT pg_advisory_xact_lock_shared({RULES_LOCK});
+         SET LOCAL lock_timeout = {row_lock_ms}; SET LOCAL statement_timeout = {statement_ms}"
     );
     Ok(Tx(session.connection().await?.begin_with(AssertSqlSafe(statements)).await?))
 }

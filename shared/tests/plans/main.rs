@@ -15,10 +15,12 @@ use satchel_shared::store::actions::Operator;
 use satchel_shared::store::events::NewEvent;
 use satchel_shared::store::jobs::{JobRecord, JobStatus};
 use satchel_shared::store::journal::JournalEntry;
+use satchel_shared::store::leases::Fence;
 use satchel_shared::store::ledger::{Filter, Order};
 use satchel_shared::store::parked::SetAside;
 use satchel_shared::store::progress::{Progress, ShardCounts};
 use satchel_shared::store::quarantine::RefusedRow;
+use satchel_shared::store::rules::Patience;
 use satchel_shared::store::{
     Pool, PoolConfig, Session, actions, decisions, failed, inventory, jobs, journal, leases, ledger, migrate, parked,
     progress, quarantine, rules, users,
@@ -114,8 +116,9 @@ async fn what_a_worker_asks(session: &mut Session, worker_id: Uuid) {
     leases::renew(session, worker_id, 60_000).await.unwrap();
     leases::acquire(session, worker_id, &[Shard::new(0)]).await.unwrap();
     let held = leases::owned(session, worker_id).await.unwrap();
-    let mut tx = rules::begin(session).await.unwrap();
-    assert!(!leases::fence(&mut tx, worker_id, &held).await.unwrap().unwrap().is_paused);
+    let mut tx = rules::begin(session, Patience::BATCH).await.unwrap();
+    let fenced = leases::fence(&mut tx, worker_id, &held).await.unwrap();
+    assert!(matches!(fenced, Fence::Held(rules) if !rules.is_paused));
     let heads = users::lock(&mut tx, &[&user]).await.unwrap();
     jobs::find_decided(&mut tx, &[JobId::random()]).await.unwrap();
     let held = inventory::load(&mut tx, &[(&user, &item)]).await.unwrap();
@@ -182,6 +185,7 @@ async fn what_operators_ask(pool: &Pool) {
 
 /// The id of a job that is in the journal.
 async fn what_the_api_asks(pool: &Pool, reader: &mut Session) -> JobId {
+    parked::set_aside_of(pool, &[&UserId::parse("u1").unwrap()], 1_000).await.unwrap();
     let user = UserId::parse("u1").unwrap();
     jobs::find_many(pool, &[JobId::random()]).await.unwrap();
     parked::find_many(pool, &[JobId::random()]).await.unwrap();

@@ -4,10 +4,10 @@ use satchel_shared::domain::catalogue::Catalogue;
 use satchel_shared::domain::{RequestId, Shard};
 use satchel_shared::json::Node;
 use satchel_shared::store::catalogue::{self, Publish};
-use satchel_shared::store::rules::{self, Rules};
+use satchel_shared::store::rules::{self, Patience, Rules};
 use satchel_shared::store::{actions, queue_state};
 
-use satchel_shared::store::leases::{self, Lease};
+use satchel_shared::store::leases::{self, Fence, Lease};
 use satchel_shared::store::{Session, Tx};
 use uuid::Uuid;
 
@@ -29,7 +29,8 @@ impl Worker {
     }
 
     async fn rules(&self, tx: &mut Tx<'_>) -> Rules {
-        leases::fence(tx, self.id, &self.leases).await.unwrap().unwrap()
+        let Fence::Held(rules) = leases::fence(tx, self.id, &self.leases).await.unwrap() else { panic!() };
+        rules
     }
 }
 
@@ -38,7 +39,7 @@ async fn pausing_waits_for_the_batches_in_flight_and_holds_for_all_that_come_aft
     let database = Database::new().await;
     let (pool, mut session, mut other) = (database.pool(), database.session(), database.session());
     let (worker, other_worker) = (Worker::join(&mut session, 0).await, Worker::join(&mut other, 1).await);
-    let mut batch = rules::begin(&mut session).await.unwrap();
+    let mut batch = rules::begin(&mut session, Patience::BATCH).await.unwrap();
     let before = worker.rules(&mut batch).await;
     assert_eq!((before.catalogue_version, before.is_paused), (0, false));
     let pausing = tokio::spawn({
@@ -49,7 +50,7 @@ async fn pausing_waits_for_the_batches_in_flight_and_holds_for_all_that_come_aft
     assert!(!pausing.is_finished());
     // A batch that begins now waits behind it, and sees it.
     let later = tokio::spawn(async move {
-        let mut batch = rules::begin(&mut other).await.unwrap();
+        let mut batch = rules::begin(&mut other, Patience::BATCH).await.unwrap();
         other_worker.rules(&mut batch).await
     });
     batch.commit().await.unwrap();
@@ -72,7 +73,7 @@ async fn publishing_waits_for_the_batches_in_flight() {
     let database = Database::new().await;
     let (pool, mut session) = (database.pool(), database.session());
     let worker = Worker::join(&mut session, 0).await;
-    let batch = rules::begin(&mut session).await.unwrap();
+    let batch = rules::begin(&mut session, Patience::BATCH).await.unwrap();
     let publishing = tokio::spawn(async move {
         let node = Node::parse(br#"{"items":{"gold":{"name":"Gold","grant":"stack"}}}"#).unwrap();
         let (catalogue, request_id) = (Catalogue::parse(node).unwrap(), RequestId::random());
@@ -89,6 +90,6 @@ async fn publishing_waits_for_the_batches_in_flight() {
     assert!(!publishing.is_finished());
     batch.commit().await.unwrap();
     assert_eq!(publishing.await.unwrap().unwrap().version, 1);
-    let mut batch = rules::begin(&mut session).await.unwrap();
+    let mut batch = rules::begin(&mut session, Patience::BATCH).await.unwrap();
     assert_eq!(worker.rules(&mut batch).await.catalogue_version, 1);
 }

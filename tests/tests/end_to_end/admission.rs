@@ -1,8 +1,9 @@
 //! How many jobs one actor may bring.
 
 use satchel_tests::job::{reward_pieces, use_item};
+use satchel_tests::players::neighbours;
 use satchel_tests::token::ALL_SCOPES;
-use satchel_tests::{Answer, Satchel, Setup, invariants};
+use satchel_tests::{Answer, Satchel, Setup, invariants, poison, wait};
 use serde_json::{Value, json};
 
 fn uses(user: &str, number: usize) -> Value {
@@ -52,6 +53,62 @@ async fn services_are_limited_if_they_are_to_be_each_for_itself_events_included(
     assert_waits(&game.submit(&uses("u1", 900)).await, 2);
     assert_waits(&game.tell(&json!((0..900).map(event).collect::<Vec<_>>())).await, 2);
     other.submit(&uses("u1", 1)).await.expect(202);
+}
+
+async fn may_go_on(satchel: &Satchel, user: &str) {
+    let (player, job) = (satchel.player(user), use_item(user, "arrow", 1));
+    wait::until("the player may go on", || async { (player.submit(&job).await.status == 202).then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn a_user_of_whom_too_many_jobs_wait_gets_no_further_ones_until_they_are_decided() {
+    let setup = Setup::new().api_env("SATCHEL_PLAYER_JOBS_PER_SECOND", "0").workers(0);
+    let satchel = setup.api_env("SATCHEL_PLAYER_UNDECIDED_JOBS", "2000").start().await;
+    let (game, player) = (satchel.game(), satchel.player("u1"));
+    let key = json!({"type": "use_item", "userId": "u1", "itemId": "arrow", "idempotencyKey": "k1"});
+    let kept = player.submit(&key).await.expect(202).job_id();
+    for _ in 0..2 {
+        game.submit(&json!(vec![reward_pieces("u1", "arrow", 1); 1_000])).await.expect(202);
+    }
+    assert_waits(&player.submit(&use_item("u1", "arrow", 1)).await, 1);
+    let entries = player.submit(&uses("u1", 3)).await.expect(202).json();
+    assert_eq!(entries["jobs"][2]["problem"]["status"], 429, "{entries}");
+    // A repetition is none the more; a service may bring more; other players have nothing to do with it.
+    assert_eq!(player.submit(&key).await.expect(202).job_id(), kept);
+    game.submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
+    satchel.player("u2").submit(&use_item("u2", "arrow", 1)).await.expect(202);
+    satchel.start_worker();
+    may_go_on(&satchel, "u1").await;
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn jobs_that_are_held_behind_a_parked_one_count_as_waiting() {
+    let setup = Setup::new().api_env("SATCHEL_PLAYER_UNDECIDED_JOBS", "2000").brisk();
+    let satchel = setup.worker_env("SATCHEL_JOB_ATTEMPTS", "1").start().await;
+    poison::lay(&satchel);
+    let game = satchel.game();
+    let parked = game.submit(&poison::poisonous(reward_pieces("u1", "arrow", 1))).await.expect(202).job_id();
+    satchel.status_becomes(&parked, "parked").await;
+    let mut chain = vec![parked.clone()];
+    for _ in 0..2 {
+        let held = json!(vec![reward_pieces("u1", "arrow", 1); 1_000]);
+        chain.extend(game.submit(&held).await.expect(202).job_ids());
+    }
+    let held = || satchel.database.owner.number("SELECT count(*) FROM parked_jobs") == 2_001;
+    wait::until_true("all are held", held).await;
+    // What waited counts until it is known to be decided or set aside: so it is when this other user of the shard, whose jobs
+    // came later, may go on.
+    let neighbour = &neighbours("u1", 1)[0];
+    for _ in 0..2 {
+        game.submit(&json!(vec![reward_pieces(neighbour, "arrow", 1); 1_000])).await.expect(202);
+    }
+    may_go_on(&satchel, neighbour).await;
+    assert_waits(&satchel.player("u1").submit(&use_item("u1", "arrow", 1)).await, 1);
+    poison::clear(&satchel);
+    satchel.retry(&parked).await.expect(202);
+    may_go_on(&satchel, "u1").await;
+    invariants::check(&satchel).await;
 }
 
 #[tokio::test]

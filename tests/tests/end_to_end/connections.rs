@@ -9,8 +9,9 @@ use reqwest::Method;
 use satchel_tests::job::{not_before, reward_pieces};
 use satchel_tests::load::Endless;
 use satchel_tests::players::one_per_shard;
-use satchel_tests::way::{Way, Ways, WebServer};
+use satchel_tests::way::{Traffic, Way, Ways, WebServer};
 use satchel_tests::{Answer, RedisKind, Satchel, Setup, TestRedis, invariants, load, wait};
+use serde_json::Value;
 use tokio::task::JoinSet;
 
 /// How long a way swallows everything.
@@ -209,4 +210,31 @@ async fn a_statement_that_takes_long_is_waited_for() {
     invariants::check(&satchel).await;
     let output = satchel.worker_output();
     assert!(!output.contains("dead") && !output.contains("tries again"), "{output}");
+}
+
+/// A link that carries 20 KB a second, over which the first thing that a worker meets is a backlog.
+async fn a_backlog_over_a_slow_link(way: impl Fn(&Ways) -> &Way) {
+    let satchel = Setup::new().with_ways().workers(0).start().await;
+    let users = one_per_shard();
+    for _ in 0..3 {
+        let jobs = (0..1_000).map(|number| reward_pieces(&users[number % users.len()], "gold", 1));
+        satchel.game().submit(&Value::Array(jobs.collect())).await.expect(202);
+    }
+    way(satchel.ways()).set(Traffic::IsSlow(20_000));
+    satchel.start_worker();
+    let goes_on = wait::until_true("some are decided", || satchel.decided() > 100);
+    assert!(tokio::time::timeout(GOES_ON_WITHIN, goes_on).await.is_ok(), "nothing is decided");
+    way(satchel.ways()).set(Traffic::Flows);
+    invariants::check(&satchel).await;
+    assert_eq!(satchel.outcomes(), "applied 3000");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backlog_is_worked_off_over_a_slow_link_to_redis() {
+    a_backlog_over_a_slow_link(|ways| &ways.worker_to_redis).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backlog_is_worked_off_over_a_slow_link_to_postgres() {
+    a_backlog_over_a_slow_link(|ways| &ways.worker_to_postgres).await;
 }

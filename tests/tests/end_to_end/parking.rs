@@ -281,6 +281,23 @@ async fn errors_that_lie_in_the_job_park_it_and_many_players_at_once() {
 }
 
 #[tokio::test]
+async fn a_job_that_takes_too_long_among_many_of_its_shard_is_found_and_parked() {
+    let satchel = start().await;
+    let users = neighbours("u1", 99);
+    let mut jobs: Vec<Value> = users.iter().map(|user| reward_pieces(user, "arrow", 1)).collect();
+    jobs.insert(60, failing_with("57014", reward_pieces("u1", "arrow", 1)));
+    let ids = satchel.game().submit(&json!(jobs)).await.expect(202).job_ids();
+    satchel.start_worker();
+    satchel.status_becomes(&ids[60], "parked").await;
+    invariants::check_with_parked(&satchel, &[&[&ids[60]]]).await;
+    assert_eq!(satchel.outcomes(), "applied 99");
+    poison::clear(&satchel);
+    satchel.retry(&ids[60]).await.expect(202);
+    invariants::check(&satchel).await;
+    assert_eq!(satchel.outcomes(), "applied 100");
+}
+
+#[tokio::test]
 async fn errors_that_lie_in_the_database_park_nothing() {
     let satchel = start().await;
     for (user, sqlstate) in neighbours("u1", 3).iter().zip(["53100", "40001", "55P03"]) {

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use satchel_tests::job::reward_pieces;
-use satchel_tests::players::strangers;
+use satchel_tests::players::{neighbours, one_per_shard, strangers};
 use satchel_tests::{Satchel, Setup, invariants, load, wait};
+use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_restarted_at_once_under_load_keeps_what_was_committed() {
@@ -91,6 +92,52 @@ async fn a_row_that_another_session_locks_delays_no_other_shard() {
     drop(lock);
     invariants::check(&satchel).await;
     assert_eq!(satchel.outcomes(), "applied 22");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leases_that_another_session_locks_delay_no_other_shard() {
+    let satchel = Setup::new().with_statements().start().await;
+    let game = satchel.game();
+    let lock = satchel.database.hold("SELECT FROM shard_leases WHERE shard < 8 FOR UPDATE");
+    let users = one_per_shard();
+    let jobs: Vec<_> = users.iter().map(|user| reward_pieces(user, "arrow", 1)).collect();
+    for round in 1..=3 {
+        game.submit(&json!(jobs)).await.expect(202);
+        let applied = round * 56;
+        wait::until_true("the other shards' jobs are applied", || satchel.decided() == applied).await;
+    }
+    // Nobody waits for a lease, so nobody's jobs wait for those who do.
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    assert_eq!(satchel.database.owner.number(waits), 0);
+    drop(lock);
+    invariants::check(&satchel).await;
+    assert_eq!(satchel.outcomes(), "applied 192");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_whose_statement_never_ends_is_parked_and_its_shard_goes_on() {
+    let satchel = Setup::new().workers(0).worker_env("SATCHEL_JOB_ATTEMPTS", "1").start().await;
+    satchel.database.owner.run(
+        "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(600); RETURN NEW; END $$;
+         CREATE TRIGGER hang BEFORE INSERT ON ledger FOR EACH ROW WHEN (NEW.delta = 77) EXECUTE FUNCTION hang();",
+    );
+    let game = satchel.game();
+    let mut others = strangers("u1", 10);
+    others.extend(neighbours("u1", 20));
+    let jobs: Vec<_> = others.iter().map(|user| reward_pieces(user, "arrow", 1)).collect();
+    game.submit(&json!(jobs)).await.expect(202);
+    let chain = json!([reward_pieces("u1", "arrow", 77), reward_pieces("u1", "arrow", 1)]);
+    let chain = game.submit(&chain).await.expect(202).job_ids();
+    game.submit(&json!(jobs)).await.expect(202);
+    satchel.start_worker();
+    satchel.status_becomes(&chain[0], "parked").await;
+    wait::until_true("all other jobs are applied", || satchel.decided() == 60).await;
+    let chain: Vec<&str> = chain.iter().map(String::as_str).collect();
+    invariants::check_with_parked(&satchel, &[&chain]).await;
+    satchel.database.owner.run("DROP TRIGGER hang ON ledger");
+    satchel.retry(chain[0]).await.expect(202);
+    invariants::check(&satchel).await;
+    assert_eq!(satchel.outcomes(), "applied 62");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -53,6 +53,31 @@ pub async fn set_aside(
     Ok(true)
 }
 
+/// How many jobs of each of these users are set aside, up to `most`; without those of whom none is.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn set_aside_of(pool: &Pool, user_ids: &[&UserId], most: u32) -> Result<HashMap<UserId, u32>, StoreError> {
+    if user_ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let asked: Vec<&str> = user_ids.iter().map(|user_id| user_id.as_str()).collect();
+    let rows = sqlx::query!(
+        r#"SELECT user_id,
+                  (SELECT count(*) FROM (
+                       SELECT FROM parked_jobs WHERE parked_jobs.user_id = users.user_id LIMIT $2
+                   ) AS aside) AS "jobs!"
+           FROM users
+           WHERE user_id = ANY($1) AND is_held"#,
+        &asked as &[&str],
+        i64::from(most),
+    );
+    let rows = rows.fetch_all(&pool.0).await?;
+    rows.into_iter()
+        .map(|row| Ok((stored::user_id(&row.user_id)?, u32::try_from(row.jobs).unwrap_or(u32::MAX))))
+        .collect()
+}
+
 /// Adds rows, with one failure each if there is an error; the ids under which another job is there.
 async fn insert(
     tx: &mut Tx<'_>,
