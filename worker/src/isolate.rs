@@ -178,7 +178,7 @@ impl Pipeline {
     fn leave_locked(&mut self, shards: &[Shard]) {
         tracing::warn!(?shards, "another session has locked the leases of these shards: they wait");
         for shard in shards {
-            self.stalls.suspect(*shard);
+            self.stalls.stall_locked(*shard);
         }
     }
 

@@ -11,6 +11,8 @@ use crate::retry;
 
 /// How long a shard is left alone at first.
 const FIRST_STALL: Duration = Duration::from_secs(2);
+/// How long a shard is left alone whose lease is locked: to look again costs nothing, and it may be about to move.
+const LOCKED_STALL: Duration = Duration::from_millis(250);
 /// Of a part that took too long, one of so many is tried next.
 const DIVISOR: usize = 8;
 /// A shard whose parts had so many jobs, and passed, is like the others again.
@@ -52,6 +54,11 @@ impl Stalls {
         let failures = self.stalls.get(&shard).map_or(0, |stall| stall.failures.saturating_add(1));
         let until = Instant::now() + retry::delay(FIRST_STALL, failures).min(retry::MAX_DELAY);
         self.stalls.insert(shard, Stall { failures, until });
+    }
+
+    /// Leaves a shard alone whose lease somebody has locked.
+    pub(crate) fn stall_locked(&mut self, shard: Shard) {
+        self.stalls.insert(shard, Stall { failures: 0, until: Instant::now() + LOCKED_STALL });
     }
 
     /// As [`Self::stall`]; then it is applied apart until something of it passes.

@@ -177,7 +177,7 @@ pub async fn fence(tx: &mut Tx<'_>, worker_id: Uuid, leases: &[Lease]) -> Result
     let shards: Vec<_> = leases.iter().map(|lease| i32::from(lease.shard.get())).collect();
     let epochs: Vec<_> = leases.iter().map(|lease| lease.epoch).collect();
     let held = sqlx::query!(
-        r#"SELECT shard AS "shard!", clock_timestamp() AS "now!",
+        r#"SELECT clock_timestamp() AS "now!", shard AS "shard!",
                   (SELECT COALESCE(max(version), 0) FROM catalogue_versions) AS "catalogue_version!",
                   (SELECT is_paused FROM queue_state WHERE singleton) AS "is_paused!"
            FROM UNNEST($2::integer[], $3::bigint[]) AS claimed (shard, epoch)
