@@ -1,8 +1,9 @@
-//! Workers whose clocks are wrong (FAULTS.md 21): leases and delays go by the stores' clocks.
+//! Clocks that are wrong or are set: of workers (FAULTS.md 21), since leases and delays go by the stores' clocks, and of
+//! Postgres (31).
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nix::sys::signal::Signal;
-use satchel_tests::clock::shifted;
+use satchel_tests::clock::{Steered, shifted};
 use satchel_tests::job::{not_before, reward_pieces};
 use satchel_tests::load::{self, Endless};
 use satchel_tests::{Satchel, Setup, invariants};
@@ -60,4 +61,25 @@ async fn workers_an_hour_ahead_and_behind_keep_leases_order_and_delays() {
     assert_eq!(owner.number(&early), 0, "a delayed job was applied before its time");
     let strange = "SELECT count(*) FROM jobs WHERE abs(extract(epoch FROM clock_timestamp() - applied_at)) > 1800";
     assert_eq!(owner.number(strange), 0, "a job was applied at a time by a worker's clock");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_set_back_and_ahead_while_a_worker_dies_leaves_no_shard_standing() {
+    let clock = Steered::right();
+    let satchel = Setup::new().brisk().postgres_clock(&clock).workers(2).start().await;
+    satchel.settled(2).await;
+    let load = Endless::start(&satchel);
+    // A dead worker's lease would otherwise last for these minutes as well.
+    for offset in ["-120", "-240", "+120"] {
+        load::more_accepted(&satchel, 100).await;
+        satchel.stop_nth_worker(0, Signal::SIGKILL);
+        clock.set(offset);
+        satchel.settled(1).await;
+        satchel.start_worker();
+        satchel.settled(2).await;
+    }
+    load::more_accepted(&satchel, 100).await;
+    load.stop().await;
+    invariants::check(&satchel).await;
+    load::assert_none_rejected(&satchel);
 }
