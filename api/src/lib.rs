@@ -10,6 +10,7 @@ mod auth;
 mod body;
 mod body_budget;
 mod catalogue;
+mod clock;
 mod config;
 mod connections;
 mod cors;

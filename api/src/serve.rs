@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use satchel_shared::envelope::ReplicaId;
 use satchel_shared::installation::Installation;
 use satchel_shared::queue::{self, Queue, QueueError};
-use satchel_shared::store::{Pool, webhooks};
+use satchel_shared::store::{Pool, StoreError, webhooks};
 use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +19,7 @@ use crate::answer_headers;
 use crate::auth::Authenticator;
 use crate::body_budget::BodyBudget;
 use crate::catalogue::Written;
+use crate::clock::Clock;
 use crate::config::{Config, JournalMode};
 use crate::connections::Connections;
 use crate::cors::{self, CorsOrigins};
@@ -77,7 +78,8 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let handle = config.metrics.or_else(metrics::install);
     metrics::describe();
     let pool = Pool::new(&config.database).context("DATABASE_URL")?;
-    let Some(installation) = shutdown.run_until_cancelled(wait_for_schema(&pool)).await.transpose()? else {
+    let clock = Clock::new();
+    let Some(installation) = shutdown.run_until_cancelled(wait_for_schema(&pool, &clock)).await.transpose()? else {
         return Ok(());
     };
     if !config.allows_owner_login
@@ -111,6 +113,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         written_catalogue: Written::default(),
         lookup: Lookup::start(pool.clone()),
         pool: pool.clone(),
+        clock,
         queue,
         journal,
         envelope_key,
@@ -136,6 +139,10 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         let (state, background) = (state.clone(), background.clone());
         async move { config.key_source.watch(&state.authenticator, &background).await }
     });
+    let checking = tokio::spawn({
+        let (state, background) = (state.clone(), background.clone());
+        async move { state.clock.watch(&state.pool, &background).await }
+    });
     let upkeep = handle.map(|handle| tokio::spawn(metrics::keep_up(handle, background.clone())));
 
     tracing::info!(address = %listener.local_addr()?, threads = config.threads, "serving");
@@ -156,7 +163,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         }
     };
     background.cancel();
-    for task in [hearing, rekeying].into_iter().chain(upkeep) {
+    for task in [hearing, rekeying, checking].into_iter().chain(upkeep) {
         task.await?;
     }
     if let Some(feeding) = feeding {
@@ -246,12 +253,12 @@ async fn serve_operations(
 }
 
 /// Waits until Postgres answers and was migrated; both may come up after the service.
-async fn wait_for_schema(pool: &Pool) -> anyhow::Result<Installation> {
+async fn wait_for_schema(pool: &Pool, clock: &Clock) -> anyhow::Result<Installation> {
     let patience = Duration::from_secs(START_PATIENCE_SECONDS);
     let start = Instant::now();
     let mut told = false;
     loop {
-        match pool.installation().await {
+        match first_answers(pool, clock).await {
             Ok(installation) => return Ok(installation),
             Err(error) if start.elapsed() >= patience => {
                 return Err(error).context(format!("the database was not ready within {START_PATIENCE_SECONDS} s"));
@@ -264,6 +271,13 @@ async fn wait_for_schema(pool: &Pool) -> anyhow::Result<Installation> {
         }
         tokio::time::sleep(Duration::from_millis(START_RETRY_MS)).await;
     }
+}
+
+/// What must be known before anything is taken.
+async fn first_answers(pool: &Pool, clock: &Clock) -> Result<Installation, StoreError> {
+    let installation = pool.installation().await?;
+    clock.measure(pool).await?;
+    Ok(installation)
 }
 
 /// Says at start what readiness shows later. Redis may come up after the service.

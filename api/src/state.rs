@@ -13,6 +13,7 @@ use satchel_shared::store::Pool;
 use crate::admission::Admission;
 use crate::auth::Authenticator;
 use crate::catalogue::Written;
+use crate::clock::Clock;
 use crate::current_catalogue::CurrentCatalogue;
 use crate::health::Readiness;
 use crate::intake::Journal;
@@ -27,6 +28,8 @@ pub(crate) struct State {
     /// How many jobs each actor may bring.
     pub(crate) admission: Admission,
     pub(crate) pool: Pool,
+    /// Whether this machine's clock is right.
+    pub(crate) clock: Clock,
     /// What events are checked against.
     pub(crate) catalogue: CurrentCatalogue,
     /// What is answered to those who read it.

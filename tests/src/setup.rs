@@ -106,6 +106,12 @@ impl Setup {
         !self.postgres_env.is_empty()
     }
 
+    /// An API that goes by this clock.
+    pub fn api_clock(mut self, clock: &Steered) -> Self {
+        self.api_env.extend(clock.env().into_iter().map(|(name, value)| (name.to_owned(), value)));
+        self
+    }
+
     /// Starts everything; returns when the API is ready and the test catalogue published.
     pub async fn start(self) -> Satchel {
         let own = |settings| Arc::new(Server::private(settings, &self.postgres_env));

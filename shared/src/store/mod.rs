@@ -7,6 +7,7 @@ pub mod api_keys;
 pub mod audit;
 mod blame;
 pub mod catalogue;
+pub mod clock;
 mod connections;
 pub mod decisions;
 pub mod events;
