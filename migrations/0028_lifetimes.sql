@@ -7,3 +7,18 @@ CREATE OR REPLACE VIEW live_workers AS
 SELECT worker_id, expires_at, started_at, alive_since
 FROM workers
 WHERE expires_at > clock_timestamp() AND expires_at <= clock_timestamp() + (ttl_ms + 1000) * interval '1 millisecond';
+
+-- The APIs, and whether each keeps accepted jobs in the journal: while one is set to, all do.
+CREATE TABLE api_replicas (
+    replica_id uuid PRIMARY KEY,
+    -- Its own setting.
+    wants_journal boolean NOT NULL,
+    -- What it does.
+    journals boolean NOT NULL,
+    ttl_ms integer NOT NULL CHECK (ttl_ms BETWEEN 1 AND 60000),
+    expires_at timestamptz NOT NULL,
+    CONSTRAINT readable_times CHECK (
+        expires_at BETWEEN '4000-01-01 00:00:00+00 BC' AND '11000-01-01 00:00:00+00'
+    )
+);
+GRANT SELECT, INSERT, UPDATE, DELETE ON api_replicas TO satchel_app;

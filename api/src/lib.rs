@@ -28,6 +28,7 @@ mod history;
 mod intake;
 mod inventory;
 mod job_status;
+mod journaling;
 mod lookup;
 mod metrics;
 mod offload;

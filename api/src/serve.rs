@@ -27,6 +27,7 @@ use crate::current_catalogue::CurrentCatalogue;
 use crate::health::{self, Readiness};
 use crate::intake::{Feed, Journal};
 use crate::inventory::Reader;
+use crate::journaling::Journaling;
 use crate::lookup::Lookup;
 use crate::metrics::{self, RequestMeters, SubmissionMeters};
 use crate::pace;
@@ -99,13 +100,17 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     }
     let envelope_key = config.envelope_key.of_installation(&installation);
     let meters = SubmissionMeters::new();
-    let (journal, feeding) = match config.journal {
-        JournalMode::None => (None, None),
+    let (feed, feeding) = match config.journal {
+        JournalMode::None => (Feed::at_once(queue.clone(), envelope_key.clone(), meters.unfed.clone()), None),
         JournalMode::Postgres => {
             let (feed, feeding) = Feed::start(queue.clone(), envelope_key.clone(), meters.unfed.clone());
-            (Some(Journal::start(pool.clone(), installation.shards, envelope_key.clone(), feed)), Some(feeding))
+            (feed, Some(feeding))
         }
     };
+    let replica = ReplicaId::random();
+    let journal = Journal::start(pool.clone(), installation.shards, envelope_key.clone(), feed);
+    let journaling = Journaling::new(replica, config.journal, journal);
+    let Some(()) = shutdown.run_until_cancelled(journaling.begin(&pool)).await.transpose()? else { return Ok(()) };
     let state = web::Data::new(State {
         authenticator: Authenticator::new(config.token_keys, config.credentials, pool.clone()),
         admission: Admission::new(config.rates),
@@ -115,9 +120,9 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         pool: pool.clone(),
         clock,
         queue,
-        journal,
+        journaling,
         envelope_key,
-        replica: ReplicaId::random(),
+        replica,
         waiting: WaitingRoom::new(shutdown.clone()),
         readiness,
         metrics: handle.clone(),
@@ -143,6 +148,10 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         let (state, background) = (state.clone(), background.clone());
         async move { state.clock.watch(&state.pool, &background).await }
     });
+    let announcing = tokio::spawn({
+        let (state, background) = (state.clone(), background.clone());
+        async move { state.journaling.keep(&state.pool, &background).await }
+    });
     let upkeep = handle.map(|handle| tokio::spawn(metrics::keep_up(handle, background.clone())));
 
     tracing::info!(address = %listener.local_addr()?, threads = config.threads, "serving");
@@ -163,7 +172,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         }
     };
     background.cancel();
-    for task in [hearing, rekeying, checking].into_iter().chain(upkeep) {
+    for task in [hearing, rekeying, checking, announcing].into_iter().chain(upkeep) {
         task.await?;
     }
     if let Some(feeding) = feeding {

@@ -47,9 +47,9 @@ pub(crate) async fn ready_or_not(state: web::Data<State>) -> HttpResponse {
 /// `GET /readyz`: 503 while a store that jobs are accepted by is away or takes no writes. Wrong durability settings are warnings: jobs
 /// still flow.
 pub(crate) async fn ready(state: web::Data<State>) -> HttpResponse {
-    let journal = if state.journal.is_some() { JournalMode::Postgres } else { JournalMode::None };
-    let report = state.readiness.report(&state.pool, state.queue.as_ref(), journal).await;
-    let report = report.with_clock(state.clock.offset_ms(), state.clock.fault());
+    let (mode, set) = (state.journaling.mode(), state.journaling.set());
+    let report = state.readiness.report(&state.pool, state.queue.as_ref(), mode).await;
+    let report = report.with_setting(set).with_clock(state.clock.offset_ms(), state.clock.fault());
     if report.is_ready() {
         HttpResponse::Ok().json(report)
     } else {

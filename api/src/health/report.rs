@@ -121,6 +121,16 @@ impl Report {
         }
     }
 
+    /// With what `SATCHEL_JOURNAL` says, where something else is done.
+    pub(super) fn with_setting(mut self, set: JournalMode) -> Self {
+        if self.journal != set {
+            let warning =
+                "another API keeps accepted jobs in the journal: this one does as well, though SATCHEL_JOURNAL is none";
+            self.checks.queue.warnings.push(warning.to_owned());
+        }
+        self
+    }
+
     /// With what is known of this machine's clock, and what is wrong with it: then it is not ready.
     pub(super) fn with_clock(mut self, offset_ms: Option<i64>, fault: Option<String>) -> Self {
         if fault.is_some() {

@@ -100,3 +100,12 @@ fn a_wrong_clock_is_never_ready_and_says_how_far_it_is_off() {
     assert_eq!((&told["status"], &told["checks"]["clock"]["status"]), (&"unavailable".into(), &"wrong".into()));
     assert_eq!(told["checks"]["clock"]["reason"], "it is ahead");
 }
+
+#[test]
+fn a_journal_that_is_kept_for_others_is_a_warning() {
+    let report = |set| {
+        let report = Report::of(Ok(going(false, 0)), away(), JournalMode::Postgres).with_setting(set);
+        serde_json::to_value(report).unwrap()["checks"]["queue"]["warnings"].as_array().unwrap().len()
+    };
+    assert_eq!((report(JournalMode::Postgres), report(JournalMode::None)), (0, 1));
+}

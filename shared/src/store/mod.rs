@@ -26,6 +26,7 @@ pub mod progress;
 pub mod quarantine;
 pub mod queue_state;
 pub mod readiness;
+pub mod replicas;
 pub mod rule_grants;
 pub mod rules;
 mod scram;
