@@ -2,7 +2,7 @@
 //! keeps what it has answered for.
 //!
 //! With a journal, jobs are accepted without Redis, so that the service is ready without it; they are applied when it
-//! is back. So it is while an operator has paused the queue, or shards have no worker. All of that is told as warnings. What Redis may forget is none
+//! is back. So it is while an operator has paused the queue, or shards have no worker, or Redis has forgotten jobs. All of that is told as warnings. What Redis may forget is none
 //! then: it is fed again. While this machine's clock is wrong nothing is taken, and it is not ready.
 
 mod report;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use satchel_shared::queue::{Durability, Queue, QueueError};
-use satchel_shared::store::{Pool, StoreError, leases, queue_state, readiness};
+use satchel_shared::store::{Pool, StoreError, leases, queue_state, readiness, watermarks};
 use tokio::sync::Mutex;
 
 use self::report::{AWAY, OK, Report, Told};
@@ -101,7 +101,8 @@ async fn postgres(pool: &Pool) -> Result<Told, StoreError> {
     let state = queue_state::state(pool).await?;
     let shards_without_owner = leases::without_owner(pool).await?;
     readiness::try_write(pool).await?;
-    Ok(Told { is_paused: state.is_paused, shards_without_owner })
+    let loss = watermarks::loss(pool).await?;
+    Ok(Told { is_paused: state.is_paused, shards_without_owner, loss })
 }
 
 /// The settings of a Redis that takes writes.

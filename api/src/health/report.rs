@@ -1,6 +1,9 @@
 //! What `/readyz` answers.
 
+use chrono::{DateTime, Utc};
+use satchel_shared::moment;
 use satchel_shared::queue::{Durability, Setting};
+use satchel_shared::store::watermarks::Loss;
 use serde::Serialize;
 
 use crate::config::JournalMode;
@@ -57,12 +60,39 @@ struct QueueCheck {
     /// Shards that no live worker serves.
     #[serde(skip_serializing_if = "Option::is_none")]
     shards_without_owner: Option<i64>,
+    /// That it has forgotten jobs lately.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    began_anew: Option<BeganAnew>,
     warnings: Vec<String>,
 }
 
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BeganAnew {
+    #[serde(serialize_with = "moment::serialize")]
+    at: DateTime<Utc>,
+    /// Since when accepted jobs may be gone; `null`: whatever waited.
+    #[serde(serialize_with = "moment::serialize")]
+    lost_since: Option<DateTime<Utc>>,
+    shards: i64,
+}
+
+impl BeganAnew {
+    fn warning(&self, journal: JournalMode) -> String {
+        let lost = match (journal, self.lost_since) {
+            (JournalMode::Postgres, _) => "the journal has the jobs, and they are queued again".to_owned(),
+            (JournalMode::None, Some(since)) => {
+                format!("jobs that were accepted since {} may be gone", moment::text(since))
+            }
+            (JournalMode::None, None) => "jobs that waited may be gone".to_owned(),
+        };
+        format!("{} shards of the queue had forgotten what they had and began anew: {lost}", self.shards)
+    }
+}
+
 impl QueueCheck {
-    fn of(told: Option<Told>) -> Self {
-        let Told { is_paused, shards_without_owner } = told.unwrap_or_default();
+    fn of(told: Option<Told>, journal: JournalMode) -> Self {
+        let Told { is_paused, shards_without_owner, loss } = told.unwrap_or_default();
         let mut warnings = Vec::new();
         if is_paused {
             warnings.push("the queue is paused: jobs are accepted and not applied until it is resumed".to_owned());
@@ -71,7 +101,10 @@ impl QueueCheck {
             warnings
                 .push(format!("{shards_without_owner} shards have no worker: their jobs are accepted and not applied"));
         }
+        let began_anew = loss.map(|Loss { at, lost_since, shards }| BeganAnew { at, lost_since, shards });
+        warnings.extend(began_anew.as_ref().map(|began_anew| began_anew.warning(journal)));
         Self {
+            began_anew,
             paused: told.map(|told| told.is_paused),
             shards_without_owner: told.map(|told| told.shards_without_owner),
             warnings,
@@ -84,6 +117,7 @@ impl QueueCheck {
 pub(super) struct Told {
     pub(super) is_paused: bool,
     pub(super) shards_without_owner: i64,
+    pub(super) loss: Option<Loss>,
 }
 
 pub(super) const OK: &str = "ok";
@@ -115,7 +149,7 @@ impl Report {
             checks: Checks {
                 postgres: PostgresCheck { status: status(in_postgres.is_some()), reason: postgres_reason },
                 redis: RedisCheck { status: status(durability.is_some()), reason: redis_reason, durability, warnings },
-                queue: QueueCheck::of(in_postgres),
+                queue: QueueCheck::of(in_postgres, journal),
                 clock: ClockCheck { status: OK, reason: None, offset_ms: None },
             },
         }
@@ -152,4 +186,3 @@ fn told<T>(told: Result<T, String>) -> (Option<T>, Option<String>) {
         Err(reason) => (None, Some(reason)),
     }
 }
-

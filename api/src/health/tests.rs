@@ -1,12 +1,14 @@
 //! What is reported of stores that answer this or that.
 
+use chrono::DateTime;
 use satchel_shared::queue::{Durability, Setting};
+use satchel_shared::store::watermarks::Loss;
 
 use super::report::{Report, Told};
 use crate::config::JournalMode;
 
 fn going(is_paused: bool, shards_without_owner: i64) -> Told {
-    Told { is_paused, shards_without_owner }
+    Told { is_paused, shards_without_owner, loss: None }
 }
 
 fn away<T>() -> Result<T, String> {
@@ -16,6 +18,10 @@ fn away<T>() -> Result<T, String> {
 fn weak() -> Durability {
     let known = |value: &str| Setting::Known(value.to_owned());
     Durability { appendonly: known("no"), appendfsync: known("always"), maxmemory_policy: known("noeviction") }
+}
+
+fn strong() -> Durability {
+    Durability { appendonly: Setting::Known("yes".to_owned()), ..weak() }
 }
 
 #[test]
@@ -58,11 +64,8 @@ fn a_journal_prevents_what_weak_settings_would_lose() {
 
 #[test]
 fn what_redis_does_not_show_is_no_warning_and_said_as_one_sentence() {
-    let hidden = Durability {
-        appendonly: Setting::Unknown,
-        appendfsync: Setting::Unknown,
-        maxmemory_policy: Setting::Unknown,
-    };
+    let hidden =
+        Durability { appendonly: Setting::Unknown, appendfsync: Setting::Unknown, maxmemory_policy: Setting::Unknown };
     assert_eq!(
         hidden.unseen().unwrap(),
         "Redis does not show all of its settings: make sure that it has appendonly yes, appendfsync always, \
@@ -108,4 +111,23 @@ fn a_journal_that_is_kept_for_others_is_a_warning() {
         serde_json::to_value(report).unwrap()["checks"]["queue"]["warnings"].as_array().unwrap().len()
     };
     assert_eq!((report(JournalMode::Postgres), report(JournalMode::None)), (0, 1));
+}
+
+#[test]
+fn what_a_queue_has_forgotten_is_told_and_since_when() {
+    let at = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+    let report = |lost_since, journal| {
+        let told = Told { loss: Some(Loss { at, lost_since, shards: 7 }), ..going(false, 0) };
+        let report = Report::of(Ok(told), Ok(strong()), journal);
+        assert!(report.is_ready());
+        let queue = serde_json::to_value(report).unwrap()["checks"]["queue"].clone();
+        (queue["beganAnew"].clone(), queue["warnings"][0].as_str().unwrap().to_owned())
+    };
+    let (told, warning) = report(Some(at), JournalMode::None);
+    let time = "2023-11-14T22:13:20.000000Z";
+    assert_eq!(told, serde_json::json!({"at": time, "lostSince": time, "shards": 7}));
+    assert!(warning.starts_with("7 shards") && warning.ends_with(&format!("since {time} may be gone")), "{warning}");
+    let (told, warning) = report(None, JournalMode::None);
+    assert!(told["lostSince"].is_null() && warning.ends_with("jobs that waited may be gone"), "{told} {warning}");
+    assert!(report(None, JournalMode::Postgres).1.contains("the journal has the jobs"));
 }

@@ -36,6 +36,7 @@ mod stored;
 pub mod users;
 mod vigil;
 pub mod waiting;
+pub mod watermarks;
 pub mod webhooks;
 pub mod withdrawals;
 

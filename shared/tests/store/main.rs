@@ -17,4 +17,5 @@ mod replicas;
 mod rules;
 mod standing_still;
 mod stats;
+mod watermarks;
 mod webhooks;

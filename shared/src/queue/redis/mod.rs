@@ -21,6 +21,7 @@ mod scripts;
 mod sought;
 mod streams;
 mod subscriber;
+mod watermark;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,7 +35,7 @@ use self::consumer::RedisConsumer;
 use self::link::Limits;
 use self::outage::Outage;
 use self::producer::Arrival;
-use super::{Claim, Consumer, Depth, Durability, Entry, Outcome, Pending, Queue, QueueError, Sought};
+use super::{Claim, Consumer, Depth, Durability, Entry, Outcome, Pending, Queue, QueueError, Raise, Sought, Watermark};
 use crate::domain::{JobId, Shard, ShardCount, UserId};
 use crate::envelope::{Envelope, EnvelopeKey, ReplicaId};
 use crate::installation::Installation;
@@ -161,6 +162,10 @@ impl Queue for RedisQueue {
 
     async fn depths(&self, shards: &[Shard]) -> Result<Vec<Depth>, QueueError> {
         depths::depths(self.connection()?, shards).await
+    }
+
+    async fn raise_watermarks(&self, raises: &[Raise]) -> Result<Vec<Watermark>, QueueError> {
+        watermark::raise(self.connection()?, raises).await
     }
 
     async fn listen(
