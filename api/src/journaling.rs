@@ -31,6 +31,10 @@ const LOOK_EVERY_MS: u64 = 100;
 /// How long it waits for them at most, in milliseconds: those that say nothing more are gone by then.
 const PATIENCE_MS: u64 = 10_000;
 
+/// What is said of an API that is not set to keep a journal and does.
+pub(crate) const FOLLOWS: &str =
+    "another API keeps accepted jobs in the journal: this one does as well, though SATCHEL_JOURNAL is none";
+
 /// See the module.
 pub(crate) struct Journaling {
     replica: ReplicaId,
@@ -63,22 +67,25 @@ impl Journaling {
     /// Finds out what the others do before this API takes anything, and waits until they do what it is set to.
     ///
     /// # Errors
-    /// If Postgres is away.
+    /// If Postgres is away for longer.
     pub(crate) async fn begin(&self, pool: &Pool) -> Result<(), StoreError> {
         let begun = Instant::now();
         let mut is_told = false;
         loop {
-            let others = self.announce(pool).await?;
-            if self.set == JournalMode::None {
-                self.turn(others.want_journal);
-                return Ok(());
-            }
-            if others.all_journal || begun.elapsed() >= Duration::from_millis(PATIENCE_MS) {
-                return Ok(());
-            }
-            if !is_told {
-                tracing::info!("waiting until the other APIs keep a journal as well");
-                is_told = true;
+            let has_patience = begun.elapsed() < Duration::from_millis(PATIENCE_MS);
+            match self.announce(pool).await {
+                Ok(others) if self.set == JournalMode::None => {
+                    self.turn(others.want_journal);
+                    return Ok(());
+                }
+                Ok(others) if others.all_journal || !has_patience => return Ok(()),
+                Ok(_) if is_told => {}
+                Ok(_) => {
+                    tracing::info!("waiting until the other APIs keep a journal as well");
+                    is_told = true;
+                }
+                Err(error) if !has_patience => return Err(error),
+                Err(_) => {}
             }
             tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)).await;
         }
@@ -127,14 +134,10 @@ impl Journaling {
     /// Keeps a journal from now on, or none; whether that is a change.
     fn turn(&self, is_on: bool) -> bool {
         let is_changed = self.is_on.swap(is_on, Ordering::Relaxed) != is_on;
-        match (is_changed, is_on) {
-            (true, true) => tracing::warn!(
-                "another API keeps accepted jobs in the journal: this one does as well, though SATCHEL_JOURNAL is none"
-            ),
-            (true, false) => {
-                tracing::info!("no other API keeps accepted jobs in the journal any more, nor does this one")
-            }
-            (false, _) => {}
+        if is_changed && is_on {
+            tracing::warn!("{FOLLOWS}");
+        } else if is_changed {
+            tracing::info!("no other API keeps accepted jobs in the journal any more, nor does this one");
         }
         is_changed
     }

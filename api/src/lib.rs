@@ -7,6 +7,7 @@
 mod admission;
 mod answer_headers;
 mod auth;
+mod background;
 mod body;
 mod body_budget;
 mod catalogue;

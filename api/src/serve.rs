@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admission::Admission;
 use crate::answer_headers;
 use crate::auth::Authenticator;
+use crate::background::Background;
 use crate::body_budget::BodyBudget;
 use crate::catalogue::Written;
 use crate::clock::Clock;
@@ -36,7 +37,7 @@ use crate::queues::gauges::Gauges;
 use crate::request_id;
 use crate::routes::{bare_readiness, not_found, operations, operations_only, routes};
 use crate::state::State;
-use crate::waiting::{self, WaitingRoom};
+use crate::waiting::WaitingRoom;
 
 /// How long to wait at start for Postgres and its schema, in seconds.
 const START_PATIENCE_SECONDS: u64 = 30;
@@ -100,14 +101,8 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     }
     let envelope_key = config.envelope_key.of_installation(&installation);
     let meters = SubmissionMeters::new();
-    let (feed, feeding) = match config.journal {
-        JournalMode::None => (Feed::at_once(queue.clone(), envelope_key.clone(), meters.unfed.clone()), None),
-        JournalMode::Postgres => {
-            let (feed, feeding) = Feed::start(queue.clone(), envelope_key.clone(), meters.unfed.clone());
-            (feed, Some(feeding))
-        }
-    };
     let replica = ReplicaId::random();
+    let (feed, feeding) = Feed::start(config.journal, queue.clone(), envelope_key.clone(), meters.unfed.clone());
     let journal = Journal::start(pool.clone(), installation.shards, envelope_key.clone(), feed);
     let journaling = Journaling::new(replica, config.journal, journal);
     let Some(()) = shutdown.run_until_cancelled(journaling.begin(&pool)).await.transpose()? else { return Ok(()) };
@@ -134,25 +129,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         allowed: config.allowed,
     });
 
-    // These go on while requests in flight are finished.
-    let background = CancellationToken::new();
-    let hearing = tokio::spawn({
-        let (state, background) = (state.clone(), background.clone());
-        async move { waiting::hear(&state, background).await }
-    });
-    let rekeying = tokio::spawn({
-        let (state, background) = (state.clone(), background.clone());
-        async move { config.key_source.watch(&state.authenticator, &background).await }
-    });
-    let checking = tokio::spawn({
-        let (state, background) = (state.clone(), background.clone());
-        async move { state.clock.watch(&state.pool, &background).await }
-    });
-    let announcing = tokio::spawn({
-        let (state, background) = (state.clone(), background.clone());
-        async move { state.journaling.keep(&state.pool, &background).await }
-    });
-    let upkeep = handle.map(|handle| tokio::spawn(metrics::keep_up(handle, background.clone())));
+    let background = Background::start(&state, config.key_source, handle);
 
     tracing::info!(address = %listener.local_addr()?, threads = config.threads, "serving");
     let doorway = Doorway {
@@ -171,10 +148,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
             tokio::try_join!(public, serve_operations(state, beside, shutdown)).map(|((), ())| ())
         }
     };
-    background.cancel();
-    for task in [hearing, rekeying, checking, announcing].into_iter().chain(upkeep) {
-        task.await?;
-    }
+    background.end().await?;
     if let Some(feeding) = feeding {
         // What does not get into the queue any more, workers feed it.
         let _ = tokio::time::timeout(Duration::from_millis(FEED_GRACE_MS), feeding).await;

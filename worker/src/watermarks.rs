@@ -20,6 +20,8 @@ use crate::pipeline::{RoundError, in_time};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(2);
+/// How often it is looked whether there are shards, as long as there are none.
+const WITHOUT_SHARDS: Duration = Duration::from_millis(200);
 
 const BEGAN_ANEW: &str = "satchel_worker_shards_began_anew_total";
 
@@ -34,8 +36,12 @@ impl Watermarks {
     /// Looks until the shutdown.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         metrics::counter!(BEGAN_ANEW).increment(0);
-        while shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
-            if let Err(error) = self.round().await {
+        let mut pause = WITHOUT_SHARDS;
+        while shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+            // While the queue is paused it may forget as well.
+            let shards: Vec<Shard> = self.held.all().iter().map(|lease| lease.shard).collect();
+            pause = if shards.is_empty() { WITHOUT_SHARDS } else { EVERY };
+            if let Err(error) = self.round(&shards).await {
                 // The lanes tell of an outage.
                 tracing::debug!(%error, "the queue's watermarks could not be raised");
                 self.session.reset();
@@ -44,15 +50,13 @@ impl Watermarks {
         self.session.close().await;
     }
 
-    async fn round(&mut self) -> Result<(), RoundError> {
-        // While the queue is paused it may forget as well.
-        let shards: Vec<Shard> = self.held.all().iter().map(|lease| lease.shard).collect();
+    async fn round(&mut self, shards: &[Shard]) -> Result<(), RoundError> {
         if shards.is_empty() {
             return Ok(());
         }
         let vigil = self.session.vigil();
         // First Postgres, then the queue: what stands there was in the queue before.
-        let known = in_time(&vigil, watermarks::known(&mut self.session, &shards)).await?;
+        let known = in_time(&vigil, watermarks::known(&mut self.session, shards)).await?;
         let raises: Vec<Raise> = known.iter().map(raise).collect();
         let marks = self.queue.raise_watermarks(&raises).await?;
         let mark_of = |shard: Shard| marks.iter().find(|mark| mark.shard == shard);

@@ -7,6 +7,7 @@ use satchel_shared::store::watermarks::Loss;
 use serde::Serialize;
 
 use crate::config::JournalMode;
+use crate::journaling::FOLLOWS;
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Report {
@@ -158,9 +159,7 @@ impl Report {
     /// With what `SATCHEL_JOURNAL` says, where something else is done.
     pub(super) fn with_setting(mut self, set: JournalMode) -> Self {
         if self.journal != set {
-            let warning =
-                "another API keeps accepted jobs in the journal: this one does as well, though SATCHEL_JOURNAL is none";
-            self.checks.queue.warnings.push(warning.to_owned());
+            self.checks.queue.warnings.push(FOLLOWS.to_owned());
         }
         self
     }

@@ -10,6 +10,7 @@ use satchel_shared::store::journal::Appended;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::config::JournalMode;
 use crate::problem::ApiError;
 
 /// The most jobs that wait to be queued, of about 8 KiB for the largest valid one.
@@ -40,16 +41,20 @@ pub(crate) struct Way {
 }
 
 impl Feed {
-    /// Starts feeding the queue; `unfed` counts what did not get there. The task ends, when all is done, with the feed.
-    pub(crate) fn start(queue: Arc<dyn Queue>, key: EnvelopeKey, unfed: Counter) -> (Self, JoinHandle<()>) {
+    /// Starts feeding the queue, as an API does that is set so; `unfed` counts what did not get there. The task, if there is
+    /// one, ends with the feed when all is done.
+    pub(crate) fn start(
+        set: JournalMode,
+        queue: Arc<dyn Queue>,
+        key: EnvelopeKey,
+        unfed: Counter,
+    ) -> (Self, Option<JoinHandle<()>>) {
+        if set == JournalMode::None {
+            return (Self::AtOnce(Way { queue, key, unfed }), None);
+        }
         let (jobs, waiting) = mpsc::channel(MAX_WAITING_JOBS);
         let feeding = tokio::spawn(work(Way { queue, key, unfed: unfed.clone() }, waiting));
-        (Self::Later { jobs, unfed }, feeding)
-    }
-
-    /// One that does it at once; `unfed` counts what did not get into the queue.
-    pub(crate) fn at_once(queue: Arc<dyn Queue>, key: EnvelopeKey, unfed: Counter) -> Self {
-        Self::AtOnce(Way { queue, key, unfed })
+        (Self::Later { jobs, unfed }, Some(feeding))
     }
 
     /// Takes those jobs that the journal has now; also those that it had already, since the request that brought them
