@@ -31,6 +31,18 @@ pub(crate) async fn hint<T>(call: impl Future<Output = Result<T, StoreError>>) -
     answer.inspect_err(|error| drop(ApiError::of_store(error))).ok()
 }
 
+/// The call's answer, for what goes on beside the requests.
+///
+/// # Errors
+/// If it fails or takes longer.
+pub(crate) async fn within<T>(
+    deadline_ms: u64,
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let answer = tokio::time::timeout(Duration::from_millis(deadline_ms), call).await;
+    answer.unwrap_or(Err(StoreError::Deadline { deadline_ms }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -81,7 +81,7 @@ pub(crate) async fn find(state: &State, job_id: JobId) -> Result<Option<JobStatu
     if let Some(job) = deadline::answer(set_aside(pool, job_id)).await? {
         return Ok(Some(job.into()));
     }
-    if state.journal.is_some()
+    if state.journaling.journal().is_some()
         && let Some(job) = deadline::answer(journaled(pool, job_id)).await?
     {
         return Ok(Some(job.into()));

@@ -101,6 +101,9 @@ pub(crate) enum ApiError {
     /// 503: a store is away.
     #[error("the {0} is not available at the moment; try again")]
     Unavailable(Store),
+    /// 503: this machine's clock is wrong. How far is for operators.
+    #[error("the service's clock is wrong: nothing is taken until it is right; try again")]
+    WrongClock,
     /// 503: there is more to do than can be done at a time.
     #[error("too much is asked for at the moment; try again, with less at a time")]
     Busy,
@@ -228,7 +231,7 @@ impl ApiError {
                 (StatusCode::TOO_MANY_REQUESTS, "/problems/too-many-requests", "Too many requests")
             }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "/problems/internal", "Internal error"),
-            Self::Unavailable(_) | Self::Busy => {
+            Self::Unavailable(_) | Self::WrongClock | Self::Busy => {
                 (StatusCode::SERVICE_UNAVAILABLE, "/problems/unavailable", "Temporarily unavailable")
             }
         }
@@ -281,7 +284,9 @@ impl ResponseError for ApiError {
             Self::Unauthenticated => response.insert_header((header::WWW_AUTHENTICATE, "Bearer")),
             Self::MethodNotAllowed { allow } => response.insert_header((header::ALLOW, *allow)),
             Self::UnsupportedMediaType(_) => response.insert_header((header::ACCEPT_ENCODING, "gzip, identity")),
-            Self::Unavailable(_) | Self::Busy => response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS)),
+            Self::Unavailable(_) | Self::WrongClock | Self::Busy => {
+                response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS))
+            }
             Self::TooManyRefused { seconds }
             | Self::TooManyJobs { seconds }
             | Self::TooManyUndecided { seconds, .. } => {

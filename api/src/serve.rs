@@ -10,15 +10,17 @@ use anyhow::{Context as _, bail};
 use satchel_shared::envelope::ReplicaId;
 use satchel_shared::installation::Installation;
 use satchel_shared::queue::{self, Queue, QueueError};
-use satchel_shared::store::{Pool, webhooks};
+use satchel_shared::store::{Pool, StoreError, webhooks};
 use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
 use crate::answer_headers;
 use crate::auth::Authenticator;
+use crate::background::Background;
 use crate::body_budget::BodyBudget;
 use crate::catalogue::Written;
+use crate::clock::Clock;
 use crate::config::{Config, JournalMode};
 use crate::connections::Connections;
 use crate::cors::{self, CorsOrigins};
@@ -26,6 +28,7 @@ use crate::current_catalogue::CurrentCatalogue;
 use crate::health::{self, Readiness};
 use crate::intake::{Feed, Journal};
 use crate::inventory::Reader;
+use crate::journaling::Journaling;
 use crate::lookup::Lookup;
 use crate::metrics::{self, RequestMeters, SubmissionMeters};
 use crate::pace;
@@ -34,8 +37,8 @@ use crate::queues::gauges::Gauges;
 use crate::request_id;
 use crate::routes::{bare_readiness, not_found, operations, operations_only, routes};
 use crate::state::State;
-use crate::undecided::{self, Undecided};
-use crate::waiting::{self, WaitingRoom};
+use crate::undecided::Undecided;
+use crate::waiting::WaitingRoom;
 
 /// How long to wait at start for Postgres and its schema, in seconds.
 const START_PATIENCE_SECONDS: u64 = 30;
@@ -78,7 +81,8 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let handle = config.metrics.or_else(metrics::install);
     metrics::describe();
     let pool = Pool::new(&config.database).context("DATABASE_URL")?;
-    let Some(installation) = shutdown.run_until_cancelled(wait_for_schema(&pool)).await.transpose()? else {
+    let clock = Clock::new();
+    let Some(installation) = shutdown.run_until_cancelled(wait_for_schema(&pool, &clock)).await.transpose()? else {
         return Ok(());
     };
     if !config.allows_owner_login
@@ -98,13 +102,11 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     }
     let envelope_key = config.envelope_key.of_installation(&installation);
     let meters = SubmissionMeters::new();
-    let (journal, feeding) = match config.journal {
-        JournalMode::None => (None, None),
-        JournalMode::Postgres => {
-            let (feed, feeding) = Feed::start(queue.clone(), envelope_key.clone(), meters.unfed.clone());
-            (Some(Journal::start(pool.clone(), installation.shards, envelope_key.clone(), feed)), Some(feeding))
-        }
-    };
+    let replica = ReplicaId::random();
+    let (feed, feeding) = Feed::start(config.journal, queue.clone(), envelope_key.clone(), meters.unfed.clone());
+    let journal = Journal::start(pool.clone(), installation.shards, envelope_key.clone(), feed);
+    let journaling = Journaling::new(replica, config.journal, journal);
+    let Some(()) = shutdown.run_until_cancelled(journaling.begin(&pool)).await.transpose()? else { return Ok(()) };
     let state = web::Data::new(State {
         authenticator: Authenticator::new(config.token_keys, config.credentials, pool.clone()),
         admission: Admission::new(config.rates),
@@ -113,10 +115,11 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         written_catalogue: Written::default(),
         lookup: Lookup::start(pool.clone()),
         pool: pool.clone(),
+        clock,
         queue,
-        journal,
+        journaling,
         envelope_key,
-        replica: ReplicaId::random(),
+        replica,
         waiting: WaitingRoom::new(shutdown.clone()),
         readiness,
         metrics: handle.clone(),
@@ -128,21 +131,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         allowed: config.allowed,
     });
 
-    // These go on while requests in flight are finished.
-    let background = CancellationToken::new();
-    let hearing = tokio::spawn({
-        let (state, background) = (state.clone(), background.clone());
-        async move { waiting::hear(&state, background).await }
-    });
-    let counting = tokio::spawn({
-        let (state, background) = (state.clone(), background.clone());
-        async move { undecided::watch(&state, background).await }
-    });
-    let rekeying = tokio::spawn({
-        let (state, background) = (state.clone(), background.clone());
-        async move { config.key_source.watch(&state.authenticator, &background).await }
-    });
-    let upkeep = handle.map(|handle| tokio::spawn(metrics::keep_up(handle, background.clone())));
+    let background = Background::start(&state, config.key_source, handle);
 
     tracing::info!(address = %listener.local_addr()?, threads = config.threads, "serving");
     let doorway = Doorway {
@@ -161,10 +150,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
             tokio::try_join!(public, serve_operations(state, beside, shutdown)).map(|((), ())| ())
         }
     };
-    background.cancel();
-    for task in [hearing, counting, rekeying].into_iter().chain(upkeep) {
-        task.await?;
-    }
+    background.end().await?;
     if let Some(feeding) = feeding {
         // What does not get into the queue any more, workers feed it.
         let _ = tokio::time::timeout(Duration::from_millis(FEED_GRACE_MS), feeding).await;
@@ -252,12 +238,12 @@ async fn serve_operations(
 }
 
 /// Waits until Postgres answers and was migrated; both may come up after the service.
-async fn wait_for_schema(pool: &Pool) -> anyhow::Result<Installation> {
+async fn wait_for_schema(pool: &Pool, clock: &Clock) -> anyhow::Result<Installation> {
     let patience = Duration::from_secs(START_PATIENCE_SECONDS);
     let start = Instant::now();
     let mut told = false;
     loop {
-        match pool.installation().await {
+        match first_answers(pool, clock).await {
             Ok(installation) => return Ok(installation),
             Err(error) if start.elapsed() >= patience => {
                 return Err(error).context(format!("the database was not ready within {START_PATIENCE_SECONDS} s"));
@@ -270,6 +256,13 @@ async fn wait_for_schema(pool: &Pool) -> anyhow::Result<Installation> {
         }
         tokio::time::sleep(Duration::from_millis(START_RETRY_MS)).await;
     }
+}
+
+/// What must be known before anything is taken.
+async fn first_answers(pool: &Pool, clock: &Clock) -> Result<Installation, StoreError> {
+    let installation = pool.installation().await?;
+    clock.measure(pool).await?;
+    Ok(installation)
 }
 
 /// Says at start what readiness shows later. Redis may come up after the service.

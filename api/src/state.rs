@@ -13,9 +13,10 @@ use satchel_shared::store::Pool;
 use crate::admission::Admission;
 use crate::auth::Authenticator;
 use crate::catalogue::Written;
+use crate::clock::Clock;
 use crate::current_catalogue::CurrentCatalogue;
 use crate::health::Readiness;
-use crate::intake::Journal;
+use crate::journaling::Journaling;
 use crate::lookup::Lookup;
 use crate::metrics::SubmissionMeters;
 use crate::queues::gauges::Gauges;
@@ -30,6 +31,8 @@ pub(crate) struct State {
     /// How many jobs of each user wait.
     pub(crate) undecided: Undecided,
     pub(crate) pool: Pool,
+    /// Whether this machine's clock is right.
+    pub(crate) clock: Clock,
     /// What events are checked against.
     pub(crate) catalogue: CurrentCatalogue,
     /// What is answered to those who read it.
@@ -37,8 +40,8 @@ pub(crate) struct State {
     /// For jobs with idempotency keys.
     pub(crate) lookup: Lookup,
     pub(crate) queue: Arc<dyn Queue>,
-    /// Keeps accepted jobs until they are decided; `None` if only the queue does.
-    pub(crate) journal: Option<Journal>,
+    /// Whether accepted jobs are kept in the journal until they are decided, or in the queue alone.
+    pub(crate) journaling: Journaling,
     /// Signs what goes into the queue.
     pub(crate) envelope_key: EnvelopeKey,
     /// Where workers send the outcomes that somebody here waits for.

@@ -88,6 +88,12 @@ impl ReplicaId {
     pub fn random() -> Self {
         Self(Uuid::now_v7())
     }
+
+    /// As Postgres keeps it.
+    #[must_use]
+    pub fn as_uuid(self) -> Uuid {
+        self.0
+    }
 }
 
 impl std::fmt::Display for ReplicaId {

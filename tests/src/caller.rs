@@ -59,6 +59,11 @@ impl Caller {
         Self { credential: None, ..self.clone() }
     }
 
+    /// The same, whose jobs the invariants do not ask for: they are to be lost.
+    pub fn unlucky(&self) -> Self {
+        Self { journal: Journal::default(), ..self.clone() }
+    }
+
     /// A request with the credential, to be completed; `path` starts with `/`.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.base));

@@ -28,7 +28,7 @@ impl Server {
     pub fn shared() -> Arc<Self> {
         static SHARED: OnceLock<Arc<Server>> = OnceLock::new();
         let server = SHARED.get_or_init(|| {
-            let server = Self::private(&[]);
+            let server = Self::private(&[], &[]);
             // No test crashes the machine, and what a process wrote outlives the process without a sync. (A server
             // of a test's own keeps its syncs.)
             let _ = server.template.run("ALTER SYSTEM SET fsync = off");
@@ -38,12 +38,14 @@ impl Server {
         Arc::clone(server)
     }
 
-    /// A server of a test's own, which it may stop and kill, with these settings (name, value) beside the usual ones.
-    pub fn private(settings: &[(&str, &str)]) -> Self {
+    /// A server of a test's own, which it may stop and kill, with these settings (name, value) beside the usual ones, and these
+    /// variables.
+    pub fn private(settings: &[(&str, &str)], env: &[(&str, String)]) -> Self {
         let options = PostgresOptions {
             shared_buffers_mib: 128,
             max_connections: 500,
             settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            env: env.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
             ..PostgresOptions::new(scratch_dir("postgres"))
         };
         let postgres = PrivatePostgres::start(&options).unwrap_or_else(|error| panic!("{error}"));

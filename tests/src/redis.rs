@@ -1,6 +1,6 @@
 //! Redis for tests: private servers for each, poked by their own program `redis-cli`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
@@ -128,6 +128,17 @@ impl TestRedis {
         }
     }
 
+    /// After [`TestRedis::kill`]: keeps a copy of what it has on disk.
+    pub fn save(&self) {
+        copy(&self.dir.join("redis"), &self.dir.join("saved"));
+    }
+
+    /// After [`TestRedis::kill`]: gives it back what it had on disk when it was saved.
+    pub fn restore(&self) {
+        self.lose_everything();
+        copy(&self.dir.join("saved"), &self.dir.join("redis"));
+    }
+
     /// SIGSTOP: connections stay open, nothing is answered.
     pub fn pause(&self) {
         self.with_first(PrivateRedis::pause);
@@ -140,6 +151,19 @@ impl TestRedis {
 
     fn with_first(&self, act: impl FnOnce(&mut PrivateRedis)) {
         act(&mut self.servers.lock().unwrap().nodes()[0]);
+    }
+}
+
+/// Copies the contents of a directory into another.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("a directory").flatten() {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).expect("a copy");
+        }
     }
 }
 

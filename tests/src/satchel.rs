@@ -52,7 +52,7 @@ impl Satchel {
         let redis = TestRedis::launch(setup.redis);
         let ways = if setup.has_ways { Some(lay_ways(&mut setup, &database, &redis).await) } else { None };
         let journal = Journal::default();
-        let (api, address, anyone) = first_api(&setup, &database, &redis, &journal).await;
+        let (api, address, anyone) = new_api(&setup.api_env, &database, &redis, &journal).await;
         let workers = Mutex::default();
         let satchel = Self { api: Mutex::new(api), workers, journal, redis, database, setup, ways, address, anyone };
         satchel.publish(&test_catalogue()).await;
@@ -160,7 +160,7 @@ impl Satchel {
 
     /// Starts the API again where it was, and waits until it is ready.
     pub async fn start_api(&self) {
-        *self.api.lock().unwrap() = spawn_api(&self.setup, &self.database, &self.redis, &self.address);
+        *self.api.lock().unwrap() = spawn_api(&self.setup.api_env, &self.database, &self.redis, &self.address);
         wait::until("the API is ready again", || async { is_ready(&self.anyone).await.then_some(()) }).await;
     }
 
@@ -220,8 +220,8 @@ async fn lay_ways(setup: &mut Setup, database: &Database, redis: &TestRedis) -> 
     ways
 }
 
-fn spawn_api(setup: &Setup, database: &Database, redis: &TestRedis, address: &str) -> Process {
-    let mut command = command("satchel-api", &setup.api_env, database, redis);
+fn spawn_api(env: &[(String, String)], database: &Database, redis: &TestRedis, address: &str) -> Process {
+    let mut command = command("satchel-api", env, database, redis);
     Process::spawn("satchel-api", command.env("SATCHEL_API_ADDR", address))
 }
 
@@ -230,9 +230,9 @@ async fn is_ready(anyone: &Caller) -> bool {
     answer.is_some_and(|answer| answer.status == 200)
 }
 
-/// Starts the API on some free port.
-async fn first_api(
-    setup: &Setup,
+/// Starts an API on some free port.
+pub(crate) async fn new_api(
+    env: &[(String, String)],
     database: &Database,
     redis: &TestRedis,
     journal: &Journal,
@@ -240,7 +240,7 @@ async fn first_api(
     for _ in 0..MAX_PORTS_TRIED {
         let address = format!("127.0.0.1:{}", free_port());
         let anyone = Caller::new(format!("http://{address}"), journal.clone());
-        let api = spawn_api(setup, database, redis, &address);
+        let api = spawn_api(env, database, redis, &address);
         let ready = wait::until("the API is ready or has ended", || async {
             // Asked in this order, so that no other process's answer is taken for this one's.
             let ready = is_ready(&anyone).await;

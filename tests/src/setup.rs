@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::clock::Steered;
 use crate::{Inbox, RedisKind, Satchel, Server, statements};
 
 /// Collects wishes; [`Setup::start`] grants them.
@@ -13,6 +14,8 @@ pub struct Setup {
     pub(crate) redis: RedisKind,
     /// The settings of a server of its own, if it has one.
     own_postgres: Option<&'static [(&'static str, &'static str)]>,
+    /// The variables of that server.
+    postgres_env: Vec<(&'static str, String)>,
     /// Whether there is a [`crate::way::Way`] from each program to each store.
     pub(crate) has_ways: bool,
 }
@@ -33,6 +36,7 @@ impl Setup {
             worker_env: Vec::new(),
             redis: RedisKind::default(),
             own_postgres: None,
+            postgres_env: Vec::new(),
             has_ways: false,
         }
     }
@@ -92,9 +96,26 @@ impl Setup {
         Self { own_postgres: Some(&statements::SETTINGS), ..self }
     }
 
+    /// A Postgres of its own that goes by this clock.
+    pub fn postgres_clock(self, clock: &Steered) -> Self {
+        Self { own_postgres: Some(&[]), postgres_env: clock.env(), ..self }
+    }
+
+    /// Whether the test may set the clock of its Postgres.
+    pub(crate) fn sets_postgres_clock(&self) -> bool {
+        !self.postgres_env.is_empty()
+    }
+
+    /// An API that goes by this clock.
+    pub fn api_clock(mut self, clock: &Steered) -> Self {
+        self.api_env.extend(clock.env().into_iter().map(|(name, value)| (name.to_owned(), value)));
+        self
+    }
+
     /// Starts everything; returns when the API is ready and the test catalogue published.
     pub async fn start(self) -> Satchel {
-        let server = self.own_postgres.map_or_else(Server::shared, |settings| Arc::new(Server::private(settings)));
+        let own = |settings| Arc::new(Server::private(settings, &self.postgres_env));
+        let server = self.own_postgres.map_or_else(Server::shared, own);
         Satchel::launch(self, server).await
     }
 }

@@ -117,13 +117,14 @@ impl RedisCli {
         SealedEnvelope { version, body: field("body"), mac: field("mac") }
     }
 
-    /// Every key of Satchel's but that which says whose Redis it is, in order.
+    /// Every key of Satchel's but those that are always there: whose Redis it is, and what each shard has had.
     fn keys(&self) -> Vec<String> {
         // KEYS, not SCAN: a test's Redis is small, and one answer is one moment.
         let answers = self.run_everywhere(&["KEYS", "satchel:*"]);
         let lines = answers.iter().flat_map(|answer| answer.lines());
+        let is_lasting = |line: &str| line.ends_with(":installation") || line.ends_with(":watermark");
         let mut keys: Vec<String> =
-            lines.filter(|line| !line.is_empty() && !line.ends_with(":installation")).map(ToOwned::to_owned).collect();
+            lines.filter(|line| !line.is_empty() && !is_lasting(line)).map(ToOwned::to_owned).collect();
         keys.sort();
         keys
     }

@@ -68,9 +68,8 @@ impl Satchel {
 
     /// Waits until exactly so many workers count as alive and every shard is one's of them.
     pub async fn settled(&self, workers: usize) {
-        let alive = "SELECT count(*) FROM workers WHERE expires_at > clock_timestamp()";
-        let served = "SELECT count(*) FROM shard_leases JOIN workers ON worker_id = owner
-                      WHERE expires_at > clock_timestamp()";
+        let alive = "SELECT count(*) FROM live_workers";
+        let served = "SELECT count(*) FROM shard_leases JOIN live_workers ON worker_id = owner";
         let shards = self.database.owner.number("SELECT count(*) FROM shard_leases");
         wait::until_true(&format!("{workers} workers serve all shards"), || {
             let number = |sql| self.database.owner.try_run(sql).ok().and_then(|text| text.parse::<i64>().ok());

@@ -72,6 +72,14 @@ impl Completed {
         for (index, delivery) in deliveries.iter().enumerate() {
             let (job_id, user_id) = (delivery.envelope.job_id, delivery.envelope.job.user_id.as_str());
             let is_in_rows = known.contains(&job_id) && !delivery.was_set_aside();
+            if is_in_rows && !delivery.envelope.journaled {
+                // It was accepted without the journal, and repeated with it: its first place counts.
+                placed.insert(job_id);
+                if !unreadable.contains(user_id) {
+                    completed.order.push(Place::Delivered(index));
+                }
+                continue;
+            }
             // In none of the rows that were looked at: decided, or beyond them.
             let may_be_beyond = !is_in_rows && is_cut && delivery.envelope.journaled && !delivery.was_set_aside();
             if !is_in_rows && !may_be_beyond {
@@ -251,6 +259,15 @@ mod tests {
         let batch = [decided, plain, kept, copy];
         let rows = [row(&batch[2], 1)];
         assert_eq!(order(&batch, &rows, false), ids(&[&batch[0], &batch[1], &batch[2], &batch[3]]));
+    }
+
+    #[test]
+    fn a_job_that_was_accepted_without_journal_and_repeated_with_it_keeps_its_first_place() {
+        let (first, next, mut again) = (delivery("u1", false), delivery("u1", true), delivery("u1", true));
+        again.envelope.job_id = first.envelope.job_id;
+        let batch = [first, next, again];
+        let rows = [row(&batch[1], 1), row(&batch[2], 2)];
+        assert_eq!(order(&batch, &rows, false), ids(&[&batch[0], &batch[1], &batch[2]]));
     }
 
     #[test]

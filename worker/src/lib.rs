@@ -4,7 +4,7 @@
 //! lane) → `decode` (verify, or quarantine)
 //! → `pipeline` (one batch; `isolate` where it fails) → `apply` (one transaction) → `decide` (pure). Beside the lanes,
 //! `feeder` brings delayed and forgotten jobs into the streams, `functions` do what happens after, and `housekeeping`
-//! forgets what is old. What waits in Postgres is trusted no more than what comes from the queue (`verify`).
+//! forgets what is old; `watermarks` finds out whether the queue has forgotten jobs. What waits in Postgres is trusted no more than what comes from the queue (`verify`).
 
 mod active;
 #[cfg(test)]
@@ -29,6 +29,7 @@ mod rota;
 mod run;
 mod stalls;
 mod verify;
+mod watermarks;
 mod world;
 mod write;
 

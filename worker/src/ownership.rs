@@ -158,12 +158,15 @@ impl Ownership {
     /// One round. `false` if a shard that this worker should have is not free yet, or it could not give one up.
     async fn round(&mut self, renew: bool) -> Result<bool, StoreError> {
         if renew {
-            for ghost in leases::renew(&mut self.session, self.worker_id, self.ttl_ms).await? {
-                tracing::error!(worker.id = %ghost, "a worker claimed to live for longer than any may: it is forgotten");
-            }
+            self.renew().await?;
         }
         let is_paused = queue_state::is_paused(&mut self.session).await?;
-        let workers = leases::live_workers(&mut self.session).await?;
+        let mut workers = leases::live_workers(&mut self.session).await?;
+        if !workers.contains(&self.worker_id) {
+            // Postgres's clock was set, or this worker slept: either way its row says nothing any more.
+            self.renew().await?;
+            workers = leases::live_workers(&mut self.session).await?;
+        }
         let worker_id = self.worker_id;
         let should_have = |shard: &Shard| shard.target(&workers) == Some(worker_id);
         let (mut kept, extra): (Vec<Lease>, Vec<Lease>) = leases::owned(&mut self.session, self.worker_id)
@@ -194,6 +197,17 @@ impl Ownership {
         self.publish(&kept, is_paused);
         self.report(&kept, renew).await?;
         Ok(complete)
+    }
+
+    /// Says that this worker lives.
+    async fn renew(&mut self) -> Result<(), StoreError> {
+        for ghost in leases::renew(&mut self.session, self.worker_id, self.ttl_ms).await? {
+            tracing::error!(
+                worker.id = %ghost,
+                "a worker claimed to live for longer than any may, or Postgres's clock was set back: it is forgotten"
+            );
+        }
+        Ok(())
     }
 
     /// Tells, for the statistics, what is being applied, and how much was lately.

@@ -20,6 +20,7 @@ use crate::pipeline::Pipeline;
 use crate::retry::Backoff;
 use crate::rota;
 use crate::verify::Verifier;
+use crate::watermarks::Watermarks;
 
 /// How often Postgres is asked for the schema before the worker gives up: about a minute.
 const MAX_START_ATTEMPTS: u32 = 10;
@@ -60,6 +61,9 @@ pub async fn run(config: Config, functions: Registry, shutdown: CancellationToke
         max_runs: config.max_runs,
     };
     tasks.spawn(executor.run(shutdown.clone()));
+    let watermarks =
+        Watermarks { queue: Arc::clone(&queue), session: Session::new(&config.pool)?, held: ownership.held() };
+    tasks.spawn(watermarks.run(shutdown.clone()));
     let feeder = Feeder {
         queue,
         session: Session::new(&config.pool)?,

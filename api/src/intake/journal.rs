@@ -117,7 +117,7 @@ async fn work(pool: Pool, key: EnvelopeKey, mut waiting: mpsc::Receiver<Request>
         let entries: Vec<JournalEntry<'_>> = jobs.iter().map(|job| job.entry(&key)).collect();
         let appended = deadline::answer(journal::append(&pool, &entries)).await;
         if let Ok(appended) = &appended {
-            feed.offer(jobs.into_iter().map(|job| job.envelope), appended);
+            feed.offer(jobs.into_iter().map(|job| job.envelope), appended).await;
         }
         tell(answers, appended);
     }

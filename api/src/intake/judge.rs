@@ -7,6 +7,7 @@ use satchel_shared::domain::JobId;
 use satchel_shared::queue::{Claim, Pending, QueueError};
 
 use super::{Draft, enqueue};
+use crate::config::JournalMode;
 use crate::lookup::Known;
 use crate::problem::ApiError;
 use crate::state::State;
@@ -58,12 +59,7 @@ async fn judge_keyed(
     mut verdicts: Vec<Verdict>,
     keyed: Vec<(usize, &Draft)>,
 ) -> Result<Vec<Verdict>, ApiError> {
-    let claims = if state.journal.is_some() {
-        // The journal itself tells keys apart.
-        vec![Claim::New; keyed.len()]
-    } else {
-        claim(state, &keyed).await.inspect_err(|_| state.meters.queue_unavailable.increment(1))?
-    };
+    let claims = claims(state, &keyed).await?;
     // After the claims: those that were removed belonged to jobs that are now there.
     let known = state.lookup.known(keyed.iter().map(|(_, draft)| draft.envelope.job_id).collect()).await;
     let mut needless = Vec::new();
@@ -85,10 +81,23 @@ async fn judge_keyed(
             *place = verdict;
         }
     }
-    if state.journal.is_none() {
+    if state.journaling.set() == JournalMode::None {
         enqueue::forget(state, &needless).await;
     }
     Ok(verdicts)
+}
+
+/// What Redis says of the drafts' keys. Where this API is set to keep a journal, that tells them apart, and Redis is not asked. Where it
+/// only follows others, jobs may wait in Redis that the journal does not know, and Redis may be missing.
+async fn claims(state: &State, keyed: &[(usize, &Draft)]) -> Result<Vec<Claim>, QueueError> {
+    let unasked = || vec![Claim::New; keyed.len()];
+    if state.journaling.set() == JournalMode::Postgres {
+        return Ok(unasked());
+    }
+    match claim(state, keyed).await {
+        Err(_) if state.journaling.journal().is_some() => Ok(unasked()),
+        claims => claims.inspect_err(|_| state.meters.queue_unavailable.increment(1)),
+    }
 }
 
 /// Claims the drafts' ids. Those that today's rules refuse are looked for only: of two such requests at a time, the

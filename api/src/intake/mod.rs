@@ -146,7 +146,7 @@ async fn keep(state: &State, incoming: Vec<Incoming>) -> Result<Vec<Result<Kept,
     if incoming.is_empty() {
         return Ok(Vec::new());
     }
-    match &state.journal {
+    match state.journaling.journal() {
         Some(journal) => Box::pin(journal::keep(state, journal, incoming)).await,
         None => enqueue::enqueue(state, incoming).await,
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use satchel_shared::store::watermarks;
 use tokio::sync::Mutex;
 
 use super::snapshot::Snapshot;
@@ -31,12 +32,14 @@ impl Gauges {
         }
         let deadline = Duration::from_millis(DEADLINE_MS);
         // Functions are Postgres's alone: Redis may be away.
-        let (taken, functions) = tokio::join!(
+        let (taken, functions, loss) = tokio::join!(
             tokio::time::timeout(deadline, Snapshot::take(state)),
             tokio::time::timeout(deadline, functions::render(state)),
+            tokio::time::timeout(deadline, watermarks::loss(&state.pool)),
         );
         let queue = taken.ok().and_then(Result::ok).map(|snapshot| text(&snapshot));
-        let text = [queue, functions.ok().flatten()].into_iter().flatten().collect::<String>();
+        let loss = loss.ok().and_then(Result::ok).map(|loss| began_anew(loss.map_or(0, |loss| loss.shards)));
+        let text = [queue, loss, functions.ok().flatten()].into_iter().flatten().collect::<String>();
         *last = Some((Instant::now(), text.clone()));
         text
     }
@@ -81,6 +84,14 @@ fn text(snapshot: &Snapshot) -> String {
         u8::from(snapshot.paused)
     );
     text
+}
+
+fn began_anew(shards: i64) -> String {
+    format!(
+        "# HELP satchel_queue_shards_began_anew Shards that had forgotten jobs, as was seen within the last 24 hours\n\
+         # TYPE satchel_queue_shards_began_anew gauge\n\
+         satchel_queue_shards_began_anew {shards}\n"
+    )
 }
 
 /// Nothing has waited for no time.

@@ -13,6 +13,7 @@ use super::read::{self, Submitted};
 use super::{Submitter, admission, most_entries};
 use crate::auth::{Caller, permission};
 use crate::body::{self, Limits};
+use crate::clock::RightClock;
 use crate::intake::Draft;
 use crate::offload;
 use crate::parameters::Parameters;
@@ -29,6 +30,7 @@ const MAX_WORK: u64 = 10_000_000;
 
 /// Takes one event or an array of them.
 pub(crate) async fn submit(
+    _: RightClock,
     caller: Caller,
     Tagged(request_id): Tagged,
     request: HttpRequest,

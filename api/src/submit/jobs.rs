@@ -10,6 +10,7 @@ use super::read::{self, Submitted};
 use super::{Submitter, admission, most_entries};
 use crate::auth::{Caller, permission};
 use crate::body::{self, Limits};
+use crate::clock::RightClock;
 use crate::intake::Draft;
 use crate::parameters::Parameters;
 use crate::prefer::Wait;
@@ -21,6 +22,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Takes one job or an array of them.
 pub(crate) async fn submit(
+    _: RightClock,
     caller: Caller,
     Tagged(request_id): Tagged,
     request: HttpRequest,

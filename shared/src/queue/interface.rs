@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Claim, Durability, Entry, EntryRef, Outcome, Pending, QueueError, Sought};
+use super::{Claim, Durability, Entry, EntryRef, Outcome, Pending, QueueError, Raise, Sought, Watermark};
 use crate::domain::{JobId, Shard, ShardCount, UserId};
 use crate::envelope::{Envelope, EnvelopeKey, ReplicaId};
 
@@ -97,6 +97,13 @@ pub trait Queue: Send + Sync + 'static {
     /// # Errors
     /// If the queue is away.
     async fn depths(&self, shards: &[Shard]) -> Result<Vec<Depth>, QueueError>;
+
+    /// Raises shards' watermarks, each in one step with finding out what it was. Those of shards that cannot be asked are
+    /// missing; all are, of a queue that is meant to forget what it has when its process ends.
+    ///
+    /// # Errors
+    /// If the queue is away. Some may have been raised all the same.
+    async fn raise_watermarks(&self, raises: &[Raise]) -> Result<Vec<Watermark>, QueueError>;
 
     /// Hands each outcome for jobs whose envelopes say that `replica` waits to `deliver`, until the connection is lost.
     ///

@@ -26,6 +26,7 @@ mod outcomes;
 mod pending;
 mod redis;
 mod share;
+mod watermark;
 
 use std::sync::Arc;
 
@@ -37,6 +38,7 @@ pub use interface::{Consumer, Depth, Finished, Queue};
 pub use memory::MemoryStore;
 pub use outcomes::Outcome;
 pub use pending::{Claim, Pending, Sought};
+pub use watermark::{Raise, Watermark};
 
 use crate::config::Env;
 use crate::installation::Installation;

@@ -1,7 +1,8 @@
 //! Which worker serves which shard.
 //!
-//! A worker is alive until its row in `workers` expires, by the database's clock; one that is to live for longer than any
-//! may is not (the view `live_workers`). A shard belongs to its
+//! A worker is alive until its row in `workers` expires, by the database's clock; one that is to live for longer than it
+//! has asked for is not (the view `live_workers`): that clock was set back since, and nobody is waited for until it has
+//! caught up. A shard belongs to its
 //! `owner` as long as that worker is alive. Taking a shard raises its epoch; each batch transaction holds the
 //! epochs it was read under with `FOR SHARE`, so that a worker that lost a shard cannot commit to it, and a
 //! shard cannot be taken while its owner is in the middle of a commit.
@@ -41,16 +42,17 @@ pub async fn renew(session: &mut Session, worker_id: Uuid, ttl_ms: u32) -> Resul
                ))
                RETURNING worker_id, expires_at
            ), renewed AS (
-               INSERT INTO workers (worker_id, expires_at)
-               VALUES ($1, clock_timestamp() + $2 * interval '1 millisecond')
+               INSERT INTO workers (worker_id, ttl_ms, expires_at)
+               VALUES ($1, $2::integer, clock_timestamp() + $2::integer * interval '1 millisecond')
                ON CONFLICT (worker_id) DO UPDATE
-               SET expires_at = EXCLUDED.expires_at,
+               SET ttl_ms = EXCLUDED.ttl_ms,
+                   expires_at = EXCLUDED.expires_at,
                    alive_since = CASE WHEN workers.expires_at < clock_timestamp() THEN clock_timestamp()
-                       ELSE workers.alive_since END
+                       ELSE LEAST(workers.alive_since, clock_timestamp()) END
            )
            SELECT worker_id AS "worker_id!" FROM gone WHERE expires_at > clock_timestamp()"#,
         worker_id,
-        f64::from(ttl_ms),
+        i32::try_from(ttl_ms).unwrap_or(i32::MAX),
     );
     Ok(ghosts.fetch_all(session.connection().await?).await?)
 }
@@ -80,7 +82,8 @@ pub async fn acquire(session: &mut Session, worker_id: Uuid, shards: &[Shard]) -
                    -- As in live_workers: of a view, the sub-select would become a join.
                    SELECT FROM workers
                    WHERE worker_id = shard_leases.owner
-                     AND expires_at > clock_timestamp() AND expires_at <= clock_timestamp() + interval '15 minutes'
+                     AND expires_at > clock_timestamp()
+                     AND expires_at <= clock_timestamp() + (ttl_ms + 1000) * interval '1 millisecond'
                )
              ORDER BY shard
              FOR UPDATE SKIP LOCKED

@@ -153,7 +153,7 @@ async fn fix_shards(connection: &mut PgConnection, wanted: Option<ShardCount>) -
         }
         _ => {}
     }
-    for table in ["shard_counters", "shard_activity", "event_cursors"] {
+    for table in ["shard_counters", "shard_activity", "event_cursors", "queue_watermarks"] {
         let statement = format!("INSERT INTO {table} (shard) SELECT shard FROM shard_leases ON CONFLICT DO NOTHING");
         sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut *tx).await?;
     }

@@ -10,6 +10,7 @@ mod order;
 mod records;
 mod streams;
 mod submit;
+mod watermarks;
 
 use ground::{Ground, Redis};
 
@@ -45,6 +46,7 @@ async fn every_scenario_holds_on_one_redis() {
     faults::a_stream_that_is_none_does_not_hold_up_the_others(&mut ground).await;
     faults::a_high_job_that_came_while_the_reader_waited_keeps_its_place(&mut ground).await;
     faults::a_delayed_jobs_record_outlives_its_delay(&mut ground).await;
+    watermarks::only_rise_where_they_are_what_they_must_be(&mut ground).await;
 }
 
 #[tokio::test]
@@ -52,6 +54,7 @@ async fn every_scenario_holds_on_a_cluster() {
     let mut ground = Ground::redis(Redis::cluster());
     every_scenario(&mut ground).await;
     faults::a_stream_that_is_none_does_not_hold_up_the_others(&mut ground).await;
+    watermarks::only_rise_where_they_are_what_they_must_be(&mut ground).await;
     faults::a_slot_that_moves_is_followed(&mut ground).await;
     faults::a_master_that_comes_back_goes_on(&mut ground).await;
 }
@@ -68,5 +71,7 @@ async fn every_scenario_holds_for_a_user_who_may_do_no_more_than_it_must() {
 
 #[tokio::test]
 async fn every_scenario_holds_on_a_cluster_for_a_user_who_may_do_no_more_than_it_must() {
-    every_scenario(&mut Ground::redis(Redis::cluster_of_own_user().await)).await;
+    let mut ground = Ground::redis(Redis::cluster_of_own_user().await);
+    every_scenario(&mut ground).await;
+    watermarks::only_rise_where_they_are_what_they_must_be(&mut ground).await;
 }

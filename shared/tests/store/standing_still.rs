@@ -94,6 +94,30 @@ async fn a_worker_that_claims_to_live_for_longer_than_any_may_is_none() {
 }
 
 #[tokio::test]
+async fn a_worker_that_spoke_before_the_clock_was_set_back_is_not_waited_for() {
+    let database = Database::new().await;
+    let (mut session, pool) = (database.session(), database.pool());
+    let (dead, worker_id) = (Uuid::now_v7(), Uuid::now_v7());
+    leases::renew(&mut session, dead, TTL_MS).await.unwrap();
+    assert_eq!(leases::acquire(&mut session, dead, &[SHARD]).await.unwrap().len(), 1);
+    assert!(leases::acquire(&mut session, worker_id, &[SHARD]).await.unwrap().is_empty());
+    // As it is when the clock is set back by two minutes.
+    database.psql("UPDATE workers SET expires_at = expires_at + interval '2 minutes', alive_since = alive_since + interval '2 minutes'");
+    assert!(leases::live_workers(&mut session).await.unwrap().is_empty());
+    assert_eq!(leases::without_owner(&pool).await.unwrap(), 4);
+    assert!(leases::renew(&mut session, worker_id, TTL_MS).await.unwrap().is_empty(), "that is no ghost");
+    assert_eq!(leases::acquire(&mut session, worker_id, &[SHARD]).await.unwrap().len(), 1);
+    // One that lives says so, and has been alive no longer than until now.
+    leases::renew(&mut session, dead, TTL_MS).await.unwrap();
+    assert_eq!(leases::live_workers(&mut session).await.unwrap(), [dead, worker_id]);
+    assert_eq!(database.psql("SELECT count(*) FROM workers WHERE alive_since > clock_timestamp()"), "0");
+    for ttl_ms in [0, 900_001] {
+        let refused = database.refusal(&format!("UPDATE workers SET ttl_ms = {ttl_ms}"));
+        assert!(refused.contains("check constraint"), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn a_catalogue_version_is_the_next_one_or_none() {
     let database = Database::new().await;
     let publish = |version: i64| {

@@ -9,7 +9,7 @@ use crate::Accepted;
 
 impl Facts {
     /// F, for jobs without effect too: no job was decided earlier than one that was accepted before it was asked
-    /// for. (Jobs of one batch are decided at one time.)
+    /// for. (Jobs of one batch are decided at one time.) Told by times, it cannot be where Postgres's clock is set back.
     pub(super) fn jobs_were_decided_in_the_order_accepted(&self, accepted: &[Accepted], violations: &mut Vec<String>) {
         let decided: HashMap<String, i64> =
             self.jobs.iter().map(|job| (text(job, "job_id"), number(job, "micros"))).collect();

@@ -68,13 +68,16 @@ const LOGGED_MAY_DIFFER_PERCENT: i64 = 5;
 /// Commands that a job without idempotency key costs Redis until it is accepted.
 const TO_SUBMIT: &[(&str, usize)] = &[("set", 1), ("xadd", 1)];
 
-/// Commands that look for work, as often as it takes, and the test's own.
+/// Commands that look for work, as often as it takes, the test's own, and those by which every two seconds it is noted what
+/// each shard has had (`hget`, `hset`; of jobs, only delayed ones need these).
 const LOOKING: &[&str] = &[
     "auth",
     "config",
     "config|resetstat",
     "eval",
     "exists",
+    "hget",
+    "hset",
     "info",
     "keys",
     "ping",

@@ -228,3 +228,44 @@ async fn delayed_jobs_that_redis_forgets_keep_their_order() {
     let expected: Vec<i64> = std::iter::once(100).chain(1..=JOBS).chain([-100]).collect();
     assert_eq!(deltas, expected);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_one_api_keeps_a_journal_all_do_and_they_end_to_after_it() {
+    let satchel = Setup::new().brisk().workers(0).start().await;
+    let game = satchel.game();
+    let job = reward_pieces("u1", "arrow", 1);
+    let rows = |job_id: &str| {
+        satchel.database.owner.number(&format!("SELECT count(*) FROM journal WHERE job_id = '{job_id}'"))
+    };
+    let id = game.submit_under("before", &job).await.expect(202).job_id();
+    assert_eq!(rows(&id), 0);
+
+    // When it is ready, the first one has heard of it.
+    let other = satchel.other_api(&[("SATCHEL_JOURNAL", "postgres")]).await;
+    assert_eq!(rows(&game.submit(&job).await.expect(202).job_id()), 1);
+    let report = satchel.anyone().get("/readyz").await.expect(200).json();
+    assert_eq!(report["journal"], "postgres", "{report}");
+    assert!(report["checks"]["queue"]["warnings"].to_string().contains("another API"), "{report}");
+    assert!(satchel.api_output().contains("this one does as well, though SATCHEL_JOURNAL is none"));
+    let again = game.submit_under("before", &job).await.expect(202);
+    assert_eq!((&again.job_id(), again.header("Idempotent-Replayed")), (&id, "true"));
+    game.submit_under("before", &reward_pieces("u1", "arrow", 2)).await.problem(422);
+
+    // So does one that comes later, from its first job on.
+    satchel.kill_api();
+    satchel.start_api().await;
+    assert_eq!(rows(&game.submit(&job).await.expect(202).job_id()), 1);
+    for _ in 0..5 {
+        other.game.submit(&sequence("u2")).await.expect(202);
+        game.submit(&sequence("u2")).await.expect(202);
+    }
+    satchel.start_worker();
+    other.stop(nix::sys::signal::Signal::SIGKILL);
+    wait::until_true("the first one ends to", || satchel.api_output().contains("nor does this one")).await;
+    satchel.settled(1).await;
+    satchel.pause().await;
+    assert_eq!(rows(&game.submit(&job).await.expect(202).job_id()), 0);
+    satchel.resume().await;
+    invariants::check(&satchel).await;
+    assert_eq!(satchel.outcomes(), "applied 44");
+}

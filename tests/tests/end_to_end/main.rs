@@ -28,6 +28,7 @@ mod discord;
 mod events;
 mod exposure;
 mod forged_rows;
+mod forgetful_redis;
 mod functions;
 mod health;
 mod history;

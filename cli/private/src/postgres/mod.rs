@@ -49,6 +49,8 @@ pub struct PostgresOptions {
     pub start_timeout_s: u64,
     /// Further settings (name, value), which override ours.
     pub settings: Vec<(String, String)>,
+    /// Variables (name, value) that the server sees, beside the few that all do.
+    pub env: Vec<(String, String)>,
 }
 
 impl PostgresOptions {
@@ -61,6 +63,7 @@ impl PostgresOptions {
             max_connections: 200,
             start_timeout_s: 180,
             settings: Vec::new(),
+            env: Vec::new(),
         }
     }
 }
@@ -252,7 +255,15 @@ fn run(
 
 /// The command line: nothing secret, and nothing that weakens durability.
 fn command_line(options: &PostgresOptions, cluster: &Cluster, port: u16) -> Vec<OsString> {
-    let mut words = cluster.account.words(&cluster.programs.path("postgres"));
+    let program = cluster.programs.path("postgres");
+    let mut words = if options.env.is_empty() {
+        cluster.account.words(&program)
+    } else {
+        let mut words = cluster.account.words(Path::new("/usr/bin/env"));
+        words.extend(options.env.iter().map(|(name, value)| format!("{name}={value}").into()));
+        words.push(program.into_os_string());
+        words
+    };
     words.extend(["-D".into(), cluster.data.clone().into_os_string()]);
     let settings = [
         "listen_addresses=127.0.0.1".to_owned(),

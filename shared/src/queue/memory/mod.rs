@@ -17,7 +17,8 @@ use tokio::time::Instant;
 use self::shard::Arrival;
 use self::state::State;
 use super::{
-    Claim, Consumer, Depth, Durability, Entry, EntryRef, Finished, Outcome, Pending, Queue, QueueError, Sought,
+    Claim, Consumer, Depth, Durability, Entry, EntryRef, Finished, Outcome, Pending, Queue, QueueError, Raise, Sought,
+    Watermark,
 };
 use crate::domain::{JobId, Shard, ShardCount, UserId};
 use crate::envelope::{Envelope, EnvelopeKey, ReplicaId};
@@ -130,6 +131,10 @@ impl Queue for MemoryQueue {
     async fn depths(&self, shards: &[Shard]) -> Result<Vec<Depth>, QueueError> {
         let (mut state, now) = (self.store.state(), Utc::now());
         Ok(shards.iter().map(|shard| state.shard(*shard).depth(*shard, now)).collect())
+    }
+
+    async fn raise_watermarks(&self, _: &[Raise]) -> Result<Vec<Watermark>, QueueError> {
+        Ok(Vec::new())
     }
 
     async fn listen(

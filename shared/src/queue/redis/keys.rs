@@ -31,6 +31,11 @@ pub(super) fn probe(shard: Shard) -> String {
     of_shard(shard, "probe")
 }
 
+/// What the shard has had at least, a hash: `satchel:{s07}:watermark`.
+pub(super) fn watermark(shard: Shard) -> String {
+    of_shard(shard, "watermark")
+}
+
 /// Which installation the queue is of: `satchel:{s00}:installation`.
 pub(super) fn installation() -> String {
     of_shard(Shard::new(0), "installation")

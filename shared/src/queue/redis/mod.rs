@@ -21,6 +21,7 @@ mod scripts;
 mod sought;
 mod streams;
 mod subscriber;
+mod watermark;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,7 +35,7 @@ use self::consumer::RedisConsumer;
 use self::link::Limits;
 use self::outage::Outage;
 use self::producer::Arrival;
-use super::{Claim, Consumer, Depth, Durability, Entry, Outcome, Pending, Queue, QueueError, Sought};
+use super::{Claim, Consumer, Depth, Durability, Entry, Outcome, Pending, Queue, QueueError, Raise, Sought, Watermark};
 use crate::domain::{JobId, Shard, ShardCount, UserId};
 use crate::envelope::{Envelope, EnvelopeKey, ReplicaId};
 use crate::installation::Installation;
@@ -68,6 +69,8 @@ pub(super) struct RedisQueue {
     shards: ShardCount,
     connections: Vec<Connection>,
     next: AtomicUsize,
+    /// For what is asked again and again beside the jobs, by tasks that any thread may run.
+    beside: Connection,
     /// Whether the login is Redis's own user, who may do everything.
     may_ask_config: bool,
     outage: Arc<Outage>,
@@ -82,8 +85,9 @@ impl RedisQueue {
         let silence = if client.is_cluster() { deadline } else { SILENCE };
         let limits = Limits { deadline, silence };
         let connections = (0..CONNECTIONS).map(|_| client.connect(limits, &outage)).collect();
+        let beside = client.connect(limits, &outage);
         let may_ask_config = !client.has_own_user();
-        Ok(Self { client, deadline, shards, connections, next: AtomicUsize::default(), may_ask_config, outage })
+        Ok(Self { client, deadline, shards, connections, next: AtomicUsize::default(), beside, may_ask_config, outage })
     }
 
     /// The connection whose turn it is. What one call sends goes over one connection, and so stays in order.
@@ -161,6 +165,10 @@ impl Queue for RedisQueue {
 
     async fn depths(&self, shards: &[Shard]) -> Result<Vec<Depth>, QueueError> {
         depths::depths(self.connection()?, shards).await
+    }
+
+    async fn raise_watermarks(&self, raises: &[Raise]) -> Result<Vec<Watermark>, QueueError> {
+        watermark::raise(&self.beside, raises).await
     }
 
     async fn listen(

@@ -25,15 +25,29 @@ pub(super) const WITHDRAW: &str = script!("lua/withdraw.lua");
 /// How much waits.
 pub(super) const DEPTH: &str = script!("lua/depth.lua");
 
+/// What the shard has had at least, and has now.
+pub(super) const WATERMARK: &str = script!("lua/watermark.lua");
 /// Which jobs wait.
 pub(super) const WAITS: &str = script!("lua/waits.lua");
 
 /// The command that runs a script on a shard; its arguments are still to be added.
 pub(super) fn run(script: &str, shard: Shard) -> Cmd {
+    on_keys(script, shard, 4)
+}
+
+/// The same, with one key more, of the same shard.
+pub(super) fn run_with(script: &str, shard: Shard, key: &str) -> Cmd {
+    let mut command = on_keys(script, shard, 5);
+    command.arg(key);
+    command
+}
+
+/// With the shard's own keys, the first four of so many.
+fn on_keys(script: &str, shard: Shard, count: usize) -> Cmd {
     let mut command = redis::cmd("EVAL");
     command
         .arg(script)
-        .arg(4)
+        .arg(count)
         .arg(keys::stream(shard, Priority::Normal))
         .arg(keys::stream(shard, Priority::High))
         .arg(keys::delayed(shard))
