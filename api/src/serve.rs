@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use satchel_shared::envelope::ReplicaId;
 use satchel_shared::installation::Installation;
 use satchel_shared::queue::{self, Queue, QueueError};
-use satchel_shared::store::{Pool, webhooks};
+use satchel_shared::store::{Pool, Program, stuck, webhooks};
 use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
 
@@ -81,9 +81,9 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         return Ok(());
     };
     if !config.allows_owner_login
-        && let Some(excess) = pool.excess_of_login().await?
+        && let Some(excess) = pool.excess_of_login(Program::Api).await?
     {
-        bail!("DATABASE_URL: its login {excess}: log in as satchel_app (see `satchel migrate`)");
+        bail!("DATABASE_URL: its login {excess}: log in as satchel_api (see `satchel migrate`)");
     }
     let queue = queue::open(&config.queue, &installation).context("REDIS_URL")?;
     let readiness = Readiness::default();
@@ -136,6 +136,12 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         let (state, background) = (state.clone(), background.clone());
         async move { config.key_source.watch(&state.authenticator, &background).await }
     });
+    let watching = tokio::spawn(stuck::watch(
+        stuck::session(&config.database)?,
+        config.transaction_limit,
+        background.clone(),
+        metrics::count_ended_sessions,
+    ));
     let upkeep = handle.map(|handle| tokio::spawn(metrics::keep_up(handle, background.clone())));
 
     tracing::info!(address = %listener.local_addr()?, threads = config.threads, "serving");
@@ -156,7 +162,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         }
     };
     background.cancel();
-    for task in [hearing, rekeying].into_iter().chain(upkeep) {
+    for task in [hearing, rekeying, watching].into_iter().chain(upkeep) {
         task.await?;
     }
     if let Some(feeding) = feeding {

@@ -5,11 +5,6 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::{Session, StoreError, Tx};
 
-/// The advisory lock that orders batches and changes of their rules: a batch holds it shared from before it reads them
-/// until it has committed, so that no item is granted by a catalogue that has just been replaced, and nothing is
-/// applied once pausing has been answered.
-const RULES_LOCK: i64 = 0x5341_5443_4845_4c01;
-
 /// Longest wait, from then on, for a row that another session holds, in milliseconds. A player's rows are its shard's
 /// worker's alone, but for a moment of an operator's: what waits longer is better left, so that others go on.
 const ROW_LOCK_TIMEOUT_MS: u32 = 1_000;
@@ -25,7 +20,8 @@ pub struct Rules {
     pub now: DateTime<Utc>,
 }
 
-/// Opens a transaction under which the rules stay as they are; [`super::leases::fence`] says what they are. It waits
+/// Opens a transaction under which the rules stay as they are: it holds a lock on the table `rules_gate`
+/// (`migrations/0027_roles.sql`), which [`change`] waits for; [`super::leases::fence`] says what they are. It waits
 /// for no row longer than [`ROW_LOCK_TIMEOUT_MS`].
 ///
 /// # Errors
@@ -33,15 +29,14 @@ pub struct Rules {
 pub async fn begin(session: &mut Session) -> Result<Tx<'_>, StoreError> {
     // One message. The rules must be read by a later statement: one that waited for the lock would still see what was
     // there before it.
-    let statements = format!(
-        "BEGIN; SELECT pg_advisory_xact_lock_shared({RULES_LOCK}); SET LOCAL lock_timeout = {ROW_LOCK_TIMEOUT_MS}"
-    );
+    let statements =
+        format!("BEGIN; LOCK TABLE rules_gate IN ROW EXCLUSIVE MODE; SET LOCAL lock_timeout = {ROW_LOCK_TIMEOUT_MS}");
     Ok(Tx(session.connection().await?.begin_with(AssertSqlSafe(statements)).await?))
 }
 
 /// Waits for the batches in flight and keeps others from beginning until the transaction ends, so that the rules may
 /// be changed.
 pub(super) async fn change(connection: &mut PgConnection) -> Result<(), StoreError> {
-    sqlx::query!("SELECT pg_advisory_xact_lock($1)", RULES_LOCK).execute(connection).await?;
+    sqlx::query!("SELECT FROM change_rules()").execute(connection).await?;
     Ok(())
 }

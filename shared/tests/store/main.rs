@@ -13,6 +13,7 @@ mod job;
 mod journal;
 mod network;
 mod parked;
+mod roles;
 mod rules;
 mod standing_still;
 mod stats;
