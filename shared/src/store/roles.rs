@@ -129,7 +129,7 @@ impl Pool {
         } else if row.try_get(1)? {
             Some("owns the schema")
         } else if row.try_get(2)? {
-            Some("may make objects in the schema")
+            Some("may make objects in the schema (REVOKE CREATE ON SCHEMA public FROM PUBLIC)")
         } else if program == Program::Api && does_workers {
             Some("may do what workers do")
         } else if program == Program::Worker && does_apis {

@@ -13,17 +13,25 @@ use serde_json::json;
 #[tokio::test]
 async fn a_login_that_owns_the_schema_is_refused_whatever_role_it_acts_as() {
     let satchel = Setup::new().workers(0).start().await;
+    let (owner, superuser) = (&satchel.database.schema_owner, &satchel.database.owner);
     for program in ["satchel-api", "satchel-worker"] {
-        for role in ["", "satchel_api", "satchel_worker"] {
+        for (login, role, why) in [
+            (superuser, "", "is a superuser"),
+            (superuser, "satchel_api", "is a superuser"),
+            (superuser, "satchel_worker", "is a superuser"),
+            (owner, "", "owns the schema"),
+            (owner, "satchel_api", "owns the schema"),
+            (owner, "satchel_worker", "owns the schema"),
+        ] {
             let mut command = Command::new(binary(program));
             command.env_clear().stdin(Stdio::null());
-            command.env("DATABASE_URL", satchel.database.owner.url()).env("SATCHEL_DATABASE_ROLE", role);
+            command.env("DATABASE_URL", login.url()).env("SATCHEL_DATABASE_ROLE", role);
             command.env("REDIS_URL", satchel.redis.url()).env("SATCHEL_ENVELOPE_KEY", ENVELOPE_KEY);
             command.env("SATCHEL_JWT_SECRET", SECRET).env("SATCHEL_API_ADDR", "127.0.0.1:0");
             let output = command.output().unwrap();
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(!output.status.success(), "{program} as {role:?}: {said}");
-            assert!(said.contains("DATABASE_URL") && said.contains("superuser"), "{program} as {role:?}: {said}");
+            assert!(said.contains("DATABASE_URL") && said.contains(why), "{program} as {role:?}: {said}");
         }
     }
     invariants::check(&satchel).await;

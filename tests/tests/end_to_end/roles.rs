@@ -100,9 +100,10 @@ async fn a_workers_login_makes_no_job_no_catalogue_no_key_and_no_record_of_an_op
 #[tokio::test]
 async fn a_program_refuses_a_login_that_may_do_what_the_other_one_does() {
     let satchel = Setup::new().workers(0).start().await;
-    let start = |program: &str, login: &Psql| {
+    let start = |program: &str, login: &Psql, role: &str| {
         let mut command = Command::new(binary(program));
-        command.env_clear().stdin(Stdio::null()).env("DATABASE_URL", login.url());
+        command.env_clear().stdin(Stdio::null());
+        command.env("DATABASE_URL", login.url()).env("SATCHEL_DATABASE_ROLE", role);
         command.env("REDIS_URL", satchel.redis.url()).env("SATCHEL_ENVELOPE_KEY", ENVELOPE_KEY);
         command.env("SATCHEL_JWT_SECRET", SECRET).env("SATCHEL_API_ADDR", "127.0.0.1:0");
         let output = command.output().unwrap();
@@ -110,9 +111,9 @@ async fn a_program_refuses_a_login_that_may_do_what_the_other_one_does() {
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
     let database = &satchel.database;
-    let said = start("satchel-api", &database.worker);
+    let said = start("satchel-api", &database.worker, "");
     assert!(said.contains("DATABASE_URL: its login may do what workers do: log in as satchel_api"), "{said}");
-    let said = start("satchel-worker", &database.api);
+    let said = start("satchel-worker", &database.api, "");
     assert!(said.contains("its login may do what the API does: log in as satchel_worker"), "{said}");
 
     // One that is a member of both, whatever it acts as; and one that may only make objects.
@@ -123,14 +124,30 @@ async fn a_program_refuses_a_login_that_may_do_what_the_other_one_does() {
         both.user
     ));
     owner.run(&format!("GRANT CONNECT ON DATABASE {} TO {}", owner.database, both.user));
-    for program in ["satchel-api", "satchel-worker"] {
-        let said = start(program, &both);
+    for (program, role) in [("satchel-api", "satchel_api"), ("satchel-worker", "satchel_worker")] {
+        let said = start(program, &both, role);
         assert!(said.contains("its login may do what"), "{program}: {said}");
     }
     owner.run(&format!("DROP OWNED BY {0}; DROP ROLE {0}", both.user));
     owner.run("GRANT CREATE ON SCHEMA public TO satchel_api");
-    let said = start("satchel-api", &database.api);
+    let said = start("satchel-api", &database.api, "");
     assert!(said.contains("may make objects in the schema"), "{said}");
     owner.run("REVOKE CREATE ON SCHEMA public FROM satchel_api");
+    invariants::check(&satchel).await;
+}
+
+/// All tests' databases were migrated by it, roles and passwords included; this one is migrated again.
+#[tokio::test]
+async fn the_owner_of_the_schema_needs_to_be_no_superuser() {
+    let satchel = Setup::new().workers(0).start().await;
+    let owner = &satchel.database.schema_owner;
+    let about = format!("SELECT rolsuper, rolcreaterole FROM pg_roles WHERE rolname = '{}'", owner.user);
+    assert_eq!(owner.run(&about), "f|t");
+    satchel.tool(&["migrate"]);
+    let others = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relowner <> current_user::regrole";
+    assert_eq!(owner.number(others), 0);
+    satchel.create_api_key("game", "inventory:read");
+    satchel.game().submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
+    satchel.start_worker();
     invariants::check(&satchel).await;
 }
