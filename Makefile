@@ -23,12 +23,11 @@ test: test-deps ## Install what is missing and run every test
 	$(CARGO) build --workspace --all-targets
 	RUST_TEST_THREADS=4 $(CARGO) test --workspace
 
-lint: deps ## Check format, clippy without warnings, the SQL metadata, and crates where cargo-deny is installed
+lint: deps ## Check format, clippy without warnings, the SQL metadata, and the crates' licences and sources
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	scripts/sqlx-metadata.sh --check
-	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --offline check licenses bans sources; \
-	else echo "lint: cargo-deny is not installed: licences and sources of crates are not checked"; fi
+	scripts/deny.sh
 
 bench: deps ## Measure everything beside its peers (half an hour, 30 GB); BENCH="drain --no-peers" for one thing
 	$(CARGO) build --release -p satchel-cli -p satchel-worker -p satchel-api

@@ -21,4 +21,5 @@ CREATE TABLE api_replicas (
         expires_at BETWEEN '4000-01-01 00:00:00+00 BC' AND '11000-01-01 00:00:00+00'
     )
 );
-GRANT SELECT, INSERT, UPDATE, DELETE ON api_replicas TO satchel_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON api_replicas TO satchel_api;
+GRANT INSERT (ttl_ms), UPDATE (ttl_ms) ON workers TO satchel_worker;

@@ -18,4 +18,5 @@ CREATE TABLE queue_watermarks (
     )
 ) WITH (fillfactor = 10);
 INSERT INTO queue_watermarks (shard) SELECT shard FROM shard_leases;
-GRANT SELECT, UPDATE (marked_at, waiting_since, began_anew_at, lost_since) ON queue_watermarks TO satchel_app;
+GRANT SELECT ON queue_watermarks TO satchel_api, satchel_worker;
+GRANT UPDATE (marked_at, waiting_since, began_anew_at, lost_since) ON queue_watermarks TO satchel_worker;

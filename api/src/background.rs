@@ -2,6 +2,8 @@
 
 use actix_web::web;
 use metrics_exporter_prometheus::PrometheusHandle;
+use satchel_shared::store::Session;
+use satchel_shared::store::stuck::{self, TransactionLimit};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +37,11 @@ impl Background {
             tasks.spawn(metrics::keep_up(handle, stop.clone()));
         }
         Self { stop, tasks }
+    }
+
+    /// Ends sessions of Postgres that hold their locks for too long.
+    pub(crate) fn end_stuck_sessions(&mut self, session: Session, limit: TransactionLimit) {
+        self.tasks.spawn(stuck::watch(session, limit, self.stop.clone(), metrics::count_ended_sessions));
     }
 
     /// Ends it.

@@ -9,7 +9,8 @@ use satchel_shared::envelope::EnvelopeKey;
 use satchel_shared::outbound::Allowed;
 use satchel_shared::queue;
 use satchel_shared::sealing::SealKeys;
-use satchel_shared::store::PoolConfig;
+use satchel_shared::store::stuck::TransactionLimit;
+use satchel_shared::store::{PoolConfig, Program};
 use serde::Serialize;
 
 use crate::admission::Rates;
@@ -66,6 +67,8 @@ pub struct Config {
     pub database: PoolConfig,
     /// `SATCHEL_ALLOW_OWNER_LOGIN`: whether `DATABASE_URL` may log in as the schema's owner or a superuser. Default false.
     pub allows_owner_login: bool,
+    /// `SATCHEL_TRANSACTION_LIMIT_MS`: when sessions of the API's login that hold locks are ended. Default 60000.
+    pub transaction_limit: TransactionLimit,
     /// `REDIS_URL` (required).
     pub queue: queue::Config,
     /// `SATCHEL_ENVELOPE_KEY` (required): signs queue entries, at least 32 bytes.
@@ -114,9 +117,10 @@ impl Config {
             threads: env.number_or("SATCHEL_API_THREADS", 1..=MAX_THREADS, cores.min(MAX_THREADS)),
             database: PoolConfig {
                 statement_timeout_ms: deadline::ANSWER_DEADLINE_MS,
-                ..PoolConfig::from_env(env, "satchel-api", MAX_DATABASE_CONNECTIONS)
+                ..PoolConfig::from_env(env, Program::Api, "satchel-api", MAX_DATABASE_CONNECTIONS)
             },
             allows_owner_login: env.or("SATCHEL_ALLOW_OWNER_LOGIN", false),
+            transaction_limit: TransactionLimit::from_env(env),
             queue: queue::Config::from_env(env),
             envelope_key: EnvelopeKey::from_env(env, "SATCHEL_ENVELOPE_KEY"),
             requires_idempotency_key: env.or("SATCHEL_REQUIRE_IDEMPOTENCY_KEY", false),

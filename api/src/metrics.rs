@@ -22,6 +22,7 @@ const INVALID: &str = "satchel_api_jobs_invalid_total";
 const LIMITED: &str = "satchel_api_jobs_limited_total";
 const QUEUE_UNAVAILABLE: &str = "satchel_api_queue_unavailable_total";
 const JOURNAL_UNAVAILABLE: &str = "satchel_api_journal_unavailable_total";
+const SESSIONS_ENDED: &str = "satchel_api_sessions_ended_total";
 const UNFED: &str = "satchel_api_journaled_jobs_unfed_total";
 
 /// Upper bounds of the histograms' buckets, in seconds; the last is the longest `Prefer: wait`.
@@ -57,6 +58,7 @@ pub(crate) fn describe() {
     describe_counter!(LIMITED, "Jobs refused unread because their actor brings more than it may");
     describe_counter!(QUEUE_UNAVAILABLE, "Submissions refused because the queue did not take them");
     describe_counter!(JOURNAL_UNAVAILABLE, "Submissions refused because Postgres did not take them into its journal");
+    describe_counter!(SESSIONS_ENDED, "Sessions of the API's login that held locks for too long and were ended");
     describe_counter!(UNFED, "Journaled jobs that the queue did not take at once; workers feed it again");
 }
 
@@ -105,6 +107,11 @@ impl SubmissionMeters {
             counter.increment(1);
         }
     }
+}
+
+/// Counts sessions of the API's login that were ended.
+pub(crate) fn count_ended_sessions(sessions: u64) {
+    counter!(SESSIONS_ENDED).increment(sessions);
 }
 
 /// What one HTTP thread's requests count, by route, method and status: few combinations, found by looking

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use satchel_shared::envelope::ReplicaId;
 use satchel_shared::installation::Installation;
 use satchel_shared::queue::{self, Queue, QueueError};
-use satchel_shared::store::{Pool, StoreError, webhooks};
+use satchel_shared::store::{Pool, Program, StoreError, stuck, webhooks};
 use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
 
@@ -86,9 +86,9 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         return Ok(());
     };
     if !config.allows_owner_login
-        && let Some(excess) = pool.excess_of_login().await?
+        && let Some(excess) = pool.excess_of_login(Program::Api).await?
     {
-        bail!("DATABASE_URL: its login {excess}: log in as satchel_app (see `satchel migrate`)");
+        bail!("DATABASE_URL: its login {excess}: log in as satchel_api (see `satchel migrate`)");
     }
     let queue = queue::open(&config.queue, &installation).context("REDIS_URL")?;
     let readiness = Readiness::default();
@@ -131,7 +131,9 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         allowed: config.allowed,
     });
 
-    let background = Background::start(&state, config.key_source, handle);
+    let ending_stuck = stuck::session(&config.database)?;
+    let mut background = Background::start(&state, config.key_source, handle);
+    background.end_stuck_sessions(ending_stuck, config.transaction_limit);
 
     tracing::info!(address = %listener.local_addr()?, threads = config.threads, "serving");
     let doorway = Doorway {

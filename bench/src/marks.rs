@@ -35,7 +35,7 @@ pub(crate) struct Options {
 pub(crate) fn run(bench: &mut Bench, options: &Options) -> Result<()> {
     {
         let servers = Servers::start(bench.dir())?;
-        let owner = Psql::new(&servers.owner_url())?;
+        let owner = Psql::new(&servers.superuser_url())?;
         initialize(&owner)?;
         for (mode, what) in [("-S", "read one account by its key"), ("-N", "change one account and write history")] {
             let (best, clients) = best_rate(&owner, mode, options.seconds)?;
@@ -56,7 +56,7 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Result<()> {
 /// The rate of `pgbench -S` on fresh servers, in transactions a second, and with how many clients.
 pub(crate) fn reads(bench: &Bench, seconds: u64) -> Result<(f64, u32)> {
     let servers = Servers::start(bench.dir())?;
-    let owner = Psql::new(&servers.owner_url())?;
+    let owner = Psql::new(&servers.superuser_url())?;
     initialize(&owner)?;
     best_rate(&owner, "-S", seconds)
 }

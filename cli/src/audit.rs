@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use satchel_shared::store::{Pool, PoolConfig, audit};
+use satchel_shared::store::{Pool, PoolConfig, Program, audit};
 
 use crate::command::Settings;
 
@@ -14,7 +14,7 @@ pub(crate) struct AuditArgs {
 
 pub(crate) async fn run(args: AuditArgs) -> Result<()> {
     let mut env = args.settings.environment()?.reader();
-    let config = PoolConfig::from_env(&mut env, "satchel-audit", 1);
+    let config = PoolConfig::from_env(&mut env, Program::Api, "satchel-audit", 1);
     env.finish()?;
     let pool = Pool::new(&config).context("cannot use DATABASE_URL")?;
     let report = audit::check(&pool).await.context("cannot read the ledger")?;

@@ -10,7 +10,7 @@ use satchel_shared::domain::RequestId;
 use satchel_shared::domain::catalogue::{Catalogue, Difference};
 use satchel_shared::json::{Faults, Node};
 use satchel_shared::store::catalogue::{self, Publication, Publish, PublishError, Warning};
-use satchel_shared::store::{Pool, PoolConfig};
+use satchel_shared::store::{Pool, PoolConfig, Program};
 
 use crate::command::Settings;
 use crate::environment::Environment;
@@ -73,7 +73,7 @@ fn read(file: &Path) -> io::Result<Vec<u8>> {
 
 fn pool(environment: &Environment) -> Result<Pool> {
     let mut env = environment.reader();
-    let config = PoolConfig::from_env(&mut env, "satchel-catalogue", 1);
+    let config = PoolConfig::from_env(&mut env, Program::Api, "satchel-catalogue", 1);
     env.finish()?;
     Pool::new(&config).context("cannot use DATABASE_URL")
 }

@@ -10,7 +10,7 @@ use satchel_shared::store::functions::cancel::{self, Cancelled, Filter};
 use satchel_shared::store::functions::replays::{self, Replay};
 use satchel_shared::store::functions::{Run, RunStatus, steps};
 use satchel_shared::store::functions::{operate, pause};
-use satchel_shared::store::{Pool, PoolConfig};
+use satchel_shared::store::{Pool, PoolConfig, Program};
 use serde_json::json;
 
 use crate::command::Settings;
@@ -271,7 +271,7 @@ fn status(text: &str) -> Result<RunStatus, String> {
 
 fn pool(settings: &Settings) -> Result<Pool> {
     let mut env = settings.environment()?.reader();
-    let config = PoolConfig::from_env(&mut env, "satchel-functions-cli", 1);
+    let config = PoolConfig::from_env(&mut env, Program::Api, "satchel-functions-cli", 1);
     env.finish()?;
     Pool::new(&config).context("cannot use DATABASE_URL")
 }

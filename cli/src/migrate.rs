@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use clap::Args;
 use satchel_shared::domain::ShardCount;
-use satchel_shared::store;
+use satchel_shared::store::{self, Program, RolePasswords};
 
 use crate::command::Settings;
 use crate::environment::Environment;
@@ -33,7 +33,10 @@ pub(crate) async fn run(args: MigrateArgs) -> Result<()> {
 pub(crate) async fn migrate(environment: &Environment, shards: Option<ShardCount>) -> Result<()> {
     let mut env = environment.reader();
     let owner_url = env.secret("SATCHEL_OWNER_DATABASE_URL");
-    let app_password = env.optional_secret("SATCHEL_APP_PASSWORD");
+    let passwords = RolePasswords {
+        api: env.optional_secret(Program::Api.password_setting()),
+        worker: env.optional_secret(Program::Worker.password_setting()),
+    };
     env.finish()?;
-    store::migrate(&owner_url, app_password.as_ref(), shards).await.context("cannot migrate the database")
+    store::migrate(&owner_url, &passwords, shards).await.context("cannot migrate the database")
 }

@@ -11,15 +11,18 @@ use crate::process::binary;
 use crate::psql::{Psql, Session};
 use crate::wait;
 
-/// The password of the role `satchel_app`.
-const APP_PASSWORD: &str = "app-password-of-the-tests";
+/// The passwords of the programs' roles.
+const API_PASSWORD: &str = "api-password-of-the-tests";
+const WORKER_PASSWORD: &str = "worker-password-of-the-tests";
 /// The migrated database that each test's own is a copy of.
 const TEMPLATE: &str = "satchel_template";
 
 /// A private Postgres with a migrated template database.
 pub struct Server {
     postgres: Mutex<PrivatePostgres>,
+    /// The template as the superuser, and as its owner.
     template: Psql,
+    schema_owner: Psql,
     databases: AtomicU32,
 }
 
@@ -51,9 +54,10 @@ impl Server {
         let postgres = PrivatePostgres::start(&options).unwrap_or_else(|error| panic!("{error}"));
         janitor::watch_postgres(postgres.pid().unsigned_abs());
         postgres.create_database(TEMPLATE).expect("a template database");
-        let template = Psql::of_url(postgres.url(TEMPLATE).expose_secret());
-        migrate(&template);
-        Self { postgres: Mutex::new(postgres), template, databases: AtomicU32::new(0) }
+        let template = Psql::of_url(postgres.superuser_url(TEMPLATE).expose_secret());
+        let schema_owner = Psql::of_url(postgres.owner_url(TEMPLATE).expose_secret());
+        migrate(&schema_owner);
+        Self { postgres: Mutex::new(postgres), template, schema_owner, databases: AtomicU32::new(0) }
     }
 
     /// What it has logged so far.
@@ -89,7 +93,8 @@ fn migrate(database: &Psql) {
     let output = Command::new(binary("satchel"))
         .arg("migrate")
         .env("SATCHEL_OWNER_DATABASE_URL", database.url())
-        .env("SATCHEL_APP_PASSWORD", APP_PASSWORD)
+        .env("SATCHEL_API_PASSWORD", API_PASSWORD)
+        .env("SATCHEL_WORKER_PASSWORD", WORKER_PASSWORD)
         .stdin(Stdio::null())
         .output()
         .expect("satchel migrate");
@@ -98,10 +103,14 @@ fn migrate(database: &Psql) {
 
 /// One test's database, dropped with it.
 pub struct Database {
-    /// As the owner of the schema.
+    /// As the superuser: tests look at everything, and do what nobody else may.
     pub owner: Psql,
-    /// As the application's role.
-    pub app: Psql,
+    /// As the owner of the schema, who is no superuser.
+    pub schema_owner: Psql,
+    /// As the API.
+    pub api: Psql,
+    /// As a worker.
+    pub worker: Psql,
     /// The server that it is on.
     pub server: Arc<Server>,
 }
@@ -115,17 +124,27 @@ impl Database {
         {
             // A template can be copied by one session at a time.
             let _alone = server.postgres.lock().unwrap();
-            let _ = maintenance.run(&format!("CREATE DATABASE {database} TEMPLATE {TEMPLATE}"));
+            let _ = maintenance
+                .run(&format!("CREATE DATABASE {database} TEMPLATE {TEMPLATE} OWNER {}", server.schema_owner.user));
         }
+        let schema_owner = Psql { database: database.clone(), ..server.schema_owner.clone() };
         let owner = Psql { database, ..server.template.clone() };
-        let app = Psql { user: "satchel_app".to_owned(), password: APP_PASSWORD.to_owned(), ..owner.clone() };
-        Self { owner, app, server }
+        let login =
+            |role: &str, password: &str| Psql { user: role.to_owned(), password: password.to_owned(), ..owner.clone() };
+        let (api, worker) = (login("satchel_api", API_PASSWORD), login("satchel_worker", WORKER_PASSWORD));
+        Self { owner, schema_owner, api, worker, server }
     }
 
     /// Does `sql` in a transaction of its own and keeps it open, with all its locks, until it is committed or
     /// dropped.
     pub fn hold(&self, sql: &str) -> Session {
-        let mut session = Session::open(&self.owner);
+        Self::hold_as(&self.owner, sql)
+    }
+
+    /// The same with another login, which turns off what would end it.
+    pub fn hold_as(login: &Psql, sql: &str) -> Session {
+        let mut session = Session::open(login);
+        session.run("SET idle_in_transaction_session_timeout = 0; SET statement_timeout = 0");
         session.run("BEGIN");
         session.run(sql);
         session

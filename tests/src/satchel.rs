@@ -167,7 +167,7 @@ impl Satchel {
     /// Runs the program `satchel` with access to this Satchel, and gives what it printed. Fails the test if it fails.
     pub fn tool(&self, arguments: &[&str]) -> String {
         let output = command("satchel", &[], &self.database, &self.redis)
-            .env("SATCHEL_OWNER_DATABASE_URL", self.database.owner.url())
+            .env("SATCHEL_OWNER_DATABASE_URL", self.database.schema_owner.url())
             .args(arguments)
             .stdin(Stdio::null())
             .output()
@@ -195,7 +195,8 @@ pub(crate) fn command(program: &str, env: &[(String, String)], database: &Databa
     let mut command = Command::new(binary(program));
     command
         .env_clear()
-        .env("DATABASE_URL", database.app.url())
+        .env("DATABASE_URL", database.api.url())
+        .env("SATCHEL_WORKER_DATABASE_URL", database.worker.url())
         .envs(redis.env().iter().map(|(name, value)| (name, value)))
         .env("SATCHEL_ENVELOPE_KEY", ENVELOPE_KEY)
         .env("SATCHEL_JWT_SECRET", SECRET)
@@ -208,13 +209,19 @@ pub(crate) fn command(program: &str, env: &[(String, String)], database: &Databa
 
 /// Lays a way from each program to each store, and tells the programs to use it.
 async fn lay_ways(setup: &mut Setup, database: &Database, redis: &TestRedis) -> Ways {
-    let ways = Ways::to(redis.port(), database.app.port).await;
-    for (env, to_redis, to_postgres) in [
-        (&mut setup.api_env, &ways.api_to_redis, &ways.api_to_postgres),
-        (&mut setup.worker_env, &ways.worker_to_redis, &ways.worker_to_postgres),
+    let ways = Ways::to(redis.port(), database.api.port).await;
+    for (env, to_redis, to_postgres, name, login) in [
+        (&mut setup.api_env, &ways.api_to_redis, &ways.api_to_postgres, "DATABASE_URL", &database.api),
+        (
+            &mut setup.worker_env,
+            &ways.worker_to_redis,
+            &ways.worker_to_postgres,
+            "SATCHEL_WORKER_DATABASE_URL",
+            &database.worker,
+        ),
     ] {
-        let app = Psql { host: "127.0.0.1".to_owned(), port: to_postgres.port(), ..database.app.clone() };
-        env.push(("DATABASE_URL".to_owned(), app.url()));
+        let login = Psql { host: "127.0.0.1".to_owned(), port: to_postgres.port(), ..login.clone() };
+        env.push((name.to_owned(), login.url()));
         env.push(("REDIS_URL".to_owned(), redis.url_over(to_redis.port())));
     }
     ways

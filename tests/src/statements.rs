@@ -32,13 +32,13 @@ pub fn reset(owner: &Psql) {
     owner.run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements; SELECT pg_stat_statements_reset()");
 }
 
-/// Those that Satchel ran since [`reset`].
+/// Those that workers ran since [`reset`].
 pub fn counted(owner: &Psql) -> Vec<Statement> {
     let rows = owner.rows(
         "SELECT query, calls, rows, wal_records, wal_bytes
          FROM pg_stat_statements
          WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-           AND userid = 'satchel_app'::regrole",
+           AND userid = 'satchel_worker'::regrole",
     );
     let statement = |row: &serde_json::Value| Statement {
         text: wire::one_line(row["query"].as_str().expect("text")),

@@ -6,7 +6,8 @@ use satchel_shared::config::{Env, Retention};
 use satchel_shared::envelope::EnvelopeKey;
 use satchel_shared::installation::Installation;
 use satchel_shared::queue;
-use satchel_shared::store::PoolConfig;
+use satchel_shared::store::stuck::TransactionLimit;
+use satchel_shared::store::{PoolConfig, Program};
 
 /// Connections to Postgres that functions share.
 const FUNCTION_CONNECTIONS: u32 = 4;
@@ -38,12 +39,14 @@ impl EnvelopeKeys {
 /// The worker's settings.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `DATABASE_URL`, `SATCHEL_DATABASE_ROLE`.
+    /// `SATCHEL_WORKER_DATABASE_URL`, else `DATABASE_URL`; `SATCHEL_WORKER_DATABASE_ROLE`, else `SATCHEL_DATABASE_ROLE`.
     pub pool: PoolConfig,
     /// `SATCHEL_ALLOW_OWNER_LOGIN`: whether `DATABASE_URL` may log in as the schema's owner or a superuser. Default false.
     pub allows_owner_login: bool,
-    /// The same, for what functions ask.
+    /// As `pool`, for what functions ask.
     pub functions_pool: PoolConfig,
+    /// `SATCHEL_TRANSACTION_LIMIT_MS`: when sessions of the worker's login that hold locks are ended. Default 60000.
+    pub transaction_limit: TransactionLimit,
     /// `REDIS_URL`.
     pub queue: queue::Config,
     /// `SATCHEL_ENVELOPE_KEY` and, while it is being changed, `SATCHEL_ENVELOPE_KEY_PREVIOUS`.
@@ -79,11 +82,12 @@ impl Config {
     /// Reads the environment; faults are noted in `env`.
     pub fn from_env(env: &mut Env) -> Self {
         let config = Self {
-            pool: PoolConfig::from_env(env, "satchel-worker", 1),
+            pool: PoolConfig::from_env(env, Program::Worker, "satchel-worker", 1),
             allows_owner_login: env.or("SATCHEL_ALLOW_OWNER_LOGIN", false),
+            transaction_limit: TransactionLimit::from_env(env),
             functions_pool: PoolConfig {
                 acquire_timeout_ms: FUNCTION_ACQUIRE_TIMEOUT_MS,
-                ..PoolConfig::from_env(env, "satchel-functions", FUNCTION_CONNECTIONS)
+                ..PoolConfig::from_env(env, Program::Worker, "satchel-functions", FUNCTION_CONNECTIONS)
             },
             queue: queue::Config::from_env(env),
             envelope_keys: EnvelopeKeys {

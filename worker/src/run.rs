@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use satchel_shared::installation::Installation;
 use satchel_shared::queue::{self, Queue, QueueError};
-use satchel_shared::store::{Pool, Session, StoreError};
+use satchel_shared::store::{Pool, Program, Session, StoreError, stuck};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -72,6 +72,11 @@ pub async fn run(config: Config, functions: Registry, shutdown: CancellationToke
         held: ownership.held(),
     };
     tasks.spawn(feeder.run(shutdown.clone()));
+    let ended = metrics::counter!("satchel_worker_sessions_ended_total");
+    let watching = stuck::session(&config.pool)?;
+    tasks.spawn(stuck::watch(watching, config.transaction_limit.clone(), shutdown.clone(), move |sessions| {
+        ended.increment(sessions);
+    }));
     tasks.spawn(housekeeping::run(config.clone(), Session::new(&config.pool)?, shutdown.clone()));
     // Without its keeper, the lanes find that nobody keeps the leases, and end.
     let keeper = tokio::spawn(ownership.keep(leaving.clone()));
@@ -97,9 +102,12 @@ async fn installation(config: &Config, shutdown: &CancellationToken) -> anyhow::
         match pool.installation().await {
             Ok(installation) => {
                 if !config.allows_owner_login
-                    && let Some(excess) = pool.excess_of_login().await?
+                    && let Some(excess) = pool.excess_of_login(Program::Worker).await?
                 {
-                    anyhow::bail!("DATABASE_URL: its login {excess}: log in as satchel_app (see `satchel migrate`)");
+                    anyhow::bail!(
+                        "DATABASE_URL (or SATCHEL_WORKER_DATABASE_URL): its login {excess}: log in as satchel_worker (see \
+                         `satchel migrate`)"
+                    );
                 }
                 pool.close().await;
                 return Ok(Some(installation));

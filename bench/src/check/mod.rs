@@ -48,7 +48,7 @@ impl<'a> Check<'a> {
     /// Of a contender that has decided `jobs` jobs beside its stock; `accepted` are those of them whose ids are known,
     /// each user's in order: either all, or none.
     pub(crate) fn new(contender: &'a dyn Contender, accepted: &'a [Accepted], jobs: usize) -> Result<Self> {
-        let sql = Psql::new(&contender.servers().owner_url())?;
+        let sql = Psql::new(&contender.servers().superuser_url())?;
         Ok(Self { sql, kind: contender.kind(), accepted, stock: contender.stock(), jobs, seeded: None })
     }
 

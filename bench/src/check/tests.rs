@@ -20,7 +20,7 @@ impl Stand {
         let dir = tempfile::tempdir().unwrap();
         let options = PostgresOptions { shared_buffers_mib: 32, ..PostgresOptions::new(dir.path()) };
         let postgres = PrivatePostgres::start(&options).unwrap();
-        let sql = Psql::new(postgres.owner_url().expose_secret()).unwrap();
+        let sql = Psql::new(postgres.superuser_url("satchel").expose_secret()).unwrap();
         Self { _postgres: postgres, _dir: dir, sql }
     }
 
@@ -96,7 +96,7 @@ fn whatever_is_wrong_with_jobs_effects_and_sums_is_found() {
 
 /// The schema as the migrations make it, with 64 shards.
 fn migrate(sql: &Psql) {
-    sql.run("CREATE ROLE satchel_app NOLOGIN").unwrap();
+    sql.run("CREATE ROLE satchel_api; CREATE ROLE satchel_worker; CREATE ROLE satchel_app").unwrap();
     let folder = programs::source().join("../migrations");
     let mut files: Vec<_> = folder.read_dir().unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();

@@ -107,7 +107,7 @@ fn script(kind: Kind, name: &str) -> String {
 fn command(servers: &Servers, arguments: &[&str]) -> Command {
     let mut command = Command::new("node");
     command.args(arguments).current_dir(node::peers_dir());
-    command.env("NODE_ENV", "production").env("PG_URL", servers.owner_url()).env("REDIS_URL", servers.redis_url());
+    command.env("NODE_ENV", "production").env("PG_URL", servers.superuser_url()).env("REDIS_URL", servers.redis_url());
     command
 }
 

@@ -67,7 +67,7 @@ pub(crate) struct Plan {
 /// Fills, drains, reports and checks. No worker may run before.
 pub(crate) fn measure(bench: &mut Bench, scenario: &str, contender: &mut dyn Contender, plan: Plan) -> Result<()> {
     let name = contender.kind().name();
-    let sql = Psql::new(&contender.servers().owner_url())?;
+    let sql = Psql::new(&contender.servers().superuser_url())?;
     eprintln!("bench: {scenario}, {name}: queueing {} jobs", plan.jobs);
     let accepted = contender.fill(plan.jobs, plan.hot_percent)?;
 

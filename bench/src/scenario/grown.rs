@@ -36,7 +36,7 @@ impl Grown {
     /// Starts one with so many ledger entries and reports what the seeding took; `settings` are Postgres's.
     pub(super) fn start(bench: &mut Bench, scenario: &str, rows: u64, settings: &[(&str, &str)]) -> Result<Self> {
         let servers = Servers::start_with(bench.dir(), settings)?;
-        let owner = Psql::new(&servers.owner_url())?;
+        let owner = Psql::new(&servers.superuser_url())?;
         let people = if rows > 0 { Some(seed(bench, scenario, &servers, &owner, rows)?) } else { None };
         let satchel = Kind::Satchel.start(servers)?;
         let mut grown = Self { satchel, owner, people };

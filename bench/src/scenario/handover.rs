@@ -49,7 +49,7 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Result<()> {
         ("a worker is killed", |satchel| satchel.end_oldest_worker(Signal::SIGKILL), AFTER_KILL),
     ];
     let mut satchel = Satchel::start(Servers::start(bench.dir())?, &Settings::default())?;
-    let sql = Psql::new(&satchel.servers().owner_url())?;
+    let sql = Psql::new(&satchel.servers().superuser_url())?;
     satchel.start_workers(2)?;
     let token = satchel.token("service", "bench")?;
     let makers = SubmitMaker::for_connections(satchel.address(), &token, options.connections);

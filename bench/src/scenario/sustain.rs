@@ -49,7 +49,7 @@ pub(crate) fn measure(
     options: &Options,
 ) -> Result<()> {
     let name = contender.kind().name();
-    let sql = Psql::new(&contender.servers().owner_url())?;
+    let sql = Psql::new(&contender.servers().superuser_url())?;
     let workers = contender.best_workers();
     contender.start_workers(workers)?;
     let token = contender.token("service", "bench")?;

@@ -1,4 +1,4 @@
-//! Satchel as it runs in production: its own programs, migrated by the owner, acting as the application's role.
+//! Satchel as it runs in production: its own programs, migrated by the owner, each logged in as its own role.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -20,7 +20,6 @@ use crate::load::blocking::Client;
 use crate::load::fill;
 use crate::load::job::{Accepted, ITEMS};
 
-const APPLICATION_ROLE: &str = "satchel_app";
 const READY_PATIENCE: Duration = Duration::from_mins(1);
 /// How many ports are tried: another process may take one just before the API does.
 const MAX_PORTS_TRIED: u32 = 5;
@@ -149,12 +148,14 @@ impl Contender for Satchel {
 impl Environment {
     fn new(servers: &Servers) -> Self {
         let secret = || format!("{}{}", Uuid::now_v7().simple(), Uuid::now_v7().simple());
-        let password = secret();
+        let (api_password, worker_password) = (secret(), secret());
         let jwt_secret = secret();
         let variables = vec![
-            ("DATABASE_URL", servers.url_as(APPLICATION_ROLE, &password)),
+            ("DATABASE_URL", servers.url_as("satchel_api", &api_password)),
+            ("SATCHEL_WORKER_DATABASE_URL", servers.url_as("satchel_worker", &worker_password)),
             ("SATCHEL_OWNER_DATABASE_URL", servers.owner_url()),
-            ("SATCHEL_APP_PASSWORD", password),
+            ("SATCHEL_API_PASSWORD", api_password),
+            ("SATCHEL_WORKER_PASSWORD", worker_password),
             ("REDIS_URL", servers.redis_url()),
             ("SATCHEL_ENVELOPE_KEY", secret()),
             ("SATCHEL_SECRETS_KEY", secret()),

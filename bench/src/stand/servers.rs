@@ -15,6 +15,7 @@ const SHARED_BUFFERS_MIB: u32 = 2_048;
 /// Segments of the write-ahead log, 16 MiB each, that are there before anything is measured. A server that has run for a
 /// while writes into segments that it has used before; a new one makes each, and fills it with zeros, while commits wait.
 const LOG_SEGMENTS: u32 = 64;
+const DATABASE: &str = "satchel";
 /// Keeps as many.
 const MIN_WAL_SIZE: &str = "1GB";
 
@@ -48,7 +49,7 @@ impl Servers {
         let postgres = PrivatePostgres::start(&options)?;
         let redis = PrivateRedis::start(&RedisOptions::new(dir.path()))?;
         let servers = Self { redis, postgres, dir };
-        make_log_segments(&Psql::new(&servers.owner_url())?)?;
+        make_log_segments(&Psql::new(&servers.superuser_url())?)?;
         Ok(servers)
     }
 
@@ -57,15 +58,20 @@ impl Servers {
         self.dir.path()
     }
 
-    /// The database `satchel` as its owner: `postgres://…`.
+    /// The database `satchel` as its owner, who is no superuser: `postgres://…`.
     pub(crate) fn owner_url(&self) -> String {
-        self.postgres.owner_url().expose_secret().to_owned()
+        self.postgres.owner_url(DATABASE).expose_secret().to_owned()
+    }
+
+    /// The same as the superuser.
+    pub(crate) fn superuser_url(&self) -> String {
+        self.postgres.superuser_url(DATABASE).expose_secret().to_owned()
     }
 
     /// The database `satchel` as another role.
     pub(crate) fn url_as(&self, role: &str, password: &str) -> String {
         let password = SecretString::from(password);
-        self.postgres.url_as(role, &password, "satchel").expose_secret().to_owned()
+        self.postgres.url_as(role, &password, DATABASE).expose_secret().to_owned()
     }
 
     /// The Redis: `redis://…`.
@@ -75,7 +81,7 @@ impl Servers {
 }
 
 /// Uses new segments up, so that the checkpoint turns them into ones to come.
-fn make_log_segments(owner: &Psql) -> Result<()> {
+fn make_log_segments(superuser: &Psql) -> Result<()> {
     let use_one = "SELECT FROM pg_logical_emit_message(false, 'bench', ''); SELECT FROM pg_switch_wal();\n";
-    owner.run(&format!("{}CHECKPOINT", use_one.repeat(LOG_SEGMENTS as usize))).map(drop)
+    superuser.run(&format!("{}CHECKPOINT", use_one.repeat(LOG_SEGMENTS as usize))).map(drop)
 }

@@ -10,8 +10,8 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 use satchel_private::{ExposeSecret, PostgresOptions, PrivatePostgres};
 
-/// The schema grants to it; `satchel migrate` makes it likewise.
-const APPLICATION_ROLE: &str = "satchel_app";
+/// The schema grants to them; `satchel migrate` makes them likewise.
+const ROLES: [&str; 3] = ["satchel_api", "satchel_worker", "satchel_app"];
 
 fn main() -> ExitCode {
     match run() {
@@ -31,14 +31,16 @@ fn run() -> Result<ExitCode> {
     let scratch = Scratch::new()?;
     let options = PostgresOptions { shared_buffers_mib: 32, max_connections: 20, ..PostgresOptions::new(&scratch.dir) };
     let mut postgres = PrivatePostgres::start(&options)?;
-    postgres.psql("satchel", &format!("CREATE ROLE {APPLICATION_ROLE} NOLOGIN"))?;
+    for role in ROLES {
+        postgres.psql("satchel", &format!("CREATE ROLE {role} NOLOGIN"))?;
+    }
     for file in schema_files(Path::new(&schema))? {
         let sql = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         postgres.psql("satchel", &sql).with_context(|| format!("in {}", file.display()))?;
     }
     let status = Command::new(&program)
         .args(words)
-        .env("DATABASE_URL", postgres.owner_url().expose_secret())
+        .env("DATABASE_URL", postgres.superuser_url("satchel").expose_secret())
         .status()
         .with_context(|| format!("cannot run {}", program.display()))?;
     postgres.stop();

@@ -64,7 +64,7 @@ fn nothing_weakens_durability_and_only_the_loopback_with_the_password_gets_in() 
     assert_eq!(setting("unix_socket_directories"), "");
     assert_eq!(setting("server_encoding"), "UTF8");
 
-    let url = postgres.owner_url().expose_secret().to_owned();
+    let url = postgres.owner_url("satchel").expose_secret().to_owned();
     let password = url.split([':', '@']).nth(2).unwrap().to_owned();
     assert!(!fs::read_to_string(postgres.log_path()).unwrap().contains(&password));
     let psql = Command::new("psql").args(["-w", "-d", &url.replace(&password, "wrong"), "-c", "SELECT 1"]).output();

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use satchel_private::write_private;
+use satchel_shared::store::Program;
 use secrecy::ExposeSecret;
 
 use super::directory::DataDir;
@@ -15,13 +16,14 @@ use crate::environment::Environment;
 const FILE: &str = "dev.env";
 
 /// Made once if the environment does not give them.
-const SECRETS: [&str; 4] = ["SATCHEL_ENVELOPE_KEY", "SATCHEL_JWT_SECRET", "SATCHEL_SECRETS_KEY", APP_PASSWORD];
+const SECRETS: [&str; 5] =
+    ["SATCHEL_ENVELOPE_KEY", "SATCHEL_JWT_SECRET", "SATCHEL_SECRETS_KEY", PASSWORDS[0], PASSWORDS[1]];
 /// Made for a private Postgres only: roles of others are not ours to change.
-const APP_PASSWORD: &str = "SATCHEL_APP_PASSWORD";
+const PASSWORDS: [&str; 2] = [Program::Api.password_setting(), Program::Worker.password_setting()];
 const SECRET_BYTES: usize = 32;
 
 /// What is kept besides the secrets.
-const KEPT: [&str; 12] = [
+const KEPT: [&str; 14] = [
     "DATABASE_URL",
     "REDIS_CA_FILE",
     "REDIS_CERT_FILE",
@@ -34,6 +36,8 @@ const KEPT: [&str; 12] = [
     "SATCHEL_JWT_AUDIENCE",
     "SATCHEL_JWT_ISSUER",
     "SATCHEL_OWNER_DATABASE_URL",
+    "SATCHEL_WORKER_DATABASE_ROLE",
+    "SATCHEL_WORKER_DATABASE_URL",
 ];
 
 /// Which of the servers in the file are private ones: `postgres`, `redis`, both or none.
@@ -59,7 +63,7 @@ pub(super) fn prepare(directory: &DataDir) -> Result<Environment> {
     let mut environment = Environment::process();
     forget_private(&mut environment, &last);
     let postgres_given = environment.names("DATABASE_URL");
-    for name in SECRETS.into_iter().filter(|name| !(postgres_given && *name == APP_PASSWORD)) {
+    for name in SECRETS.into_iter().filter(|name| !(postgres_given && PASSWORDS.contains(name))) {
         let mut env = environment.reader();
         let given = env.optional_secret(name).map(|secret| secret.expose_secret().to_owned());
         env.finish()?;
@@ -80,6 +84,7 @@ fn forget_private(environment: &mut Environment, last: &Environment) {
     if private.contains("postgres") && postgres {
         environment.remove("DATABASE_URL");
         environment.remove("SATCHEL_OWNER_DATABASE_URL");
+        environment.remove("SATCHEL_WORKER_DATABASE_URL");
     }
     if private.contains("redis") && redis {
         environment.remove("REDIS_URL");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use satchel_private::{PostgresOptions, PrivatePostgres, PrivateRedis, RedisOptions};
+use satchel_shared::store::Program;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::settings;
@@ -12,8 +13,6 @@ use crate::environment::Environment;
 
 /// How often the private servers are looked at.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
-
-const APPLICATION_ROLE: &str = "satchel_app";
 
 /// The private servers that run; stopped when dropped, Redis first.
 #[derive(Debug)]
@@ -71,18 +70,41 @@ impl Stores {
     }
 }
 
+/// Of the private Postgres.
+const DATABASE: &str = "satchel";
+
+const fn url_setting(program: Program) -> &'static str {
+    match program {
+        Program::Api => "DATABASE_URL",
+        Program::Worker => "SATCHEL_WORKER_DATABASE_URL",
+    }
+}
+
+const fn role_setting(program: Program) -> &'static str {
+    match program {
+        Program::Api => "SATCHEL_DATABASE_ROLE",
+        Program::Worker => "SATCHEL_WORKER_DATABASE_ROLE",
+    }
+}
+
 fn postgres(dir: &Path, environment: &mut Environment) -> Result<Option<PrivatePostgres>> {
     let mut env = environment.reader();
     let given = env.optional_secret("DATABASE_URL");
     let owner = env.optional_secret("SATCHEL_OWNER_DATABASE_URL");
+    let workers = env.optional_secret(url_setting(Program::Worker));
     env.finish()?;
     if let Some(url) = given {
         environment.set("DATABASE_URL", url.expose_secret());
-        // The owner migrates; the service itself always has only the application's rights.
-        if owner.is_none() && environment.get("SATCHEL_DATABASE_ROLE").is_none() {
-            environment.set("SATCHEL_DATABASE_ROLE", APPLICATION_ROLE);
+        if let Some(url) = workers {
+            environment.set(url_setting(Program::Worker), url.expose_secret());
         }
+        // The owner migrates; each program always has only its own rights.
         if owner.is_none() {
+            for program in Program::ALL {
+                if environment.get(role_setting(program)).is_none() {
+                    environment.set(role_setting(program), program.role());
+                }
+            }
             environment.set("SATCHEL_ALLOW_OWNER_LOGIN", "true");
         }
         environment.set("SATCHEL_OWNER_DATABASE_URL", owner.unwrap_or(url).expose_secret());
@@ -90,10 +112,12 @@ fn postgres(dir: &Path, environment: &mut Environment) -> Result<Option<PrivateP
         return Ok(None);
     }
     let postgres = PrivatePostgres::start(&PostgresOptions::new(dir))?;
-    let password: SecretString = environment.get("SATCHEL_APP_PASSWORD").unwrap_or_default().into();
-    environment.set("DATABASE_URL", postgres.url_as(APPLICATION_ROLE, &password, "satchel").expose_secret());
-    environment.set("SATCHEL_OWNER_DATABASE_URL", postgres.owner_url().expose_secret());
-    environment.remove("SATCHEL_DATABASE_ROLE");
+    for program in Program::ALL {
+        let password: SecretString = environment.get(program.password_setting()).unwrap_or_default().into();
+        environment.set(url_setting(program), postgres.url_as(program.role(), &password, DATABASE).expose_secret());
+        environment.remove(role_setting(program));
+    }
+    environment.set("SATCHEL_OWNER_DATABASE_URL", postgres.owner_url(DATABASE).expose_secret());
     environment.remove("SATCHEL_ALLOW_OWNER_LOGIN");
     tracing::info!(port = postgres.port(), log = %postgres.log_path().display(), "private Postgres runs");
     Ok(Some(postgres))

@@ -54,8 +54,6 @@ impl Action {
     pub const RETRY: &'static str = "retry";
     /// Parked jobs were removed.
     pub const REMOVE: &'static str = "remove";
-    /// Parked jobs were archived since they stayed parked for too long.
-    pub const EXPIRE: &'static str = "expire";
     /// A job that waited was withdrawn.
     pub const WITHDRAW: &'static str = "withdraw";
     /// What is past its retention was looked for.

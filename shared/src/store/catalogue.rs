@@ -12,7 +12,7 @@ use super::session::limit_statements;
 use super::stored::{self, Unreadable};
 use super::{Blame, Pool, StoreError, Tx, rules};
 use crate::domain::catalogue::{Catalogue, Changes, Tightened};
-use crate::domain::{ItemId, RequestId};
+use crate::domain::{ItemId, RequestId, raw};
 use crate::json::Node;
 
 pub use warnings::Warning;
@@ -237,24 +237,13 @@ async fn insert(
     version: i64,
     publish: &Publish<'_>,
 ) -> Result<(), StoreError> {
+    let document = raw(publish.catalogue);
     sqlx::query!(
-        "INSERT INTO catalogue_versions (version, document, published_by, request_id) VALUES ($1, $2, $3, $4)",
+        "SELECT FROM publish_catalogue($1, $2::text::json, $3, $4)",
         version,
-        Json(publish.catalogue) as _,
+        document.get(),
         publish.actor,
         publish.request_id.as_str(),
-    )
-    .execute(&mut **tx)
-    .await?;
-    let (item_ids, definitions): (Vec<_>, Vec<_>) =
-        publish.catalogue.iter().map(|(id, item)| (id.as_str(), crate::domain::raw(item).get().to_owned())).unzip();
-    sqlx::query!(
-        "INSERT INTO items (version, item_id, definition)
-         SELECT $1, item_id, definition::json
-         FROM UNNEST($2::text[], $3::text[]) AS defined (item_id, definition)",
-        version,
-        &item_ids as &[&str],
-        &definitions,
     )
     .execute(&mut **tx)
     .await?;

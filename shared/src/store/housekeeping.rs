@@ -3,7 +3,6 @@
 
 use std::ops::AddAssign;
 
-use chrono::TimeDelta;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::PgConnection;
@@ -107,16 +106,14 @@ async fn clean_some(
     by: &Operator<'_>,
 ) -> Result<Cleaned, StoreError> {
     let forgotten = sqlx::query!(
-        r#"SELECT removed AS "removed!", at_end AS "at_end!", clock_timestamp() AS "now!" FROM forget_jobs($1, $2, $3)"#,
+        r#"SELECT removed AS "removed!", at_end AS "at_end!" FROM forget_jobs($1, $2, $3)"#,
         days(retention.job_days),
         MAX_PAGES_PER_STEP,
         days(retention.rejected_days),
     )
     .fetch_one(&mut *connection)
     .await?;
-    let parked_before = forgotten.now - TimeDelta::days(retention.parked_days.into());
-    let archived = failed::expire(connection, parked_before, MAX_ARCHIVED_PER_STEP, by).await?;
-    let archived = i64::try_from(archived.len()).unwrap_or(i64::MAX);
+    let archived = failed::expire(connection, days(retention.parked_days), MAX_ARCHIVED_PER_STEP, by).await?;
     let (events, has_more_events) = forget_events(connection, retention).await?;
     let given_up = retention::give_up_runs(connection, days(retention.event_days)).await?;
     let runs = retention::forget_runs(connection, days(retention.event_days)).await?;

@@ -9,14 +9,12 @@ use sqlx::{Connection, Row};
 
 use super::StoreError;
 use super::connections::Connections;
-use super::scram::{self, NoVerifier};
+use super::roles::{self, Program, RolePasswords};
+use super::scram::NoVerifier;
 use crate::domain::ShardCount;
 
 /// Every migration, in order, built into the program.
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
-
-/// The role that the service acts as: no more than it needs.
-const APPLICATION_ROLE: &str = "satchel_app";
 
 /// Why a database could not be migrated.
 #[derive(Debug, thiserror::Error)]
@@ -38,19 +36,25 @@ pub enum MigrateError {
     /// Postgres could not keep every text that is valid here.
     #[error("the database's encoding is {0}, but must be UTF8")]
     Encoding(String),
-    /// The application would not be bound by its grants.
-    #[error("the role {APPLICATION_ROLE} is a superuser: grants do not bind it")]
-    Unbound,
-    /// The application's password cannot be set.
-    #[error("SATCHEL_APP_PASSWORD: {0}")]
-    Password(#[from] NoVerifier),
-    /// The login that connected is also the application's role.
-    #[error("connect as the owner of the schema, not as {APPLICATION_ROLE}")]
-    NotOwner,
+    /// A program would not be bound by its grants.
+    #[error("the role {0} is a superuser: grants do not bind it")]
+    Unbound(&'static str),
+    /// A program's password cannot be set.
+    #[error("{setting}: {source}")]
+    Password {
+        /// What gives it.
+        setting: &'static str,
+        /// Why not.
+        source: NoVerifier,
+    },
+    /// The login that connected is also a program's role.
+    #[error("connect as the owner of the schema, not as {0}")]
+    NotOwner(&'static str),
 }
 
-/// Creates or updates the schema. Makes the role `satchel_app` if there is none; with a password it may log in,
-/// else it is a role for others to act as. Safe to run again and side by side.
+/// Creates or updates the schema. Makes the programs' roles if they are not there; with a password one may log in,
+/// else it is a role for others to act as. Safe to run again and side by side. The owner needs no more than `CREATEROLE`,
+/// and not even that where the roles are there and get no password.
 ///
 /// `shards` is for the first run; `None` means 64 there and "as it is" later.
 ///
@@ -58,57 +62,31 @@ pub enum MigrateError {
 /// [`MigrateError`]; what was done until then stays done, and a second run goes on from there.
 pub async fn migrate(
     owner_url: &SecretString,
-    app_password: Option<&SecretString>,
+    passwords: &RolePasswords,
     shards: Option<ShardCount>,
 ) -> Result<(), MigrateError> {
     let options = PgConnectOptions::from_str(owner_url.expose_secret())?.application_name("satchel-migrate");
     let mut connection = PgConnection::connect_with(&options).await?;
     let user: String = sqlx::query("SELECT current_user::text").fetch_one(&mut connection).await?.try_get(0)?;
-    if user == APPLICATION_ROLE {
-        return Err(MigrateError::NotOwner);
+    if let Some(program) = Program::ALL.into_iter().find(|program| user == program.role()) {
+        return Err(MigrateError::NotOwner(program.role()));
     }
     let encoding: String = sqlx::query("SHOW server_encoding").fetch_one(&mut connection).await?.try_get(0)?;
     if encoding != "UTF8" {
         return Err(MigrateError::Encoding(encoding));
     }
-    ensure_role(&mut connection, app_password).await?;
+    roles::ensure(&mut connection, passwords).await?;
     MIGRATIONS.run(&mut connection).await?;
     // Programs compare it with the migrations that they know.
-    sqlx::query("GRANT SELECT ON _sqlx_migrations TO satchel_app").execute(&mut connection).await?;
+    sqlx::query("REVOKE ALL ON _sqlx_migrations FROM satchel_app").execute(&mut connection).await?;
+    sqlx::query("GRANT SELECT ON _sqlx_migrations TO satchel_api, satchel_worker").execute(&mut connection).await?;
     fix_shards(&mut connection, shards).await?;
     close_to_public(&mut connection).await?;
     connection.close().await?;
     Ok(())
 }
 
-async fn ensure_role(connection: &mut PgConnection, password: Option<&SecretString>) -> Result<(), MigrateError> {
-    // Roles belong to the whole server, where two migrations may run at once: losing that race is fine.
-    sqlx::query(
-        "DO $$ BEGIN
-             IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'satchel_app') THEN
-                 CREATE ROLE satchel_app NOLOGIN;
-             END IF;
-         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-         END $$",
-    )
-    .execute(&mut *connection)
-    .await?;
-    let is_superuser: bool = sqlx::query("SELECT rolsuper FROM pg_roles WHERE rolname = 'satchel_app'")
-        .fetch_one(&mut *connection)
-        .await?
-        .try_get(0)?;
-    if is_superuser {
-        return Err(MigrateError::Unbound);
-    }
-    if let Some(password) = password {
-        // ALTER ROLE takes no parameters, and a statement may be logged: so it has a verifier in place of the password.
-        let statement = format!("ALTER ROLE satchel_app LOGIN PASSWORD '{}'", scram::verifier(password)?);
-        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut *connection).await?;
-    }
-    Ok(())
-}
-
-/// Lets nobody in but the application (and the owner), and nobody make temporary tables. Each time: a copy of a database
+/// Lets nobody in but the programs (and the owner), and nobody make temporary tables. Each time: a copy of a database
 /// is open again. What a role may do to itself (`ALTER ROLE … PASSWORD`) Postgres cannot take away.
 async fn close_to_public(connection: &mut PgConnection) -> Result<(), MigrateError> {
     let is_ours: bool =
@@ -119,7 +97,7 @@ async fn close_to_public(connection: &mut PgConnection) -> Result<(), MigrateErr
     if !is_ours {
         tracing::warn!(
             "the database is another role's: its owner should REVOKE CONNECT, TEMPORARY on it FROM PUBLIC, and GRANT \
-             CONNECT TO {APPLICATION_ROLE}"
+             CONNECT TO satchel_api, satchel_worker"
         );
         return Ok(());
     }
@@ -127,8 +105,8 @@ async fn close_to_public(connection: &mut PgConnection) -> Result<(), MigrateErr
     sqlx::query(
         "DO $$ BEGIN
              PERFORM pg_advisory_xact_lock(hashtextextended('satchel migrate', 0));
-             EXECUTE format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
-             EXECUTE format('GRANT CONNECT ON DATABASE %I TO satchel_app', current_database());
+             EXECUTE format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM PUBLIC, satchel_app', current_database());
+             EXECUTE format('GRANT CONNECT ON DATABASE %I TO satchel_api, satchel_worker', current_database());
          END $$",
     )
     .execute(&mut *connection)

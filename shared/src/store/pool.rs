@@ -3,11 +3,11 @@
 use std::str::FromStr;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::Row as _;
 use sqlx::postgres::PgConnectOptions;
 
 use super::connections::Connections;
 use super::migrate;
+use super::roles::Program;
 use super::stored::Unreadable;
 use crate::config::Env;
 use crate::domain::ShardCount;
@@ -31,6 +31,9 @@ pub struct PoolConfig {
 }
 
 impl PoolConfig {
+    const URL: &'static str = "DATABASE_URL";
+    const WORKER_URL: &'static str = "SATCHEL_WORKER_DATABASE_URL";
+
     /// Longest wait for a row that another session holds, in milliseconds.
     const LOCK_TIMEOUT_MS: u64 = 5_000;
     /// How long a session may sit inside a transaction, in milliseconds, before Postgres ends it: a worker
@@ -51,16 +54,22 @@ impl PoolConfig {
         ("jit", "off"),
     ];
 
-    /// Reads `DATABASE_URL` and `SATCHEL_DATABASE_ROLE`.
-    pub fn from_env(env: &mut Env, application_name: &'static str, max_connections: u32) -> Self {
-        let url = env.secret("DATABASE_URL");
+    /// Reads `DATABASE_URL` and `SATCHEL_DATABASE_ROLE`; for a worker, `SATCHEL_WORKER_DATABASE_URL` and
+    /// `SATCHEL_WORKER_DATABASE_ROLE` take their place, if they are there: one environment may do for both programs.
+    pub fn from_env(env: &mut Env, program: Program, application_name: &'static str, max_connections: u32) -> Self {
+        let own = (program == Program::Worker).then(|| env.optional_secret(Self::WORKER_URL)).flatten();
+        let (name, url) = match own {
+            Some(url) => (Self::WORKER_URL, url),
+            None => (Self::URL, env.secret(Self::URL)),
+        };
         let text = url.expose_secret();
         if !text.is_empty() && !["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme)) {
-            env.fault("DATABASE_URL", "must begin with postgres:// or postgresql://");
+            env.fault(name, "must begin with postgres:// or postgresql://");
         }
+        let own_role = (program == Program::Worker).then(|| env.optional("SATCHEL_WORKER_DATABASE_ROLE")).flatten();
         Self {
             url,
-            role: env.optional("SATCHEL_DATABASE_ROLE"),
+            role: own_role.or_else(|| env.optional("SATCHEL_DATABASE_ROLE")),
             application_name,
             max_connections,
             acquire_timeout_ms: 5_000,
@@ -154,25 +163,6 @@ impl Pool {
         let row = row.fetch_one(&self.0).await?;
         let shards = u16::try_from(row.shards).ok().and_then(ShardCount::new).ok_or(StoreError::NotMigrated)?;
         Ok(Installation { id: row.installation_id, shards })
-    }
-
-    /// Why the login is one that could do more than the application may, e.g. by `SET ROLE NONE`; `None` if it is not.
-    ///
-    /// # Errors
-    /// If Postgres is away, or has no schema.
-    pub async fn excess_of_login(&self) -> Result<Option<&'static str>, StoreError> {
-        let asked = sqlx::query(
-            "SELECT rolsuper, pg_has_role(session_user, relowner, 'MEMBER')
-             FROM pg_roles, pg_class
-             WHERE rolname = session_user AND pg_class.oid = 'shard_leases'::regclass",
-        );
-        let row = asked.fetch_one(&self.0).await?;
-        let (is_superuser, is_owner): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
-        Ok(match (is_superuser, is_owner) {
-            (true, _) => Some("is a superuser"),
-            (false, true) => Some("owns the schema"),
-            (false, false) => None,
-        })
     }
 
     /// Closes all connections.

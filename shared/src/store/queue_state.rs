@@ -50,10 +50,7 @@ pub async fn set(pool: &Pool, paused: bool, reason: Option<&str>, by: &Operator<
     rules::change(&mut tx).await?;
     let state = sqlx::query_as!(
         QueueState,
-        "UPDATE queue_state
-         SET is_paused = $1, changed_at = clock_timestamp(), changed_by = $2, reason = $3
-         WHERE singleton
-         RETURNING is_paused, changed_at, changed_by, reason",
+        r#"SELECT is_paused AS "is_paused!", changed_at, changed_by, reason FROM set_queue_paused($1, $2, $3)"#,
         paused,
         by.actor,
         reason,

@@ -5,11 +5,6 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::{Session, StoreError, Tx};
 
-/// The advisory lock that orders batches and changes of their rules: a batch holds it shared from before it reads them
-/// until it has committed, so that no item is granted by a catalogue that has just been replaced, and nothing is
-/// applied once pausing has been answered.
-const RULES_LOCK: i64 = 0x5341_5443_4845_4c01;
-
 /// What is waited for in a transaction that is under the rules, statement by statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
@@ -40,7 +35,8 @@ pub struct Rules {
     pub now: DateTime<Utc>,
 }
 
-/// Opens a transaction under which the rules stay as they are; [`super::leases::fence`] says what they are.
+/// Opens a transaction under which the rules stay as they are: it holds a lock on the table `rules_gate`
+/// (`migrations/0027_roles.sql`), which [`change`] waits for; [`super::leases::fence`] says what they are.
 ///
 /// # Errors
 /// If Postgres is away, or the rules are being changed for longer than Postgres lets anyone wait.
@@ -49,7 +45,7 @@ pub async fn begin(session: &mut Session, patience: Patience) -> Result<Tx<'_>, 
     // there before it.
     let Patience { row_lock_ms, statement_ms } = patience;
     let statements = format!(
-        "BEGIN; SELECT pg_advisory_xact_lock_shared({RULES_LOCK});
+        "BEGIN; LOCK TABLE rules_gate IN ROW EXCLUSIVE MODE;
          SET LOCAL lock_timeout = {row_lock_ms}; SET LOCAL statement_timeout = {statement_ms}"
     );
     Ok(Tx(session.connection().await?.begin_with(AssertSqlSafe(statements)).await?))
@@ -58,6 +54,6 @@ pub async fn begin(session: &mut Session, patience: Patience) -> Result<Tx<'_>, 
 /// Waits for the batches in flight and keeps others from beginning until the transaction ends, so that the rules may
 /// be changed.
 pub(super) async fn change(connection: &mut PgConnection) -> Result<(), StoreError> {
-    sqlx::query!("SELECT pg_advisory_xact_lock($1)", RULES_LOCK).execute(connection).await?;
+    sqlx::query!("SELECT FROM change_rules()").execute(connection).await?;
     Ok(())
 }

@@ -46,7 +46,7 @@ const LIMITS: Limits = Limits {
 };
 
 /// Gives an event, begins its run in each way, and ends it.
-pub(crate) async fn what_functions_ask(session: &mut Session, pool: &Pool, worker_id: Uuid) {
+pub(crate) async fn what_functions_ask(session: &mut Session, pool: &Pool, workers_pool: &Pool, worker_id: Uuid) {
     let function_id = FunctionId::parse("a-b-c").unwrap();
     let shard = Shard::new(0);
     let leases = leases::owned(session, worker_id).await.unwrap();
@@ -78,21 +78,26 @@ pub(crate) async fn what_functions_ask(session: &mut Session, pool: &Pool, worke
             dispatch::requeue_orphans(session, worker_id, &[shard], &[begun.run_id.as_uuid()]).await.unwrap(),
             0
         );
-        steps::load(pool, &begun).await.unwrap();
+        steps::load(workers_pool, &begun).await.unwrap();
         let result = serde_json::value::RawValue::NULL.to_owned();
-        steps::save(pool, &begun, &StepKey { hash: [1; 32], nth: 0 }, "s", &result).await.unwrap();
-        assert!(steps::finish(pool, &function_id, &begun, None, &Ending::Succeeded).await.unwrap());
+        steps::save(workers_pool, &begun, &StepKey { hash: [1; 32], nth: 0 }, "s", &result).await.unwrap();
+        assert!(steps::finish(workers_pool, &function_id, &begun, None, &Ending::Succeeded).await.unwrap());
         operate::run(pool, begun.run_id).await.unwrap().unwrap();
     }
     operate::runs(pool, &function_id, None, None, None, 10).await.unwrap();
     operate::runs(pool, &function_id, None, Some("t"), None, 10).await.unwrap();
     operate::runs(pool, &function_id, Some(RunStatus::Failed), None, None, 50).await.unwrap();
-    what_a_worker_asks_beside_a_flood(session, pool, worker_id, &leases).await;
+    what_a_worker_asks_beside_a_flood(session, workers_pool, worker_id, &leases).await;
     what_operators_ask_of_a_flood(session, pool, &function_id).await;
 }
 
 /// Begins runs of a function that has many, once there are any, and ends them.
-async fn what_a_worker_asks_beside_a_flood(session: &mut Session, pool: &Pool, worker_id: Uuid, leases: &[Lease]) {
+async fn what_a_worker_asks_beside_a_flood(
+    session: &mut Session,
+    workers_pool: &Pool,
+    worker_id: Uuid,
+    leases: &[Lease],
+) {
     let function_id = FunctionId::parse("x-y-z").unwrap();
     claims::due(session, &[&function_id], &[Shard::new(0)]).await.unwrap();
     for (key, newest_first) in
@@ -103,7 +108,7 @@ async fn what_a_worker_asks_beside_a_flood(session: &mut Session, pool: &Pool, w
         let begun = claims::claim(&mut tx, &function_id, &limits, worker_id, leases, 2).await.unwrap();
         tx.commit().await.unwrap();
         for run in begun {
-            assert!(steps::finish(pool, &function_id, &run, None, &Ending::Succeeded).await.unwrap());
+            assert!(steps::finish(workers_pool, &function_id, &run, None, &Ending::Succeeded).await.unwrap());
         }
     }
 }

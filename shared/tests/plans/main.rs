@@ -22,8 +22,8 @@ use satchel_shared::store::progress::{Progress, ShardCounts};
 use satchel_shared::store::quarantine::RefusedRow;
 use satchel_shared::store::rules::Patience;
 use satchel_shared::store::{
-    Pool, PoolConfig, Session, actions, decisions, failed, inventory, jobs, journal, leases, ledger, migrate, parked,
-    progress, quarantine, rules, users,
+    Pool, PoolConfig, Program, RolePasswords, Session, actions, decisions, failed, inventory, jobs, journal, leases,
+    ledger, migrate, parked, progress, quarantine, rules, users,
 };
 use uuid::Uuid;
 
@@ -71,10 +71,10 @@ const WHOLE_TABLE_READS: &str = "
                       'event_cursors')
       AND (seq_scan > 0 OR idx_tup_fetch >= 20000)";
 
-fn config(url: SecretString) -> PoolConfig {
+fn config(url: SecretString, program: Program) -> PoolConfig {
     PoolConfig {
         url,
-        role: Some("satchel_app".to_owned()),
+        role: Some(program.role().to_owned()),
         application_name: "plans",
         max_connections: 1,
         acquire_timeout_ms: 5_000,
@@ -208,13 +208,13 @@ async fn what_the_api_asks(pool: &Pool, reader: &mut Session) -> JobId {
     kept.job_id
 }
 
-async fn ask_everything(session: &mut Session, pool: &Pool, reader: &mut Session, worker_id: Uuid) {
+async fn ask_everything(session: &mut Session, pool: &Pool, steps: &Pool, reader: &mut Session, worker_id: Uuid) {
     for _ in 0..RUNS {
         what_a_worker_asks(session, worker_id).await;
         let kept = what_the_api_asks(pool, reader).await;
         what_a_worker_asks_of_jobs_that_wait_in_postgres(session, kept).await;
         what_operators_ask(pool).await;
-        functions::what_functions_ask(session, pool, worker_id).await;
+        functions::what_functions_ask(session, pool, steps, worker_id).await;
     }
 }
 
@@ -224,12 +224,13 @@ async fn no_hot_query_reads_a_whole_table_even_if_it_was_planned_on_an_empty_one
     let postgres =
         PrivatePostgres::start(&PostgresOptions { shared_buffers_mib: 32, ..PostgresOptions::new(dir.path()) });
     let postgres = postgres.unwrap();
-    migrate(&postgres.owner_url(), None, None).await.unwrap();
+    migrate(&postgres.owner_url("satchel"), &RolePasswords::default(), None).await.unwrap();
     let worker_id = Uuid::now_v7();
-    let mut session = Session::new(&config(postgres.owner_url())).unwrap();
-    let pool = Pool::new(&config(postgres.owner_url())).unwrap();
+    let mut session = Session::new(&config(postgres.superuser_url("satchel"), Program::Worker)).unwrap();
+    let pool = Pool::new(&config(postgres.superuser_url("satchel"), Program::Api)).unwrap();
+    let steps = Pool::new(&config(postgres.superuser_url("satchel"), Program::Worker)).unwrap();
     let mut reader = Session::beside(&pool);
-    ask_everything(&mut session, &pool, &mut reader, worker_id).await;
+    ask_everything(&mut session, &pool, &steps, &mut reader, worker_id).await;
     // No ANALYZE: nothing else tells the planner that the tables have grown.
     postgres.psql("satchel", "ALTER SYSTEM SET autovacuum = off").unwrap();
     postgres.psql("satchel", "SELECT pg_reload_conf()").unwrap();
@@ -237,14 +238,15 @@ async fn no_hot_query_reads_a_whole_table_even_if_it_was_planned_on_an_empty_one
     postgres.psql("satchel", functions::GROW).unwrap();
     postgres.psql("satchel", "SELECT pg_stat_reset()").unwrap();
 
-    ask_everything(&mut session, &pool, &mut reader, worker_id).await;
+    ask_everything(&mut session, &pool, &steps, &mut reader, worker_id).await;
     // Sessions hand in their counts when they end.
     session.close().await;
     reader.close().await;
+    steps.close().await;
     pool.close().await;
     assert_eq!(postgres.psql("satchel", WHOLE_TABLE_READS).unwrap().trim(), "");
 
-    let pool = Pool::new(&config(postgres.owner_url())).unwrap();
+    let pool = Pool::new(&config(postgres.superuser_url("satchel"), Program::Api)).unwrap();
     functions::what_operators_ask_of_backlogs(&pool).await;
     pool.close().await;
     let whole = "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'function_runs'";

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use satchel_private::{PostgresOptions, PrivatePostgres};
 use satchel_shared::domain::ShardCount;
-use satchel_shared::store::{Pool, PoolConfig, Session, migrate};
+use satchel_shared::store::{Pool, PoolConfig, Program, RolePasswords, Session, migrate};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
@@ -32,7 +32,7 @@ impl Server {
         let dir = tempfile::tempdir().unwrap();
         let options = PostgresOptions { shared_buffers_mib: 32, ..PostgresOptions::new(dir.path()) };
         let postgres = PrivatePostgres::start(&options).unwrap();
-        migrate(&postgres.owner_url(), None, ShardCount::new(SHARDS)).await.unwrap();
+        migrate(&postgres.owner_url("satchel"), &RolePasswords::default(), ShardCount::new(SHARDS)).await.unwrap();
         let server = Arc::new(Self { postgres, databases: AtomicU32::new(0), _dir: dir });
         *shared = Arc::downgrade(&server);
         server
@@ -49,31 +49,39 @@ impl Database {
     pub(crate) async fn new() -> Self {
         let server = Server::shared().await;
         let name = format!("test_{}", server.databases.fetch_add(1, Ordering::Relaxed));
-        server.postgres.psql("postgres", &format!("CREATE DATABASE {name} TEMPLATE satchel")).unwrap();
+        server
+            .postgres
+            .psql("postgres", &format!("CREATE DATABASE {name} TEMPLATE satchel OWNER satchel_owner"))
+            .unwrap();
         Self { server, name }
     }
 
-    /// Connections as the service has them.
+    /// Connections as the API has them.
     pub(crate) fn pool(&self) -> Pool {
-        Pool::new(&self.config()).unwrap()
+        Pool::new(&self.config(Program::Api)).unwrap()
+    }
+
+    /// Connections as a worker's functions have them.
+    pub(crate) fn workers_pool(&self) -> Pool {
+        Pool::new(&self.config(Program::Worker)).unwrap()
     }
 
     /// Connections on which no statement may run longer.
     pub(crate) fn hurried_pool(&self, statement_timeout_ms: u64) -> Pool {
-        Pool::new(&PoolConfig { statement_timeout_ms, ..self.config() }).unwrap()
+        Pool::new(&PoolConfig { statement_timeout_ms, ..self.config(Program::Api) }).unwrap()
     }
 
     /// A connection as a worker has it.
     pub(crate) fn session(&self) -> Session {
-        Session::new(&self.config()).unwrap()
+        Session::new(&self.config(Program::Worker)).unwrap()
     }
 
-    /// Runs SQL as the owner: rows a line, columns separated by `|`.
+    /// Runs SQL as the superuser: rows a line, columns separated by `|`.
     pub(crate) fn psql(&self, sql: &str) -> String {
         self.server.postgres.psql(&self.name, sql).unwrap().trim().to_owned()
     }
 
-    /// What Postgres says to the owner's SQL, which it must refuse.
+    /// What Postgres says to the superuser's SQL, which it must refuse.
     pub(crate) fn refusal(&self, sql: &str) -> String {
         self.server.postgres.psql(&self.name, sql).unwrap_err().to_string()
     }
@@ -93,10 +101,10 @@ impl Database {
         panic!("nobody waits for a lock");
     }
 
-    pub(crate) fn config(&self) -> PoolConfig {
+    pub(crate) fn config(&self, program: Program) -> PoolConfig {
         PoolConfig {
-            url: self.server.postgres.url(&self.name),
-            role: Some("satchel_app".to_owned()),
+            url: self.server.postgres.superuser_url(&self.name),
+            role: Some(program.role().to_owned()),
             application_name: "store",
             max_connections: 4,
             acquire_timeout_ms: 10_000,

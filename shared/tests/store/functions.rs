@@ -80,7 +80,7 @@ impl Stand {
     }
 
     async fn end(&self, run: &Claimed, ending: Ending) {
-        assert!(steps::finish(&self.database.pool(), &function_id(), run, None, &ending).await.unwrap());
+        assert!(steps::finish(&self.database.workers_pool(), &function_id(), run, None, &ending).await.unwrap());
     }
 
     /// The statuses of a user's runs, in the order of the events.
@@ -143,7 +143,7 @@ async fn a_run_that_ends_while_another_is_held_behind_it_queues_it() {
     let mut stand = Stand::new(ORDERED).await;
     stand.make(1, &["u1"]).await;
     let first = stand.begin(1).await.remove(0);
-    let (function_id, events, pool) = (function_id(), heard(2, &["u1"]), stand.database.pool());
+    let (function_id, events, pool) = (function_id(), heard(2, &["u1"]), stand.database.workers_pool());
     let mut tx = stand.session.begin().await.unwrap();
     dispatch::lock(&mut tx, &[Shard::new(SHARD)]).await.unwrap();
     dispatch::add_runs(&mut tx, &runs(&function_id, &events, true)).await.unwrap();
@@ -197,8 +197,7 @@ async fn a_run_that_was_cancelled_ends_when_its_worker_is_gone_and_an_attempt_wr
     let begun = stand.begin(2).await;
     let cancelled = begun.iter().find(|run| run.user_id.as_str() == "u1").unwrap();
     let other = begun.iter().find(|run| run.user_id.as_str() == "u2").unwrap();
-    let pool = stand.database.pool();
-    assert!(operate::cancel(&pool, cancelled.run_id, &OPERATOR).await.unwrap());
+    assert!(operate::cancel(&stand.database.pool(), cancelled.run_id, &OPERATOR).await.unwrap());
     let (another, shards) = (Uuid::now_v7(), [Shard::new(SHARD)]);
     let orphans = dispatch::requeue_orphans(&mut stand.session, another, &shards, &[]).await.unwrap();
     assert_eq!(orphans, 0, "their worker lives and is at them, whoever has the shard");
@@ -211,6 +210,7 @@ async fn a_run_that_was_cancelled_ends_when_its_worker_is_gone_and_an_attempt_wr
     leases::renew(&mut stand.session, stand.worker_id, 600_000).await.unwrap();
     let again = stand.begin(1).await.remove(0);
     assert_eq!((again.run_id, again.attempts), (other.run_id, 2));
+    let pool = stand.database.workers_pool();
     assert!(!steps::finish(&pool, &function_id(), other, None, &Ending::Succeeded).await.unwrap(), "it is late");
     stand.end(&again, Ending::Failed("odd \0 error".to_owned())).await;
     assert_eq!(

@@ -24,7 +24,7 @@ async fn decided_jobs_are_forgotten_after_their_retention_and_never_before_ninet
     assert!(housekeeping::clean(&pool, &hasty, &OPERATOR).await.is_err());
     assert_eq!(database.psql("SELECT count(*) FROM jobs"), "200");
     assert!(database.refusal("SELECT forget_jobs(89, 1)").contains("90 days"));
-    assert!(database.refusal("SET ROLE satchel_app; DELETE FROM jobs").contains("permission denied"));
+    assert!(database.refusal("SET ROLE satchel_worker; DELETE FROM jobs").contains("permission denied"));
 
     let cleaned = housekeeping::clean(&pool, &RETENTION, &OPERATOR).await.unwrap();
     assert_eq!(cleaned, Cleaned { removed: 101, has_more: false, ..Cleaned::default() });
@@ -82,7 +82,7 @@ async fn the_table_is_walked_through_a_few_pages_at_a_time() {
     assert!(pages > 4);
     let mut removed = 0;
     for page in 1..=pages {
-        let step = database.psql("SET ROLE satchel_app; SELECT removed, at_end FROM forget_jobs(90, 1)");
+        let step = database.psql("SET ROLE satchel_worker; SELECT removed, at_end FROM forget_jobs(90, 1)");
         let (some, at_end) = step.split_once('|').unwrap();
         assert_eq!(at_end, if page == pages { "t" } else { "f" });
         removed += some.parse::<i64>().unwrap();
@@ -127,7 +127,7 @@ async fn what_was_done_and_archived_cannot_be_changed_even_by_the_owner() {
     for table in ["operator_actions", "archived_jobs"] {
         for change in [format!("DELETE FROM {table}"), format!("TRUNCATE {table}")] {
             assert!(database.refusal(&change).contains("append-only"), "{change}");
-            let as_service = format!("SET ROLE satchel_app; {change}");
+            let as_service = format!("SET ROLE satchel_worker; {change}");
             assert!(database.refusal(&as_service).contains("permission denied"), "{as_service}");
         }
     }
@@ -143,7 +143,7 @@ async fn what_was_done_and_archived_cannot_be_changed_even_by_the_owner() {
         "DELETE FROM shard_counters",
         "INSERT INTO shard_counters (shard) VALUES (99)",
     ] {
-        let as_service = format!("SET ROLE satchel_app; {change}");
+        let as_service = format!("SET ROLE satchel_worker; {change}");
         assert!(database.refusal(&as_service).contains("permission denied"), "{change}");
     }
 }
@@ -168,7 +168,7 @@ async fn events_and_ended_runs_are_forgotten_after_their_retention_but_none_that
     let mut session = database.session();
     database.psql(EVENTS);
     assert!(database.refusal("SELECT forget_events(0, 1)").contains("at least a day"));
-    assert!(database.refusal("SET ROLE satchel_app; DELETE FROM events").contains("permission denied"));
+    assert!(database.refusal("SET ROLE satchel_worker; DELETE FROM events").contains("permission denied"));
     assert!(database.refusal("UPDATE events SET name = 'x/y'").contains("append-only"));
 
     let cleaned = housekeeping::step(&mut session, &RETENTION).await.unwrap();

@@ -14,6 +14,7 @@ mod journal;
 mod network;
 mod parked;
 mod replicas;
+mod roles;
 mod rules;
 mod standing_still;
 mod stats;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use satchel_shared::store::{Pool, PoolConfig};
+use satchel_shared::store::{Pool, PoolConfig, Program};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -58,7 +58,7 @@ async fn pass(listener: TcpListener, to: (String, u16), cut: Arc<Notify>) {
 #[tokio::test]
 async fn a_pool_whose_connection_was_cut_while_somebody_asked_has_another_one_soon() {
     let database = Database::new().await;
-    let config = database.config();
+    let config = database.config(Program::Api);
     let way = Way::to(&config.url).await;
     let pool = Pool::new(&PoolConfig { url: way.url.clone().into(), max_connections: 1, ..config }).unwrap();
     pool.ping().await.unwrap();

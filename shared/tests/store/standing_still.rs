@@ -1,12 +1,19 @@
 //! What whoever has the application's login may write, and nothing stands still for it.
 
+use std::time::Duration;
+
 use chrono::Utc;
 use satchel_shared::domain::{JobId, Shard, UserId};
 use satchel_shared::events::{EventType, ItemRewarded};
 use satchel_shared::store::events::NewEvent;
 use satchel_shared::store::leases;
 use satchel_shared::store::progress::{self, Progress};
-use satchel_shared::store::{Session, StoreError, stats};
+use satchel_shared::store::stuck::{self, TransactionLimit};
+use satchel_shared::store::{
+    Program, Session, StoreError,
+    rules::{self, Patience},
+    stats,
+};
 use uuid::Uuid;
 
 use crate::database::Database;
@@ -27,7 +34,7 @@ async fn tell(session: &mut Session, count: usize) -> Result<(), StoreError> {
 
 fn forge_event(database: &Database, seq: i64) {
     database.psql(&format!(
-        "SET ROLE satchel_app;
+        "SET ROLE satchel_worker;
          INSERT INTO events (shard, seq, user_id, name, version, at, id, data)
          VALUES (1, {seq}, 'u1', 'a/b', 1, now() - interval '1 hour', 'x', '{{}}')"
     ));
@@ -79,7 +86,7 @@ async fn a_worker_that_claims_to_live_for_longer_than_any_may_is_none() {
     let (mut session, pool) = (database.session(), database.pool());
     let (ghost, worker_id) = (Uuid::now_v7(), Uuid::now_v7());
     database.psql(&format!(
-        "SET ROLE satchel_app;
+        "SET ROLE satchel_worker;
          INSERT INTO workers (worker_id, expires_at) VALUES ('{ghost}', now() + interval '1 year');
          UPDATE shard_leases SET owner = '{ghost}'"
     ));
@@ -154,4 +161,22 @@ async fn no_time_is_stored_that_programs_cannot_read() {
                 AND pg_get_constraintdef(pg_constraint.oid) ~ ('\\m' || column_name || ' <= ''11000')
           )";
     assert_eq!(database.psql(unchecked), "");
+}
+
+#[tokio::test]
+async fn a_session_that_holds_more_than_a_reader_for_too_long_is_ended_and_no_other() {
+    let database = Database::new().await;
+    let pool = database.workers_pool();
+    let mut watcher = stuck::session(&database.config(Program::Worker)).unwrap();
+    let (mut idle, mut writing) = (database.session(), database.session());
+    leases::renew(&mut idle, Uuid::now_v7(), TTL_MS).await.unwrap();
+    let batch = rules::begin(&mut writing, Patience::BATCH).await.unwrap();
+    let old = TransactionLimit { limit_ms: 600_000 };
+    assert!(stuck::end(&mut watcher, &old).await.unwrap().is_empty());
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let ended = stuck::end(&mut watcher, &TransactionLimit { limit_ms: 10 }).await.unwrap();
+    assert_eq!(ended.iter().map(|stuck| stuck.application_name.as_str()).collect::<Vec<_>>(), ["store"]);
+    assert!(batch.commit().await.is_err());
+    leases::renew(&mut idle, Uuid::now_v7(), TTL_MS).await.unwrap();
+    pool.ping().await.unwrap();
 }

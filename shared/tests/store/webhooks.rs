@@ -21,7 +21,7 @@ fn keys(current: &str, previous: &str) -> SealKeys {
 #[tokio::test]
 async fn secrets_are_sealed_anew_by_the_current_key_and_then_need_no_other() {
     let database = Database::new().await;
-    let pool = database.pool();
+    let (pool, workers) = (database.pool(), database.workers_pool());
     let (first, second) = (WebhookSecret::new([1; 32]), WebhookSecret::new([2; 32]));
     let new = NewEndpoint {
         url: "https://example.com".into(),
@@ -34,10 +34,10 @@ async fn secrets_are_sealed_anew_by_the_current_key_and_then_need_no_other() {
     let id = operate::add(&pool, &new, &keys(OLD, ""), &by).await.unwrap().unwrap().endpoint_id;
     operate::rotate_secret(&pool, id, &second, &keys(OLD, ""), &by).await.unwrap();
 
-    assert!(admit(&pool, id, &keys(NEW, "")).await.is_err());
+    assert!(admit(&workers, id, &keys(NEW, "")).await.is_err());
     assert_eq!(reseal(&pool, &keys(NEW, "")).await.unwrap(), 0);
     assert_eq!(reseal(&pool, &keys(NEW, OLD)).await.unwrap(), 1);
     assert_eq!(reseal(&pool, &keys(NEW, OLD)).await.unwrap(), 0);
-    let Admission::Send(to) = admit(&pool, id, &keys(NEW, "")).await.unwrap() else { panic!("not admitted") };
+    let Admission::Send(to) = admit(&workers, id, &keys(NEW, "")).await.unwrap() else { panic!("not admitted") };
     assert_eq!((to.secret, to.previous_secret), (second, Some(first)));
 }

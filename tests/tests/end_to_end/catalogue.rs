@@ -281,7 +281,7 @@ async fn an_item_of_which_nobody_can_tell_in_time_who_holds_it_is_not_removed_an
     assert_eq!(refused.pointers(), ["/items/potion"]);
     assert!(refused.text.contains("in time"), "{}", refused.text);
     let locked = "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
-                  WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND datname = current_database()";
+                  WHERE relation = 'rules_gate'::regclass AND mode = 'ExclusiveLock' AND datname = current_database()";
     assert_eq!(satchel.database.owner.number(locked), 0, "batches are kept waiting");
     drop(slow);
     let job = satchel.game().submit_and_wait(&reward("u1", json!(["potion"]))).await.expect(200).json();
@@ -294,7 +294,7 @@ async fn published_versions_cannot_be_changed_in_the_database() {
     let satchel = Satchel::start().await;
     for table in ["catalogue_versions", "items"] {
         for sql in [format!("UPDATE {table} SET version = 9"), format!("DELETE FROM {table}")] {
-            assert!(satchel.database.app.try_run(&sql).is_err(), "{sql} as the application");
+            assert!(satchel.database.api.try_run(&sql).is_err(), "{sql} as the API");
             assert!(satchel.database.owner.try_run(&sql).is_err(), "{sql} as the owner");
         }
     }

@@ -31,7 +31,7 @@ type Step = (&'static str, usize);
 
 /// A batch for players whose holdings the lane remembers.
 const BATCH: &[Step] = &[
-    ("BEGIN; SELECT pg_advisory_xact_lock_shared(", 1),
+    ("BEGIN; LOCK TABLE rules_gate IN ROW EXCLUSIVE MODE", 1),
     ("SELECT clock_timestamp() AS ", 1),
     ("SELECT user_id, version, head, is_held FROM users ", 1),
     ("WITH added AS ( INSERT INTO ledger ", 1),
@@ -41,7 +41,7 @@ const BATCH: &[Step] = &[
 
 /// A batch for players that are new.
 const FIRST_BATCH: &[Step] = &[
-    ("BEGIN; SELECT pg_advisory_xact_lock_shared(", 1),
+    ("BEGIN; LOCK TABLE rules_gate IN ROW EXCLUSIVE MODE", 1),
     ("SELECT clock_timestamp() AS ", 1),
     ("SELECT user_id, version, head, is_held FROM users ", 1),
     ("INSERT INTO users ", 1),
@@ -181,9 +181,9 @@ impl Meter {
         let satchel = Setup::new().with_statements().workers(0).start().await;
         let item = |number| (item_id(number), json!({"name": "Item", "grant": "stack", "use": {"consume": 1}}));
         satchel.publish(&json!({"items": (0..ITEMS).map(item).collect::<serde_json::Map<_, _>>()})).await;
-        let wire = Wire::tap(&satchel.database.app).await;
+        let wire = Wire::tap(&satchel.database.worker).await;
         satchel.start_worker_with(&[
-            ("DATABASE_URL", wire.url()),
+            ("SATCHEL_WORKER_DATABASE_URL", wire.url()),
             ("SATCHEL_WORKER_LANES", "1"),
             ("SATCHEL_MAX_BATCH_JOBS", &BATCH_JOBS.to_string()),
         ]);

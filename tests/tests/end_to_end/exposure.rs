@@ -13,17 +13,25 @@ use serde_json::json;
 #[tokio::test]
 async fn a_login_that_owns_the_schema_is_refused_whatever_role_it_acts_as() {
     let satchel = Setup::new().workers(0).start().await;
+    let (owner, superuser) = (&satchel.database.schema_owner, &satchel.database.owner);
     for program in ["satchel-api", "satchel-worker"] {
-        for role in ["", "satchel_app"] {
+        for (login, role, why) in [
+            (superuser, "", "is a superuser"),
+            (superuser, "satchel_api", "is a superuser"),
+            (superuser, "satchel_worker", "is a superuser"),
+            (owner, "", "owns the schema"),
+            (owner, "satchel_api", "owns the schema"),
+            (owner, "satchel_worker", "owns the schema"),
+        ] {
             let mut command = Command::new(binary(program));
             command.env_clear().stdin(Stdio::null());
-            command.env("DATABASE_URL", satchel.database.owner.url()).env("SATCHEL_DATABASE_ROLE", role);
+            command.env("DATABASE_URL", login.url()).env("SATCHEL_DATABASE_ROLE", role);
             command.env("REDIS_URL", satchel.redis.url()).env("SATCHEL_ENVELOPE_KEY", ENVELOPE_KEY);
             command.env("SATCHEL_JWT_SECRET", SECRET).env("SATCHEL_API_ADDR", "127.0.0.1:0");
             let output = command.output().unwrap();
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(!output.status.success(), "{program} as {role:?}: {said}");
-            assert!(said.contains("DATABASE_URL") && said.contains("superuser"), "{program} as {role:?}: {said}");
+            assert!(said.contains("DATABASE_URL") && said.contains(why), "{program} as {role:?}: {said}");
         }
     }
     invariants::check(&satchel).await;
@@ -33,8 +41,10 @@ async fn a_login_that_owns_the_schema_is_refused_whatever_role_it_acts_as() {
 fn no_statement_of_a_migration_has_the_password_in_it() {
     let server = Server::private(&[("log_statement", "all")], &[]);
     let log = server.log();
-    assert!(log.contains("ALTER ROLE satchel_app LOGIN PASSWORD 'SCRAM-SHA-256$4096:"), "{log}");
-    assert!(!log.contains("app-password-of-the-tests"));
+    for role in ["satchel_api", "satchel_worker"] {
+        assert!(log.contains(&format!("ALTER ROLE {role} LOGIN PASSWORD 'SCRAM-SHA-256$4096:")), "{log}");
+    }
+    assert!(!log.contains("password-of-the-tests"));
 }
 
 #[tokio::test]
@@ -99,17 +109,17 @@ async fn with_an_address_for_operations_the_public_one_tells_the_status_alone() 
 #[tokio::test]
 async fn nobody_else_connects_to_a_migrated_database_and_nobody_makes_temporary_tables_there() {
     let satchel = Setup::new().workers(0).start().await;
-    let (owner, app) = (&satchel.database.owner, &satchel.database.app);
+    let (owner, api) = (&satchel.database.owner, &satchel.database.api);
     let user = format!("stranger_{}", owner.database);
     owner.run(&format!("CREATE ROLE {user} LOGIN PASSWORD 'stranger'"));
-    let stranger = Psql { user, password: "stranger".to_owned(), ..app.clone() };
+    let stranger = Psql { user, password: "stranger".to_owned(), ..api.clone() };
     // The test's database is a copy, which is open to all until it is migrated itself.
     assert_eq!(stranger.run("SELECT 1"), "1");
     satchel.tool(&["migrate"]);
     satchel.tool(&["migrate"]);
     let refused = stranger.try_run("SELECT 1").unwrap_err().0;
     assert!(refused.contains("permission denied for database"), "{refused}");
-    let refused = app.try_run("CREATE TEMPORARY TABLE mine ()").unwrap_err().0;
+    let refused = api.try_run("CREATE TEMPORARY TABLE mine ()").unwrap_err().0;
     assert!(refused.contains("permission denied to create temporary tables"), "{refused}");
     owner.run(&format!("DROP ROLE {}", stranger.user));
     satchel.game().submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);

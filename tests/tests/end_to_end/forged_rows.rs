@@ -1,4 +1,5 @@
-//! Rows that somebody with the application's login, and nothing else, puts among the jobs that wait in Postgres.
+//! Rows that somebody with a program's login, and nothing else, puts among the jobs that wait in Postgres: with the API's into
+//! the journal, with a worker's among those that are set aside.
 
 use chrono::Utc;
 use nix::sys::signal::Signal;
@@ -67,7 +68,7 @@ impl<'r> Row<'r> {
     /// Adds it to the journal, in front of all others, as accepted so long ago.
     fn journal(&self, satchel: &Satchel, age: &str) {
         let (columns, values) = (Self::COLUMNS, self.values());
-        satchel.database.app.run(&format!(
+        satchel.database.api.run(&format!(
             "INSERT INTO journal ({columns}, seq, accepted_at) VALUES ({values}, 0, now() - interval '{age}')"
         ));
     }
@@ -75,16 +76,18 @@ impl<'r> Row<'r> {
     /// Adds it to the jobs that are set aside, as due now.
     fn set_aside(&self, satchel: &Satchel) {
         let (columns, values) = (Self::COLUMNS, self.values());
-        satchel.database.app.run(&format!(
+        satchel.database.worker.run(&format!(
             "INSERT INTO parked_jobs ({columns}, request_id, state, attempts, tries, next_attempt_at)
              VALUES ({values}, 'r', 'retrying', 1, 1, now())"
         ));
     }
 }
 
-/// Puts a row of a true job back with more pieces in it, as the application may.
+/// Puts a row of a true job back with more pieces in it. Of set-aside jobs, a worker may; for the journal, which one program
+/// fills and the other one empties, it takes both logins.
 fn raise_quantity(satchel: &Satchel, table: &str, job_id: &str) {
-    satchel.database.app.run(&format!(
+    let login = if table == "journal" { &satchel.database.owner } else { &satchel.database.worker };
+    login.run(&format!(
         "WITH gone AS (DELETE FROM {table} WHERE job_id = '{job_id}' RETURNING *)
          INSERT INTO {table} OVERRIDING SYSTEM VALUE
          SELECT (json_populate_record(

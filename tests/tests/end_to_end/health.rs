@@ -128,7 +128,7 @@ async fn a_postgres_that_is_read_only_makes_it_unready_and_is_said_so() {
         // Only sessions that are made from now on are so.
         owner.run(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-             WHERE datname = current_database() AND usename = 'satchel_app'",
+             WHERE datname = current_database() AND usename IN ('satchel_api', 'satchel_worker')",
         );
     };
     set("on");

@@ -12,10 +12,10 @@ async fn satchel_with_entries() -> Satchel {
 }
 
 #[tokio::test]
-async fn the_application_can_neither_update_nor_delete_nor_truncate_it() {
+async fn the_programs_can_neither_update_nor_delete_nor_truncate_it() {
     let satchel = satchel_with_entries().await;
-    let app = &satchel.database.app;
-    assert_eq!(app.number("SELECT count(*) FROM ledger"), 2);
+    let (api, worker) = (&satchel.database.api, &satchel.database.worker);
+    assert_eq!(api.number("SELECT count(*) FROM ledger"), 2);
     for sql in [
         "UPDATE ledger SET delta = 6 WHERE item_id = 'gold'",
         "UPDATE ledger SET reason = 'x' WHERE false",
@@ -25,8 +25,10 @@ async fn the_application_can_neither_update_nor_delete_nor_truncate_it() {
         "INSERT INTO ledger SELECT * FROM ledger ON CONFLICT (user_id, seq) DO UPDATE SET delta = 7",
         "WITH gone AS (DELETE FROM ledger RETURNING *) SELECT * FROM gone",
     ] {
-        let refusal = app.try_run(sql).expect_err(sql).0;
-        assert!(refusal.contains("permission denied"), "{sql}: {refusal}");
+        for login in [api, worker] {
+            let refusal = login.try_run(sql).expect_err(sql).0;
+            assert!(refusal.contains("permission denied"), "{sql}: {refusal}");
+        }
     }
     invariants::check(&satchel).await;
 }
@@ -49,12 +51,12 @@ async fn the_owner_is_refused_by_triggers() {
 }
 
 #[tokio::test]
-async fn the_application_cannot_change_the_schema_or_its_own_rights() {
+async fn the_programs_cannot_change_the_schema_or_their_own_rights() {
     let satchel = satchel_with_entries().await;
     for sql in [
         "ALTER TABLE ledger DISABLE TRIGGER ALL",
         "ALTER TABLE ledger DISABLE TRIGGER append_only",
-        "ALTER TABLE ledger OWNER TO satchel_app",
+        "ALTER TABLE ledger OWNER TO CURRENT_USER",
         "ALTER TABLE inventory DROP CONSTRAINT inventory_quantity_check",
         "DROP TRIGGER append_only ON ledger",
         "DROP FUNCTION refuse_change() CASCADE",
@@ -64,9 +66,9 @@ async fn the_application_cannot_change_the_schema_or_its_own_rights() {
         "DROP TABLE ledger",
         "DROP SCHEMA public CASCADE",
         "CREATE TABLE mine (id int)",
-        "GRANT ALL ON ledger TO satchel_app; UPDATE ledger SET delta = 6",
+        "GRANT ALL ON ledger TO CURRENT_USER; UPDATE ledger SET delta = 6",
         "SET session_replication_role = replica",
-        "ALTER ROLE satchel_app SUPERUSER",
+        "ALTER ROLE CURRENT_USER SUPERUSER",
         "DELETE FROM jobs",
         "UPDATE jobs SET status = 'rejected'",
         "DELETE FROM users",
@@ -75,7 +77,9 @@ async fn the_application_cannot_change_the_schema_or_its_own_rights() {
          VALUES ('x', sha256('x'), 'x', 'operator', 'x', '')",
         "UPDATE api_keys SET revoked_at = NULL",
     ] {
-        assert!(satchel.database.app.try_run(sql).is_err(), "{sql}");
+        for login in [&satchel.database.api, &satchel.database.worker] {
+            assert!(login.try_run(sql).is_err(), "{sql} as {}", login.user);
+        }
     }
     assert_eq!(satchel.database.owner.number("SELECT delta FROM ledger WHERE item_id = 'gold'"), 5);
     invariants::check(&satchel).await;

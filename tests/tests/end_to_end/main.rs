@@ -47,6 +47,7 @@ mod redis_faults;
 mod refused_credentials;
 mod repetitions;
 mod retention;
+mod roles;
 mod scale;
 mod slow_clients;
 mod standing_still;

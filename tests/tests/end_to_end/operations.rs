@@ -190,7 +190,7 @@ async fn every_action_is_recorded_with_who_when_and_what() {
     assert_eq!(actions[2]["detail"]["jobIds"], json!([ids[2]]), "{actions:?}");
     check_pages(&satchel, "actions", &actions).await;
     for statement in ["UPDATE operator_actions SET actor = 'operator:bob'", "DELETE FROM operator_actions"] {
-        satchel.database.app.try_run(statement).unwrap_err();
+        satchel.database.api.try_run(statement).unwrap_err();
         satchel.database.owner.try_run(statement).unwrap_err();
     }
 }

@@ -31,7 +31,7 @@ async fn decided_jobs_are_cleaned_away_after_ninety_days_and_not_before() {
     assert_eq!(again["removed"], 0, "{again}");
     assert_eq!(satchel.history("u1", "").await.len(), 3, "what the jobs did stays on record");
     invariants::check(&satchel).await;
-    let refused = satchel.database.app.try_run("DELETE FROM jobs").unwrap_err().0;
+    let refused = satchel.database.worker.try_run("DELETE FROM jobs").unwrap_err().0;
     assert!(refused.contains("permission denied"), "{refused}");
 }
 

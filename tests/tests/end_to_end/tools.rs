@@ -95,7 +95,7 @@ async fn keys_are_made_listed_and_revoked() {
 #[tokio::test]
 async fn a_replay_of_a_time_that_ends_before_it_begins_is_refused() {
     let satchel = Satchel::start().await;
-    let url = satchel.database.app.url();
+    let url = satchel.database.api.url();
     let backwards = ["functions", "replay", "a-b-c", "--from", "2026-01-02T00:00:00Z", "--to", "2026-01-01T00:00:00Z"];
     let said = refused(&mut bare("satchel", &backwards, &[("DATABASE_URL", &url)]));
     assert!(said.contains("--from must not be after --to"), "{said}");
@@ -134,7 +134,7 @@ async fn a_catalogue_is_published_from_a_file() {
 
     catalogue["items"]["sword"]["grant"] = json!("twice");
     std::fs::write(&file, catalogue.to_string()).unwrap();
-    let url = satchel.database.app.url();
+    let url = satchel.database.api.url();
     let said = refused(&mut bare("satchel", &["catalogue", "publish", path], &[("DATABASE_URL", &url)]));
     assert!(said.contains("/items/sword/grant"), "{said}");
     std::fs::write(&file, "{").unwrap();
@@ -152,8 +152,10 @@ async fn migrating_again_changes_nothing_and_the_number_of_shards_is_fixed() {
     let owner = satchel.database.owner.url();
     let said = refused(&mut bare("satchel", &["migrate", "--shards", "32"], &[("SATCHEL_OWNER_DATABASE_URL", &owner)]));
     assert!(said.contains("64") && said.contains("32"), "{said}");
-    let app = satchel.database.app.url();
-    refused(&mut bare("satchel", &["migrate"], &[("SATCHEL_OWNER_DATABASE_URL", &app)]));
+    for login in [&satchel.database.api, &satchel.database.worker] {
+        let said = refused(&mut bare("satchel", &["migrate"], &[("SATCHEL_OWNER_DATABASE_URL", &login.url())]));
+        assert!(said.contains("as the owner of the schema"), "{said}");
+    }
     satchel.game().submit(&reward("u1", json!(["key"]))).await.expect(202);
     invariants::check(&satchel).await;
 }

@@ -7,14 +7,15 @@ use std::process::{Command, Output, Stdio};
 
 use secrecy::SecretString;
 
-use super::{OWNER, leftover};
+use super::{OWNER, SUPERUSER, leftover};
 use crate::account::Account;
 use crate::error::{Doing, PrivateError};
 use crate::files;
 use crate::programs::PostgresPrograms;
 
-/// Kept inside the data, so that the two live and go together.
-const PASSWORD_FILE: &str = "satchel_owner.password";
+/// Kept inside the data, so that they live and go together. The owner's is made with the owner.
+const SUPERUSER_PASSWORD_FILE: &str = "postgres.password";
+const OWNER_PASSWORD_FILE: &str = "satchel_owner.password";
 
 /// An existing data directory, and all that is needed to serve it.
 #[derive(Debug)]
@@ -22,7 +23,24 @@ pub(crate) struct Cluster {
     pub(crate) data: PathBuf,
     pub(crate) programs: PostgresPrograms,
     pub(crate) account: Account,
+    /// Whom nothing of Satchel logs in as; in data from before there was one, the owner.
+    pub(crate) superuser: Login,
+    /// Who owns the databases, and is no superuser.
+    pub(crate) owner: Login,
+}
+
+/// A role and its password.
+#[derive(Debug, Clone)]
+pub(crate) struct Login {
+    pub(crate) role: &'static str,
     pub(crate) password: SecretString,
+}
+
+impl Login {
+    fn read(role: &'static str, file: &Path) -> Result<Self, PrivateError> {
+        let password = fs::read_to_string(file).doing(|| format!("cannot read {}", file.display()))?;
+        Ok(Self { role, password: password.into() })
+    }
 }
 
 impl Cluster {
@@ -46,10 +64,10 @@ impl Cluster {
         } else {
             create(dir, &data, &programs, account)?
         };
-        let password_file = data.join(PASSWORD_FILE);
-        let password =
-            fs::read_to_string(&password_file).doing(|| format!("cannot read {}", password_file.display()))?;
-        Ok(Self { data, programs, account, password: password.into() })
+        let owner = Login::read(OWNER, &data.join(OWNER_PASSWORD_FILE))?;
+        let file = data.join(SUPERUSER_PASSWORD_FILE);
+        let superuser = if file.exists() { Login::read(SUPERUSER, &file)? } else { owner.clone() };
+        Ok(Self { data, programs, account, superuser, owner })
     }
 }
 
@@ -67,7 +85,11 @@ fn create(dir: &Path, data: &Path, programs: &PostgresPrograms, account: Account
     files::write_private(&password, &files::password()?)?;
     account.own(&password)?;
     initdb(&new, &password, programs, &account)?;
-    fs::rename(&password, new.join(PASSWORD_FILE)).doing(|| format!("cannot move {}", password.display()))?;
+    let kept = new.join(SUPERUSER_PASSWORD_FILE);
+    fs::rename(&password, kept).doing(|| format!("cannot move {}", password.display()))?;
+    let owners = new.join(OWNER_PASSWORD_FILE);
+    files::write_private(&owners, &files::password()?)?;
+    account.own(&owners)?;
     fs::rename(&new, data).doing(|| format!("cannot move {} to {}", new.display(), data.display()))?;
     Ok(account)
 }
@@ -99,7 +121,7 @@ fn try_initdb(
     let words = account.words(&program);
     let mut command = Command::new("/usr/bin/env");
     command.args(&words).arg("-D").arg(data).arg(format!("--pwfile={}", password.display()));
-    command.args(["--encoding=UTF8", "--auth=scram-sha-256", "-U", OWNER, &format!("--locale={locale}")]);
+    command.args(["--encoding=UTF8", "--auth=scram-sha-256", "-U", SUPERUSER, &format!("--locale={locale}")]);
     command.env_clear().env("LC_ALL", "C").envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     command.current_dir("/").stdin(Stdio::null());
     account.apply(&mut command);

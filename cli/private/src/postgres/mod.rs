@@ -15,13 +15,15 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use secrecy::{ExposeSecret, SecretString};
 
-use self::cluster::Cluster;
+use self::cluster::{Cluster, Login};
 use crate::error::{Doing, PrivateError};
 use crate::files::{self, Log};
 use crate::port;
 use crate::watched::Watched;
 
-/// The role that owns everything in the private Postgres.
+/// The role that Postgres itself comes with.
+const SUPERUSER: &str = "postgres";
+/// The role that owns every database: no superuser, so that nothing works here that would not elsewhere.
 const OWNER: &str = "satchel_owner";
 /// The database that is made at the first start.
 const DATABASE: &str = "satchel";
@@ -92,22 +94,25 @@ impl PrivatePostgres {
         let (port, server) = run(&options, &cluster, &log, options.port)?;
         let postgres = Self { options, cluster, log, port, server };
         postgres.remember_port()?;
+        postgres.make_owner()?;
         if postgres.psql("postgres", &format!("SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'"))?.is_empty() {
             postgres.create_database(DATABASE)?;
         }
         Ok(postgres)
     }
 
-    /// The database `satchel`, as the owner of everything.
+    /// A database of this server, as its owner, who is no superuser.
     #[must_use]
-    pub fn owner_url(&self) -> SecretString {
-        self.url(DATABASE)
+    pub fn owner_url(&self, database: &str) -> SecretString {
+        let Login { role, password } = &self.cluster.owner;
+        self.url_as(role, password, database)
     }
 
-    /// Another database of this server, as the owner of everything.
+    /// A database of this server, as the superuser.
     #[must_use]
-    pub fn url(&self, database: &str) -> SecretString {
-        self.url_as(OWNER, &self.cluster.password, database)
+    pub fn superuser_url(&self, database: &str) -> SecretString {
+        let Login { role, password } = &self.cluster.superuser;
+        self.url_as(role, password, database)
     }
 
     /// A database as another role.
@@ -172,21 +177,35 @@ impl PrivatePostgres {
         Ok(())
     }
 
-    /// Makes an empty database.
+    /// Makes an empty database of the owner's.
     ///
     /// # Errors
     /// If there is one of this name, or Postgres refuses.
     pub fn create_database(&self, name: &str) -> Result<(), PrivateError> {
-        self.psql("postgres", &format!("CREATE DATABASE \"{}\"", name.replace('"', "\"\""))).map(drop)
+        let name = name.replace('"', "\"\"");
+        self.psql("postgres", &format!("CREATE DATABASE \"{name}\" OWNER {OWNER}")).map(drop)
     }
 
-    /// Runs SQL through `psql` as the owner and returns what it prints: a row a line, columns separated by `|`.
+    /// Makes the owner if there is none, as `docker/postgres-owner.sh` does.
+    fn make_owner(&self) -> Result<(), PrivateError> {
+        let password = self.cluster.owner.password.expose_secret();
+        let make = format!(
+            "DO $$ BEGIN
+                 IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{OWNER}') THEN
+                     CREATE ROLE {OWNER} LOGIN CREATEROLE PASSWORD '{password}';
+                 END IF;
+             END $$"
+        );
+        self.psql("postgres", &make).map(drop)
+    }
+
+    /// Runs SQL through `psql` as the superuser and returns what it prints: a row a line, columns separated by `|`.
     /// Several statements separated by `;` run in order, up to the first that fails.
     ///
     /// # Errors
     /// If a statement fails, with what `psql` says.
     pub fn psql(&self, database: &str, sql: &str) -> Result<String, PrivateError> {
-        psql(&self.cluster.programs.path("psql"), &self.url(database), sql)
+        psql(&self.cluster.programs.path("psql"), &self.superuser_url(database), sql)
     }
 
     fn remember_port(&self) -> Result<(), PrivateError> {

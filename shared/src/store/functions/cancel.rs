@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::RunStatus;
@@ -128,7 +129,7 @@ pub async fn cancel(
             break;
         }
         after = portion.last().map(|run| (run.created_at, run.run_id));
-        let cancelled = end(&mut tx, &portion, reason).await?;
+        let cancelled = end(&mut tx.0, &ids(&portion), reason).await?;
         let detail = json!({
             "functionId": function_id, "status": filter.status, "target": filter.target, "userId": filter.user_id,
             "name": filter.event_name, "from": filter.from, "to": filter.to, "reason": reason, "cancelled": cancelled,
@@ -144,8 +145,11 @@ pub async fn cancel(
 /// A run that is to end.
 struct Chosen {
     run_id: Uuid,
-    shard: i32,
     created_at: DateTime<Utc>,
+}
+
+fn ids(chosen: &[Chosen]) -> Vec<Uuid> {
+    chosen.iter().map(|run| run.run_id).collect()
 }
 
 async fn lock(tx: &mut Tx<'_>, function_id: &FunctionId) -> Result<(), StoreError> {
@@ -165,7 +169,7 @@ async fn some(
 ) -> Result<Vec<Chosen>, StoreError> {
     let chosen = sqlx::query_as!(
         Chosen,
-        "SELECT run_id, shard, created_at
+        "SELECT run_id, created_at
          FROM function_runs
          WHERE function_id = $1 AND status = $2 AND finished_at IS NULL AND NOT is_cancelled
            AND (created_at, run_id) > (COALESCE($3::timestamptz, '-infinity'), $4)
@@ -190,24 +194,14 @@ async fn some(
     Ok(chosen.fetch_all(&mut *tx.0).await?)
 }
 
-/// Ends them; how many.
-async fn end(tx: &mut Tx<'_>, chosen: &[Chosen], reason: Option<&str>) -> Result<u64, StoreError> {
-    // The trigger that queues what was held behind them locks shards: here in order, as all others do.
-    let shards: Vec<i32> = chosen.iter().map(|run| run.shard).collect();
-    sqlx::query!("SELECT FROM event_cursors WHERE shard = ANY($1) ORDER BY shard FOR SHARE", &shards)
-        .fetch_all(&mut *tx.0)
-        .await?;
-    let run_ids: Vec<Uuid> = chosen.iter().map(|run| run.run_id).collect();
-    let ended = sqlx::query!(
-        "UPDATE function_runs
-         SET is_cancelled = true, cancel_reason = $2,
-             status = CASE WHEN status = 'running' THEN status ELSE 'cancelled' END,
-             finished_at = CASE WHEN status = 'running' THEN NULL ELSE clock_timestamp() END
-         WHERE run_id = ANY($1) AND finished_at IS NULL",
-        &run_ids,
-        reason,
-    );
-    Ok(ended.execute(&mut *tx.0).await?.rows_affected())
+/// Ends runs, at once if they wait, before their next step if they go on; how many.
+pub(in crate::store) async fn end(
+    connection: &mut PgConnection,
+    run_ids: &[Uuid],
+    reason: Option<&str>,
+) -> Result<u64, StoreError> {
+    let ended = sqlx::query_scalar!(r#"SELECT cancel_runs($1, $2) AS "ended!""#, run_ids, reason);
+    Ok(ended.fetch_one(connection).await?.unsigned_abs())
 }
 
 /// Ends a portion of the runs of a function that are older than its policy wants them, the oldest first; how many, and
@@ -229,7 +223,7 @@ pub async fn drop_old(
         let left = MAX_PER_PORTION - i64::try_from(dropped.len()).unwrap_or(MAX_PER_PORTION);
         let old = sqlx::query_as!(
             Chosen,
-            "SELECT run_id, shard, created_at
+            "SELECT run_id, created_at
              FROM function_runs
              WHERE function_id = $1 AND status = $2 AND finished_at IS NULL AND is_wanted IS NULL
                AND created_at < now() - make_interval(secs => $3)
@@ -250,7 +244,7 @@ pub async fn drop_old(
         return Ok((0, false));
     }
     let reason = format!("dropped by the function's policy: older than {} s", max_age.as_secs());
-    let count = end(&mut tx, &dropped, Some(&reason)).await?;
+    let count = end(&mut tx.0, &ids(&dropped), Some(&reason)).await?;
     tx.commit().await?;
     Ok((count, i64::try_from(dropped.len()).unwrap_or(i64::MAX) >= MAX_PER_PORTION))
 }

@@ -135,33 +135,13 @@ pub async fn run(pool: &Pool, run_id: RunId) -> Result<Option<Run>, StoreError> 
 /// If Postgres is away.
 pub async fn retry(pool: &Pool, run_id: RunId, by: &Operator<'_>) -> Result<bool, StoreError> {
     let mut tx = pool.0.begin().await?;
-    let ended = sqlx::query_scalar!(
-        "SELECT shard FROM function_runs WHERE run_id = $1 AND status IN ('failed', 'cancelled') FOR NO KEY UPDATE",
-        run_id.as_uuid(),
-    );
-    let ended = ended.fetch_optional(&mut *tx).await?;
-    if let Some(shard) = ended {
-        // As for runs that are made: none ends while it is decided whether this one waits for it.
-        sqlx::query!("SELECT FROM event_cursors WHERE shard = $1 FOR NO KEY UPDATE", shard).execute(&mut *tx).await?;
-        sqlx::query!(
-            "UPDATE function_runs
-             SET status = CASE WHEN is_ordered AND EXISTS (
-                     SELECT FROM function_runs AS other
-                     WHERE other.function_id = function_runs.function_id AND other.user_id = function_runs.user_id
-                       AND other.target = function_runs.target AND other.finished_at IS NULL AND other.is_ordered
-                       AND other.replay_id IS NOT DISTINCT FROM function_runs.replay_id
-                 ) THEN 'held' ELSE 'queued' END,
-                 tries = 0, is_cancelled = false, cancel_reason = NULL, is_wanted = true,
-                 due_at = clock_timestamp(), finished_at = NULL
-             WHERE run_id = $1",
-            run_id.as_uuid(),
-        )
-        .execute(&mut *tx)
-        .await?;
+    let retried = sqlx::query_scalar!(r#"SELECT retry_run($1) AS "retried!""#, run_id.as_uuid());
+    let is_retried = retried.fetch_one(&mut *tx).await?;
+    if is_retried {
         actions::record(&mut tx, by, Action::RETRY_RUN, None, &json!({ "runId": run_id })).await?;
         tx.commit().await?;
     }
-    Ok(ended.is_some())
+    Ok(is_retried)
 }
 
 /// Ends a run: at once if it waits, before its next step if it goes on. `false` if it has ended.
@@ -170,15 +150,7 @@ pub async fn retry(pool: &Pool, run_id: RunId, by: &Operator<'_>) -> Result<bool
 /// If Postgres is away.
 pub async fn cancel(pool: &Pool, run_id: RunId, by: &Operator<'_>) -> Result<bool, StoreError> {
     let mut tx = pool.0.begin().await?;
-    let done = sqlx::query!(
-        "UPDATE function_runs
-         SET is_cancelled = true,
-             status = CASE WHEN status = 'running' THEN status ELSE 'cancelled' END,
-             finished_at = CASE WHEN status = 'running' THEN NULL ELSE clock_timestamp() END
-         WHERE run_id = $1 AND finished_at IS NULL",
-        run_id.as_uuid(),
-    );
-    let is_done = done.execute(&mut *tx).await?.rows_affected() > 0;
+    let is_done = super::cancel::end(&mut tx, &[run_id.as_uuid()], None).await? > 0;
     if is_done {
         actions::record(&mut tx, by, Action::CANCEL_RUN, None, &json!({ "runId": run_id })).await?;
         tx.commit().await?;

@@ -169,7 +169,7 @@ async fn give_back_settled(
     let settled = find_settled(&mut *connection, &keyed).await?;
     if !settled.is_empty() {
         let job_ids: Vec<Uuid> = settled.keys().map(JobId::as_uuid).collect();
-        sqlx::query!("DELETE FROM journal WHERE job_id = ANY($1)", &job_ids).execute(connection).await?;
+        sqlx::query!("SELECT FROM take_back_journaled($1)", &job_ids).execute(connection).await?;
     }
     Ok(settled)
 }

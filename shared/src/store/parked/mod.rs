@@ -257,30 +257,7 @@ pub async fn release(tx: &mut Tx<'_>, done: &[JobId], user_ids: &[&UserId]) -> R
 /// Lets the first of each user's jobs go that is held, and ends the holding of users who have no more. Their rows
 /// must be locked.
 pub(super) async fn let_next_go(connection: &mut PgConnection, user_ids: &[&str]) -> Result<(), StoreError> {
-    sqlx::query!(
-        "WITH first AS (
-             SELECT wanted.user_id, first.job_id, first.state
-             FROM UNNEST($1::text[]) AS wanted (user_id)
-             LEFT JOIN LATERAL (
-                 SELECT job_id, state
-                 FROM parked_jobs
-                 WHERE parked_jobs.user_id = wanted.user_id
-                 ORDER BY position
-                 LIMIT 1
-             ) AS first ON true
-         ), let_go AS (
-             -- As arrays, since a join would be made from the side of the larger table while that is empty.
-             UPDATE parked_jobs
-             SET state = 'retrying', next_attempt_at = clock_timestamp(), tries = 0
-             WHERE job_id = ANY(ARRAY(SELECT job_id FROM first WHERE state = 'held'))
-         )
-         UPDATE users
-         SET is_held = false
-         WHERE user_id = ANY(ARRAY(SELECT user_id FROM first WHERE job_id IS NULL)) AND is_held",
-        user_ids as &[&str],
-    )
-    .execute(connection)
-    .await?;
+    sqlx::query!("SELECT FROM let_next_go($1)", user_ids as &[&str]).execute(connection).await?;
     Ok(())
 }
 

@@ -30,30 +30,13 @@ pub async fn redeliver(
     by: &Operator<'_>,
 ) -> Result<Redelivery, StoreError> {
     let mut tx = pool.0.begin().await?;
-    let found = sqlx::query_scalar!(
-        "SELECT status
-         FROM function_runs
-         WHERE run_id = $1 AND function_id = $2 AND target = $3
-         FOR NO KEY UPDATE",
-        run_id.as_uuid(),
-        FUNCTION,
-        endpoint_id.to_string(),
-    );
-    match found.fetch_optional(&mut *tx).await?.as_deref() {
+    let found =
+        sqlx::query_scalar!("SELECT redeliver_run($1, $2, $3)", run_id.as_uuid(), FUNCTION, endpoint_id.to_string(),);
+    match found.fetch_one(&mut *tx).await?.as_deref() {
         None => return Ok(Redelivery::Unknown),
         Some("running") => return Ok(Redelivery::Running),
         Some(_) => {}
     }
-    sqlx::query!("DELETE FROM function_steps WHERE run_id = $1", run_id.as_uuid()).execute(&mut *tx).await?;
-    sqlx::query!(
-        "UPDATE function_runs
-         SET status = 'queued', tries = 0, is_cancelled = false, cancel_reason = NULL, is_wanted = true,
-             due_at = clock_timestamp(), finished_at = NULL
-         WHERE run_id = $1",
-        run_id.as_uuid(),
-    )
-    .execute(&mut *tx)
-    .await?;
     let detail = json!({"endpointId": endpoint_id, "runId": run_id});
     actions::record(&mut tx, by, Action::REDELIVER_WEBHOOK, None, &detail).await?;
     tx.commit().await?;

@@ -8,14 +8,13 @@ use uuid::Uuid;
 use super::endpoint::Row;
 use super::{Endpoint, FUNCTION, MAX_ENDPOINTS, function_id, secrets};
 use crate::domain::{EventName, RunId, ShardCount, WebhookSecret};
-use crate::events::{EventType, WebhookPing};
+use crate::events::WebhookPing;
 use crate::moment;
 use crate::sealing::SealKeys;
 use crate::store::actions::{self, Action, Operator};
-use crate::store::events::NewEvent;
-use crate::store::progress::{self, Progress};
+use crate::store::functions::cancel;
 use crate::store::stored::Unreadable;
-use crate::store::{Pool, StoreError, Tx};
+use crate::store::{Pool, StoreError};
 
 /// How long the secret before is used beside a new one, in hours.
 pub const PREVIOUS_SECRET_HOURS: i32 = 24;
@@ -170,21 +169,18 @@ pub async fn remove(pool: &Pool, endpoint_id: Uuid, by: &Operator<'_>) -> Result
         sqlx::query_scalar!("DELETE FROM webhook_endpoints WHERE endpoint_id = $1 RETURNING url", endpoint_id);
     let Some(url) = removed.fetch_optional(&mut *tx).await? else { return Ok(false) };
     // What is under way finds that there is no endpoint.
-    let cancelled = sqlx::query!(
-        "UPDATE function_runs
-         SET is_cancelled = true, status = 'cancelled', finished_at = clock_timestamp()
-         WHERE run_id IN (
-             SELECT run_id
-             FROM function_runs
-             WHERE function_id = $1 AND target = $2 AND target <> '' AND status IN ('queued', 'retrying', 'sleeping')
-             LIMIT $3
-             FOR NO KEY UPDATE SKIP LOCKED
-         )",
+    let waiting = sqlx::query_scalar!(
+        "SELECT run_id
+         FROM function_runs
+         WHERE function_id = $1 AND target = $2 AND target <> '' AND status IN ('queued', 'retrying', 'sleeping')
+         LIMIT $3
+         FOR NO KEY UPDATE SKIP LOCKED",
         FUNCTION,
         endpoint_id.to_string(),
         MAX_CANCELLED,
     );
-    let cancelled = cancelled.execute(&mut *tx).await?.rows_affected();
+    let waiting = waiting.fetch_all(&mut *tx).await?;
+    let cancelled = cancel::end(&mut tx, &waiting, None).await?;
     let detail = json!({"endpointId": endpoint_id, "url": url, "cancelled": cancelled});
     actions::record(&mut tx, by, Action::REMOVE_WEBHOOK, None, &detail).await?;
     tx.commit().await?;
@@ -231,27 +227,17 @@ pub async fn rotate_secret(
 pub async fn ping(pool: &Pool, endpoint_id: Uuid, shards: ShardCount, by: &Operator<'_>) -> Result<RunId, StoreError> {
     let user_id = WebhookPing::user_of(endpoint_id).map_err(|error| Unreadable::new("user_id", error))?;
     let shard = shards.of_user(&user_id);
-    let emission = WebhookPing { endpoint_id }.emission();
-    let event = NewEvent {
-        shard,
-        user_id,
-        name: emission.name,
-        version: emission.version,
-        job_id: None,
-        id: Some(Uuid::now_v7().to_string()),
-        occurred_at: None,
-        data: emission.data,
-        reason: None,
-        is_quiet: false,
-    };
-    let mut tx = Tx(pool.0.begin().await?);
-    let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(&mut *tx.0).await?;
-    progress::write(&mut tx, Progress { events: &[event], ..Progress::none(now) }).await?;
-    // Nobody adds others before the commit.
-    let seq = sqlx::query_scalar!("SELECT events FROM shard_counters WHERE shard = $1", i32::from(shard.get()));
-    let run_id = RunId::of(&function_id()?, &endpoint_id.to_string(), shard, seq.fetch_one(&mut *tx.0).await?, None);
+    let mut tx = pool.0.begin().await?;
+    let event_id = Uuid::now_v7().to_string();
+    let seq = sqlx::query_scalar!(
+        r#"SELECT tell_webhook_ping($1, $2, $3) AS "seq!""#,
+        endpoint_id,
+        i32::from(shard.get()),
+        event_id,
+    );
+    let run_id = RunId::of(&function_id()?, &endpoint_id.to_string(), shard, seq.fetch_one(&mut *tx).await?, None);
     let detail = json!({"endpointId": endpoint_id, "runId": run_id});
-    actions::record(&mut tx.0, by, Action::PING_WEBHOOK, None, &detail).await?;
+    actions::record(&mut tx, by, Action::PING_WEBHOOK, None, &detail).await?;
     tx.commit().await?;
     Ok(run_id)
 }
