@@ -14,20 +14,26 @@ use satchel_tests::{Answer, RedisKind, Satchel, Setup, TestRedis, invariants, lo
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-/// How long a way swallows everything.
+/// How long a way swallows everything: a blip, a gap.
 const BLIP: Duration = Duration::from_secs(1);
+const GAP: Duration = Duration::from_secs(10);
 /// What goes on again has done so by then, on a machine that has more to do; what waits for the deadline of a whole batch
 /// has not.
 const GOES_ON_WITHIN: Duration = Duration::from_secs(25);
 
 /// Under load, one way swallows everything for a second; then every shard's jobs are accepted and applied again.
 async fn a_blip_on(way: impl Fn(&Ways) -> &Way) {
+    a_gap_on(BLIP, way).await;
+}
+
+/// The same for longer.
+async fn a_gap_on(time: Duration, way: impl Fn(&Ways) -> &Way) {
     let satchel = Setup::new().with_ways().start().await;
     let load = Endless::start(&satchel);
     load::more_accepted(&satchel, 50).await;
     let due = Utc::now() + TimeDelta::milliseconds(1_500);
     satchel.game().submit(&not_before(reward_pieces("delayed", "gold", 1), due)).await.expect(202);
-    way(satchel.ways()).swallow_for(BLIP).await;
+    way(satchel.ways()).swallow_for(time).await;
     let goes_on = tokio::time::timeout(GOES_ON_WITHIN, every_shard_goes_on(&satchel));
     assert!(goes_on.await.is_ok(), "{GOES_ON_WITHIN:?} after the blip something stands still");
     load.stop().await;
@@ -210,6 +216,21 @@ async fn a_statement_that_takes_long_is_waited_for() {
     invariants::check(&satchel).await;
     let output = satchel.worker_output();
     assert!(!output.contains("dead") && !output.contains("tries again"), "{output}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gap_between_api_and_redis_is_over_when_it_is_over() {
+    a_gap_on(GAP, |ways| &ways.api_to_redis).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gap_between_workers_and_redis_is_over_when_it_is_over() {
+    a_gap_on(GAP, |ways| &ways.worker_to_redis).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gap_between_workers_and_postgres_is_over_when_it_is_over() {
+    a_gap_on(GAP, |ways| &ways.worker_to_postgres).await;
 }
 
 /// A link that carries 20 KB a second, over which the first thing that a worker meets is a backlog.
