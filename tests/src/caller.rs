@@ -128,7 +128,7 @@ impl Caller {
         self.try_submit(self.journal.ask(), EVENTS, body, &prefer).await.expect("the API answers")
     }
 
-    /// Submits under `key` again and again until it is accepted: what FAULTS.md asks of a client.
+    /// Submits under `key` again and again until it is accepted: what docs/FAULTS.md asks of a client.
     pub async fn submit_until_accepted(&self, key: &str, body: &Value) -> Answer {
         let asked = self.journal.ask();
         crate::wait::until("the job is accepted at last", || async {

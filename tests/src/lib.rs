@@ -1,5 +1,5 @@
 //! What the end-to-end tests stand on: real Postgres, Redis and Satchel processes, an HTTP client that
-//! keeps a journal of what was accepted, and the one check of the invariants of FAULTS.md.
+//! keeps a journal of what was accepted, and the one check of the invariants of docs/FAULTS.md.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! THE check: the invariants A to F of FAULTS.md, after every end-to-end test.
+//! THE check: the invariants A to F of docs/FAULTS.md, after every end-to-end test.
 
 mod events;
 mod facts;

@@ -1,4 +1,4 @@
-//! Clocks that are wrong or are set: of workers (FAULTS.md 21), since leases and delays go by the stores' clocks, of
+//! Clocks that are wrong or are set: of workers (docs/FAULTS.md 21), since leases and delays go by the stores' clocks, of
 //! Postgres (31), and of an API.
 
 use chrono::{DateTime, TimeDelta, Utc};

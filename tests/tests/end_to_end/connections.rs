@@ -1,5 +1,5 @@
 //! Connections that die without a word, that are ended while nobody uses them, and that cannot be made for a while
-//! (FAULTS.md 13, 28, 29).
+//! (docs/FAULTS.md 13, 14, 28, 29).
 
 use std::net::TcpListener;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A Redis that forgets, without a journal (FAULTS.md 33): the loss cannot be undone, but it is seen.
+//! A Redis that forgets, without a journal (docs/FAULTS.md 33): the loss cannot be undone, but it is seen.
 
 use chrono::{DateTime, Utc};
 use nix::sys::signal::Signal;

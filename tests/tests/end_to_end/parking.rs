@@ -1,4 +1,4 @@
-//! A job that fails every time is parked, and only its player waits (FAULTS.md 23).
+//! A job that fails every time is parked, and only its player waits (docs/FAULTS.md 23).
 
 use chrono::DateTime;
 use satchel_tests::job::{high, reward_pieces, use_item};

@@ -1,4 +1,4 @@
-//! Postgres dies, drops connections and holds locks (FAULTS.md 15, 17, 19).
+//! Postgres dies, drops connections, holds locks and is slow (docs/FAULTS.md 15, 17, 19, 23, 32).
 
 use std::time::Duration;
 

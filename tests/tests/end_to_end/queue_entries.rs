@@ -1,4 +1,4 @@
-//! Entries in the queue that no API put there, or that were changed since (FAULTS.md 12, 22, 27).
+//! Entries in the queue that no API put there, or that were changed since (docs/FAULTS.md 12, 22, 27).
 
 use chrono::{DateTime, Utc};
 use satchel_shared::domain::{Actor, JobId, RequestId, Role, Scopes};

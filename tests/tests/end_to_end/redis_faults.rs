@@ -1,4 +1,4 @@
-//! Redis dies, hangs, fills up and forgets (FAULTS.md 6, 8, 10, 11).
+//! Redis dies, hangs, fills up and forgets (docs/FAULTS.md 6, 8, 10, 11).
 
 use satchel_tests::job::{reward, reward_pieces};
 use satchel_tests::{Satchel, Setup, invariants, load, wait};

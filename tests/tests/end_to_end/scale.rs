@@ -1,4 +1,4 @@
-//! Many workers, one order (FAULTS.md 4, 24): how exact the order is, and how long shards wait when workers come and go.
+//! Many workers, one order (docs/FAULTS.md 4, 24): how exact the order is, and how long shards wait when workers come and go.
 
 use nix::sys::signal::Signal;
 use satchel_tests::load::{self, Endless};

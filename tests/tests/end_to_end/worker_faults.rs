@@ -1,4 +1,4 @@
-//! Workers die, freeze, leave and join (FAULTS.md 2, 3, 4, 24).
+//! Workers die, freeze, leave and join (docs/FAULTS.md 2, 3, 4, 24).
 
 use nix::sys::signal::Signal;
 use satchel_tests::job::{reward_pieces, use_item};
