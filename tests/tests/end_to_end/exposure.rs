@@ -1,13 +1,11 @@
 //! What nobody outside, and no thief of one part, learns: passwords, secrets, tables, and who runs the service how.
 
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
 
 use reqwest::Method;
 use satchel_tests::job::reward_pieces;
 use satchel_tests::poison::{self, poisonous};
-use satchel_tests::token::SECRET;
-use satchel_tests::{ENVELOPE_KEY, Psql, Satchel, Server, Setup, binary, invariants, wait};
+use satchel_tests::{Psql, Satchel, Server, Setup, invariants, refused_start, wait};
 use serde_json::json;
 
 #[tokio::test]
@@ -23,14 +21,7 @@ async fn a_login_that_owns_the_schema_is_refused_whatever_role_it_acts_as() {
             (owner, "satchel_api", "owns the schema"),
             (owner, "satchel_worker", "owns the schema"),
         ] {
-            let mut command = Command::new(binary(program));
-            command.env_clear().stdin(Stdio::null());
-            command.env("DATABASE_URL", login.url()).env("SATCHEL_DATABASE_ROLE", role);
-            command.env("REDIS_URL", satchel.redis.url()).env("SATCHEL_ENVELOPE_KEY", ENVELOPE_KEY);
-            command.env("SATCHEL_JWT_SECRET", SECRET).env("SATCHEL_API_ADDR", "127.0.0.1:0");
-            let output = command.output().unwrap();
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert!(!output.status.success(), "{program} as {role:?}: {said}");
+            let said = refused_start(&satchel, program, login, role);
             assert!(said.contains("DATABASE_URL") && said.contains(why), "{program} as {role:?}: {said}");
         }
     }

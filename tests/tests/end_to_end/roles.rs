@@ -1,10 +1,7 @@
 //! What the thief of one program's login can do: no more than that program.
 
-use std::process::{Command, Stdio};
-
 use satchel_tests::job::reward_pieces;
-use satchel_tests::token::SECRET;
-use satchel_tests::{ENVELOPE_KEY, Psql, Setup, binary, invariants};
+use satchel_tests::{Psql, Setup, invariants, refused_start};
 
 const LEDGER_ROW: &str = "INSERT INTO ledger VALUES ('u2', 1, gen_random_uuid(), 'gold', 1000000, 1000000,
     'reward_inventory_item', 'service:game', NULL, 'r', NULL, 1, now(), sha256('x'))";
@@ -100,16 +97,7 @@ async fn a_workers_login_makes_no_job_no_catalogue_no_key_and_no_record_of_an_op
 #[tokio::test]
 async fn a_program_refuses_a_login_that_may_do_what_the_other_one_does() {
     let satchel = Setup::new().workers(0).start().await;
-    let start = |program: &str, login: &Psql, role: &str| {
-        let mut command = Command::new(binary(program));
-        command.env_clear().stdin(Stdio::null());
-        command.env("DATABASE_URL", login.url()).env("SATCHEL_DATABASE_ROLE", role);
-        command.env("REDIS_URL", satchel.redis.url()).env("SATCHEL_ENVELOPE_KEY", ENVELOPE_KEY);
-        command.env("SATCHEL_JWT_SECRET", SECRET).env("SATCHEL_API_ADDR", "127.0.0.1:0");
-        let output = command.output().unwrap();
-        assert!(!output.status.success(), "{program} as {}", login.user);
-        String::from_utf8_lossy(&output.stderr).into_owned()
-    };
+    let start = |program: &str, login: &Psql, role: &str| refused_start(&satchel, program, login, role);
     let database = &satchel.database;
     let said = start("satchel-api", &database.worker, "");
     assert!(said.contains("DATABASE_URL: its login may do what workers do: log in as satchel_api"), "{said}");
