@@ -39,5 +39,5 @@ deps: ## Install what is missing by the system's package manager
 test-deps: ## The same, with what only the tests need
 	@scripts/deps.sh tests
 
-sqlx-metadata: deps ## Renew shared/.sqlx after a change of SQL or schema
+sqlx-metadata: deps ## Renew shared/store/.sqlx after a change of SQL or schema
 	scripts/sqlx-metadata.sh

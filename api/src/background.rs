@@ -2,8 +2,8 @@
 
 use actix_web::web;
 use metrics_exporter_prometheus::PrometheusHandle;
-use satchel_shared::store::Session;
-use satchel_shared::store::stuck::{self, TransactionLimit};
+use satchel_store::Session;
+use satchel_store::stuck::{self, TransactionLimit};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 

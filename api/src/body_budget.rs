@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use actix_web::web::Bytes;
-use satchel_shared::config::Env;
-use satchel_shared::domain::Role;
+use satchel_model::domain::Role;
+use satchel_settings::Env;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::problem::ApiError;

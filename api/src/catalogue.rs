@@ -7,10 +7,10 @@ use actix_web::http::header;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use satchel_shared::domain::ItemId;
-use satchel_shared::domain::catalogue::Catalogue;
-use satchel_shared::json::{Faults, Node, Pointer};
-use satchel_shared::store::catalogue::{self, Publish, PublishError};
+use satchel_forms::{Faults, Node, Pointer};
+use satchel_model::domain::ItemId;
+use satchel_model::domain::catalogue::Catalogue;
+use satchel_store::catalogue::{self, Publish, PublishError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -31,7 +31,7 @@ type Document<'a> = BTreeMap<String, &'a RawValue>;
 #[serde(rename_all = "camelCase")]
 struct CurrentCatalogue<'a> {
     version: i64,
-    #[serde(serialize_with = "satchel_shared::moment::serialize")]
+    #[serde(serialize_with = "satchel_model::moment::serialize")]
     published_at: DateTime<Utc>,
     published_by: &'a str,
     #[serde(flatten)]

@@ -14,7 +14,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use chrono::Utc;
 use metrics::{Gauge, describe_gauge, gauge};
-use satchel_shared::store::{Pool, StoreError, clock};
+use satchel_store::{Pool, StoreError, clock};
 use tokio_util::sync::CancellationToken;
 
 use crate::deadline;

@@ -4,13 +4,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use satchel_shared::config::{Env, Retention};
-use satchel_shared::envelope::EnvelopeKey;
-use satchel_shared::outbound::Allowed;
-use satchel_shared::queue;
-use satchel_shared::sealing::SealKeys;
-use satchel_shared::store::stuck::TransactionLimit;
-use satchel_shared::store::{PoolConfig, Program};
+use satchel_security::outbound::Allowed;
+use satchel_security::sealing::SealKeys;
+use satchel_settings::Env;
+use satchel_store::Retention;
+use satchel_store::stuck::TransactionLimit;
+use satchel_store::{PoolConfig, Program};
+use satchel_wire::envelope::EnvelopeKey;
 use serde::Serialize;
 
 use crate::admission::Rates;
@@ -70,7 +70,7 @@ pub struct Config {
     /// `SATCHEL_TRANSACTION_LIMIT_MS`: when sessions of the API's login that hold locks are ended. Default 60000.
     pub transaction_limit: TransactionLimit,
     /// `REDIS_URL` (required).
-    pub queue: queue::Config,
+    pub queue: satchel_queue::Config,
     /// `SATCHEL_ENVELOPE_KEY` (required): signs queue entries, at least 32 bytes.
     pub envelope_key: EnvelopeKey,
     /// `SATCHEL_REQUIRE_IDEMPOTENCY_KEY`: whether submissions without an idempotency key are refused. Default false.
@@ -121,7 +121,7 @@ impl Config {
             },
             allows_owner_login: env.or("SATCHEL_ALLOW_OWNER_LOGIN", false),
             transaction_limit: TransactionLimit::from_env(env),
-            queue: queue::Config::from_env(env),
+            queue: satchel_queue::Config::from_env(env),
             envelope_key: EnvelopeKey::from_env(env, "SATCHEL_ENVELOPE_KEY"),
             requires_idempotency_key: env.or("SATCHEL_REQUIRE_IDEMPOTENCY_KEY", false),
             journal: env.or("SATCHEL_JOURNAL", JournalMode::None),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
 use metrics::{Gauge, counter, describe_counter, describe_gauge, gauge};
-use satchel_shared::config::{Env, Networks};
+use satchel_settings::{Env, Networks};
 use socket2::SockRef;
 
 use crate::auth::network;

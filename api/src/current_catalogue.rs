@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use satchel_shared::domain::catalogue::Catalogue;
-use satchel_shared::store::{Pool, catalogue};
+use satchel_model::domain::catalogue::Catalogue;
+use satchel_store::{Pool, catalogue};
 use tokio::time::Instant;
 
 use crate::deadline;
@@ -136,7 +136,7 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    use satchel_shared::store::PoolConfig;
+    use satchel_store::PoolConfig;
 
     use super::*;
 

@@ -4,8 +4,9 @@
 //! listing is refused by another one.
 
 use chrono::{DateTime, Datelike, Utc};
-use satchel_shared::domain::{ItemId, JobId, RunId, Shard};
-use satchel_shared::store::events::{After, Place};
+use satchel_model::domain::{ItemId, JobId, RunId, Shard};
+use satchel_model::records::Place;
+use satchel_store::events::After;
 
 /// A position in a listing.
 pub(crate) trait Cursor: Sized {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use satchel_shared::store::StoreError;
+use satchel_store::StoreError;
 
 use crate::problem::{ApiError, Store};
 

@@ -2,8 +2,8 @@
 
 use actix_web::{HttpRequest, web};
 use chrono::{DateTime, Utc};
-use satchel_shared::domain::Role;
-use satchel_shared::json::{Faults, Fields, Node, Pointer};
+use satchel_forms::{Faults, Fields, Node, Pointer};
+use satchel_model::domain::Role;
 
 use crate::body::{self, Limits};
 use crate::problem::ApiError;

@@ -2,9 +2,9 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use satchel_shared::domain::{ItemId, JobId, LedgerEntry};
-use satchel_shared::jobs::Work;
-use satchel_shared::store::ledger::{self, Filter, Order};
+use satchel_model::domain::{ItemId, JobId, LedgerEntry};
+use satchel_model::jobs::Work;
+use satchel_store::ledger::{self, Filter, Order};
 use serde::Serialize;
 use validator::{Validate, ValidationError};
 

@@ -2,12 +2,12 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use satchel_shared::domain::{JobId, Priority, UserId};
-use satchel_shared::jobs::PayloadHash;
-use satchel_shared::queue::Pending;
-use satchel_shared::store::jobs::{self, JobRecord};
-use satchel_shared::store::waiting::{WaitingJob, WaitingStatus};
-use satchel_shared::store::{Pool, StoreError, journal, parked};
+use satchel_model::domain::{JobId, Priority, UserId};
+use satchel_model::jobs::PayloadHash;
+use satchel_queue::Pending;
+use satchel_store::jobs::{self, JobRecord};
+use satchel_store::waiting::{WaitingJob, WaitingStatus};
+use satchel_store::{Pool, StoreError, journal, parked};
 use serde::Serialize;
 
 use crate::auth::{Caller, permission};
@@ -34,13 +34,13 @@ pub(crate) struct Undecided {
     pub(crate) job_type: String,
     pub(crate) user_id: UserId,
     status: WaitingStatus,
-    #[serde(serialize_with = "satchel_shared::moment::serialize")]
+    #[serde(serialize_with = "satchel_model::moment::serialize")]
     pub(crate) submitted_at: DateTime<Utc>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "satchel_shared::moment::serialize")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "satchel_model::moment::serialize")]
     pub(crate) not_before: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Priority::is_normal")]
     priority: Priority,
-    #[serde(serialize_with = "satchel_shared::moment::serialize")]
+    #[serde(serialize_with = "satchel_model::moment::serialize")]
     applied_at: Option<DateTime<Utc>>,
     attempts: i32,
     result: Option<()>,

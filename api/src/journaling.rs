@@ -8,9 +8,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use satchel_shared::envelope::ReplicaId;
-use satchel_shared::store::replicas::{self, Announcement, Others};
-use satchel_shared::store::{Pool, StoreError};
+use satchel_model::envelope::ReplicaId;
+use satchel_store::replicas::{self, Announcement, Others};
+use satchel_store::{Pool, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::JournalMode;

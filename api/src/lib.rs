@@ -1,8 +1,8 @@
 //! The HTTP service of Satchel: authenticates, validates, signs and enqueues jobs; answers queries.
 //!
-//! A submission reads top-down: `routes` → `auth` → `submit` → `satchel_shared::jobs` →
-//! `intake` → `satchel_shared::queue`. An audit query: `routes` → `auth` → `history` →
-//! `satchel_shared::store::ledger`. The service changes no inventory; only workers do.
+//! A submission reads top-down: `routes` → `auth` → `submit` → `satchel_model::jobs` →
+//! `intake` → `satchel_queue`. An audit query: `routes` → `auth` → `history` →
+//! `satchel_store::ledger`. The service changes no inventory; only workers do.
 
 mod admission;
 mod answer_headers;

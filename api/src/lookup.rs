@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use satchel_shared::domain::JobId;
-use satchel_shared::jobs::PayloadHash;
-use satchel_shared::store::jobs::{self, JobRecord};
-use satchel_shared::store::waiting::{WaitingJob, WaitingStatus};
-use satchel_shared::store::{Pool, StoreError, journal, parked};
+use satchel_model::domain::JobId;
+use satchel_model::jobs::PayloadHash;
+use satchel_store::jobs::{self, JobRecord};
+use satchel_store::waiting::{WaitingJob, WaitingStatus};
+use satchel_store::{Pool, StoreError, journal, parked};
 
 use crate::deadline;
 use crate::gather::{Gather, Source};

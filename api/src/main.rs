@@ -2,8 +2,8 @@
 
 use anyhow::Context as _;
 use satchel_api::{Config, listen, serve};
-use satchel_shared::config::{Env, init_logging};
-use satchel_shared::shutdown;
+use satchel_settings::shutdown;
+use satchel_settings::{Env, init_logging};
 
 /// Not what the HTTP library says of its own start, nor a line for each connection that sends no HTTP.
 const DEFAULT_LOG_FILTER: &str = "info,actix_server=warn,actix_http=off";

@@ -2,8 +2,8 @@
 
 use actix_web::{FromRequest, HttpRequest, dev};
 use futures_util::future::LocalBoxFuture;
-use satchel_shared::domain::RequestId;
-use satchel_shared::store::actions::Operator;
+use satchel_model::domain::RequestId;
+use satchel_store::actions::Operator;
 
 use crate::auth::{Caller, permission};
 use crate::problem::ApiError;

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use actix_web::HttpRequest;
 use actix_web::web::Query;
 use chrono::{DateTime, Utc};
-use satchel_shared::json::Pointer;
+use satchel_forms::Pointer;
 use validator::{Validate, ValidationError, ValidationErrors};
 
 use crate::problem::{ApiError, ParameterFault};

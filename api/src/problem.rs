@@ -2,10 +2,10 @@
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
-use satchel_shared::domain::{Denied, UserId};
-use satchel_shared::json::{Fault, Faults, Pointer, SyntaxError};
-use satchel_shared::queue::QueueError;
-use satchel_shared::store::StoreError;
+use satchel_forms::{Fault, Faults, Pointer, SyntaxError};
+use satchel_model::domain::{Denied, UserId};
+use satchel_queue::QueueError;
+use satchel_store::StoreError;
 use serde::Serialize;
 
 use crate::outage_log::Gate;

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpServer, web};
 use anyhow::{Context as _, bail};
-use satchel_shared::envelope::ReplicaId;
-use satchel_shared::installation::Installation;
-use satchel_shared::queue::{self, Queue, QueueError};
-use satchel_shared::store::{Pool, Program, StoreError, stuck, webhooks};
+use satchel_model::envelope::ReplicaId;
+use satchel_model::installation::Installation;
+use satchel_queue::{Queue, QueueError};
+use satchel_store::{Pool, Program, StoreError, stuck, webhooks};
 use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
 
@@ -90,7 +90,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     {
         bail!("DATABASE_URL: its login {excess}: log in as satchel_api (see `satchel migrate`)");
     }
-    let queue = queue::open(&config.queue, &installation).context("REDIS_URL")?;
+    let queue = satchel_queue::open(&config.queue, &installation).context("REDIS_URL")?;
     let readiness = Readiness::default();
     tell_durability(queue.as_ref(), config.journal, &readiness).await?;
 

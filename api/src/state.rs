@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use satchel_shared::config::Retention;
-use satchel_shared::envelope::{EnvelopeKey, ReplicaId};
-use satchel_shared::outbound::Allowed;
-use satchel_shared::queue::Queue;
-use satchel_shared::sealing::SealKeys;
-use satchel_shared::store::Pool;
+use satchel_model::envelope::ReplicaId;
+use satchel_queue::Queue;
+use satchel_security::outbound::Allowed;
+use satchel_security::sealing::SealKeys;
+use satchel_store::Pool;
+use satchel_store::Retention;
+use satchel_wire::envelope::EnvelopeKey;
 
 use crate::admission::Admission;
 use crate::auth::Authenticator;

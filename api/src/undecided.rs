@@ -9,10 +9,10 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use satchel_shared::config::Env;
-use satchel_shared::domain::{Role, Shard, ShardCount, UserId};
-use satchel_shared::queue::{Depth, QueueError};
-use satchel_shared::store::{StoreError, parked};
+use satchel_model::domain::{Role, Shard, ShardCount, UserId};
+use satchel_queue::{Depth, QueueError};
+use satchel_settings::Env;
+use satchel_store::{StoreError, parked};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 

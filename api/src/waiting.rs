@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use satchel_shared::domain::{JobId, RequestId};
-use satchel_shared::queue::Outcome;
+use satchel_model::domain::{JobId, RequestId};
+use satchel_queue::Outcome;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;

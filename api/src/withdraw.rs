@@ -1,9 +1,9 @@
 //! `DELETE /api/v1/jobs/{jobId}`: a job that waits is withdrawn.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_shared::domain::{Actor, JobId};
-use satchel_shared::store::actions::Operator;
-use satchel_shared::store::withdrawals::{self, WaitingElsewhere};
+use satchel_model::domain::{Actor, JobId};
+use satchel_store::actions::Operator;
+use satchel_store::withdrawals::{self, WaitingElsewhere};
 
 use crate::auth::{Caller, permission};
 use crate::job_status::{self, JobStatus};

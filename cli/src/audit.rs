@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use satchel_shared::store::{Pool, PoolConfig, Program, audit};
+use satchel_store::{Pool, PoolConfig, Program, audit};
 
 use crate::command::Settings;
 

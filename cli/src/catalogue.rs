@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use satchel_shared::domain::RequestId;
-use satchel_shared::domain::catalogue::{Catalogue, Difference};
-use satchel_shared::json::{Faults, Node};
-use satchel_shared::store::catalogue::{self, Publication, Publish, PublishError, Warning};
-use satchel_shared::store::{Pool, PoolConfig, Program};
+use satchel_forms::{Faults, Node};
+use satchel_model::domain::RequestId;
+use satchel_model::domain::catalogue::{Catalogue, Difference};
+use satchel_store::catalogue::{self, Publication, Publish, PublishError, Warning};
+use satchel_store::{Pool, PoolConfig, Program};
 
 use crate::command::Settings;
 use crate::environment::Environment;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use satchel_shared::config::init_logging;
+use satchel_settings::init_logging;
 use tokio::runtime::Builder;
 
 use crate::environment::Environment;

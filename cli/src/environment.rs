@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use satchel_shared::config::Env;
+use satchel_settings::Env;
 
 /// Variables and their values.
 #[derive(Debug, Clone, Default)]

@@ -3,14 +3,14 @@
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use satchel_shared::domain::{EventName, FunctionId, Reason, RequestId, RunId, UserId};
-use satchel_shared::store::actions::Operator;
-use satchel_shared::store::functions::backlog::{self, Backlog, FunctionInfo};
-use satchel_shared::store::functions::cancel::{self, Cancelled, Filter};
-use satchel_shared::store::functions::replays::{self, Replay};
-use satchel_shared::store::functions::{Run, RunStatus, steps};
-use satchel_shared::store::functions::{operate, pause};
-use satchel_shared::store::{Pool, PoolConfig, Program};
+use satchel_model::domain::{EventName, FunctionId, Reason, RequestId, RunId, UserId};
+use satchel_store::actions::Operator;
+use satchel_store::functions::backlog::{self, Backlog, FunctionInfo};
+use satchel_store::functions::cancel::{self, Cancelled, Filter};
+use satchel_store::functions::replays::{self, Replay};
+use satchel_store::functions::{Run, RunStatus, steps};
+use satchel_store::functions::{operate, pause};
+use satchel_store::{Pool, PoolConfig, Program};
 use serde_json::json;
 
 use crate::command::Settings;

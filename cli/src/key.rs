@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use satchel_shared::domain::{Role, Scope};
-use satchel_shared::store::{Pool, PoolConfig, api_keys};
+use satchel_model::domain::{Role, Scope};
+use satchel_store::{Pool, PoolConfig, api_keys};
 use sha2::{Digest, Sha256};
 
 use crate::command::Settings;

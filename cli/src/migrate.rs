@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 use clap::Args;
-use satchel_shared::domain::ShardCount;
-use satchel_shared::store::{self, Program, RolePasswords};
+use satchel_model::domain::ShardCount;
+use satchel_store::{Program, RolePasswords};
 
 use crate::command::Settings;
 use crate::environment::Environment;
@@ -38,5 +38,5 @@ pub(crate) async fn migrate(environment: &Environment, shards: Option<ShardCount
         worker: env.optional_secret(Program::Worker.password_setting()),
     };
     env.finish()?;
-    store::migrate(&owner_url, &passwords, shards).await.context("cannot migrate the database")
+    satchel_store::migrate(&owner_url, &passwords, shards).await.context("cannot migrate the database")
 }

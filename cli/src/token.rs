@@ -6,9 +6,9 @@ use anyhow::{Context, Result, bail};
 use chrono::Utc;
 use clap::Args;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use satchel_shared::config::{Env, Span};
-use satchel_shared::domain::{Actor, Role, Scope, Scopes};
-use satchel_shared::token_crypto;
+use satchel_model::domain::{Actor, Role, Scope, Scopes};
+use satchel_security::token_crypto;
+use satchel_settings::{Env, Span};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 

@@ -1,7 +1,8 @@
 //! The queue's streams as someone with access to Redis sees and changes them.
 
 use hmac::{Hmac, KeyInit, Mac};
-use satchel_shared::envelope::{Envelope, EnvelopeKey, SealedEnvelope};
+use satchel_model::envelope::Envelope;
+use satchel_wire::envelope::{EnvelopeKey, SealedEnvelope};
 use sha2::Sha256;
 
 use crate::{ENVELOPE_KEY, RedisCli, Satchel};
@@ -31,7 +32,7 @@ const FIELD: &str = "
         end
     end";
 
-/// Signs any body as of any version with the key of this Satchel, by the form that `satchel_shared::envelope` documents.
+/// Signs any body as of any version with the key of this Satchel, by the form that `satchel_wire::envelope` documents.
 pub fn seal_as(satchel: &Satchel, version: u32, body: &[u8]) -> SealedEnvelope {
     let keyed = |key: &[u8]| Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     let installation = satchel.database.owner.run("SELECT installation_id FROM queue_state");

@@ -35,6 +35,6 @@ pub fn sign(claims: &Value) -> String {
 
 /// Any claims under any header, signed with any secret.
 pub fn sign_with(header: &Header, claims: &Value, secret: &[u8]) -> String {
-    satchel_shared::token_crypto::install();
+    satchel_security::token_crypto::install();
     jsonwebtoken::encode(header, claims, &EncodingKey::from_secret(secret)).expect("a token")
 }

@@ -6,16 +6,17 @@ use std::collections::HashMap;
 
 use allocation_counter::measure;
 use chrono::DateTime;
-use satchel_shared::domain::catalogue::Catalogue;
-use satchel_shared::domain::{
+use satchel_forms::{Node, Pointer};
+use satchel_model::domain::catalogue::Catalogue;
+use satchel_model::domain::{
     Actor, Holding, Holdings, ItemId, JobId, RequestId, Role, Scopes, Shard, ShardCount, UserId,
 };
-use satchel_shared::envelope::{Envelope, EnvelopeKey};
-use satchel_shared::installation::Installation;
-use satchel_shared::jobs::Submission;
-use satchel_shared::json::{Node, Pointer};
-use satchel_shared::queue::{self, Entry, MemoryStore};
-use satchel_shared::store::users::Head;
+use satchel_model::envelope::Envelope;
+use satchel_model::installation::Installation;
+use satchel_model::jobs::Submission;
+use satchel_queue::{Entry, MemoryStore};
+use satchel_store::users::Head;
+use satchel_wire::envelope::EnvelopeKey;
 
 use uuid::Uuid;
 
@@ -90,7 +91,7 @@ fn envelope(job: &str, user: usize) -> Envelope {
 /// The batch as it is read from a queue.
 async fn entries(job: &str, key: &EnvelopeKey, shards: ShardCount) -> Vec<Entry> {
     let installation = Installation { id: Uuid::nil(), shards };
-    let queue = queue::open(&queue::Config::Memory(MemoryStore::default()), &installation).unwrap();
+    let queue = satchel_queue::open(&satchel_queue::Config::Memory(MemoryStore::default()), &installation).unwrap();
     let envelopes: Vec<Envelope> = (0..JOBS).map(|user| envelope(job, user)).collect();
     queue.enqueue(key, &envelopes).await.unwrap();
     let all: Vec<Shard> = shards.all().collect();

@@ -4,15 +4,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use satchel_shared::domain::catalogue::Catalogue;
-use satchel_shared::domain::{ItemId, JobId, OnceKey, Shard, UserId};
-use satchel_shared::store::jobs::JobRecord;
-use satchel_shared::store::leases::{self, Fence, Lease};
-use satchel_shared::store::parked;
-use satchel_shared::store::quarantine::{self, Quarantined, RefusedRow};
-use satchel_shared::store::rules::{self, Patience};
-use satchel_shared::store::users::Head;
-use satchel_shared::store::{Session, StoreError, Tx, catalogue, inventory, jobs, rule_grants, users};
+use satchel_model::domain::catalogue::Catalogue;
+use satchel_model::domain::{ItemId, JobId, OnceKey, Shard, UserId};
+use satchel_store::jobs::JobRecord;
+use satchel_store::leases::{self, Fence, Lease};
+use satchel_store::parked;
+use satchel_store::quarantine::{self, Quarantined, RefusedRow};
+use satchel_store::rules::{self, Patience};
+use satchel_store::users::Head;
+use satchel_store::{Session, StoreError, Tx, catalogue, inventory, jobs, rule_grants, users};
 use uuid::Uuid;
 
 use crate::complete::{Completed, complete};

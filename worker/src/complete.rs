@@ -5,10 +5,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use satchel_shared::domain::JobId;
-use satchel_shared::store::journal::{self, Journaled};
-use satchel_shared::store::quarantine::RefusedRow;
-use satchel_shared::store::{StoreError, Tx};
+use satchel_model::domain::JobId;
+use satchel_store::journal::{self, Journaled};
+use satchel_store::quarantine::RefusedRow;
+use satchel_store::{StoreError, Tx};
 
 use crate::decide::Ending;
 use crate::decode::{Delivery, Source};
@@ -175,11 +175,12 @@ impl Completed {
 
 #[cfg(test)]
 mod tests {
-    use satchel_shared::domain::{Actor, Priority, RequestId, Role, Scopes, Shard, ShardCount};
-    use satchel_shared::envelope::{Envelope, EnvelopeKey};
-    use satchel_shared::jobs::Submission;
-    use satchel_shared::json::{Node, Pointer};
-    use satchel_shared::queue::{EntryRef, Place};
+    use satchel_forms::{Node, Pointer};
+    use satchel_model::domain::{Actor, Priority, RequestId, Role, Scopes, Shard, ShardCount};
+    use satchel_model::envelope::Envelope;
+    use satchel_model::jobs::Submission;
+    use satchel_queue::{EntryRef, Place};
+    use satchel_wire::envelope::EnvelopeKey;
 
     use super::*;
     use crate::config::EnvelopeKeys;

@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
-use satchel_shared::config::{Env, Retention};
-use satchel_shared::envelope::EnvelopeKey;
-use satchel_shared::installation::Installation;
-use satchel_shared::queue;
-use satchel_shared::store::stuck::TransactionLimit;
-use satchel_shared::store::{PoolConfig, Program};
+use satchel_model::installation::Installation;
+use satchel_settings::Env;
+use satchel_store::Retention;
+use satchel_store::stuck::TransactionLimit;
+use satchel_store::{PoolConfig, Program};
+use satchel_wire::envelope::EnvelopeKey;
 
 /// Connections to Postgres that functions share.
 const FUNCTION_CONNECTIONS: u32 = 4;
@@ -48,7 +48,7 @@ pub struct Config {
     /// `SATCHEL_TRANSACTION_LIMIT_MS`: when sessions of the worker's login that hold locks are ended. Default 60000.
     pub transaction_limit: TransactionLimit,
     /// `REDIS_URL`.
-    pub queue: queue::Config,
+    pub queue: satchel_queue::Config,
     /// `SATCHEL_ENVELOPE_KEY` and, while it is being changed, `SATCHEL_ENVELOPE_KEY_PREVIOUS`.
     pub envelope_keys: EnvelopeKeys,
     /// `SATCHEL_WORKER_LANES`: most batches under way at once, one database connection each. Default 2.
@@ -89,7 +89,7 @@ impl Config {
                 acquire_timeout_ms: FUNCTION_ACQUIRE_TIMEOUT_MS,
                 ..PoolConfig::from_env(env, Program::Worker, "satchel-functions", FUNCTION_CONNECTIONS)
             },
-            queue: queue::Config::from_env(env),
+            queue: satchel_queue::Config::from_env(env),
             envelope_keys: EnvelopeKeys {
                 current: EnvelopeKey::from_env(env, "SATCHEL_ENVELOPE_KEY"),
                 previous: EnvelopeKey::optional_from_env(env, "SATCHEL_ENVELOPE_KEY_PREVIOUS"),

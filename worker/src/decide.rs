@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use satchel_shared::domain::{
+use satchel_model::domain::{
     Emission, Holdings, LedgerEntry, MAX_JOB_AGE_DAYS, OnceKey, Plan, Rejection, RejectionCode, Shard,
 };
-use satchel_shared::envelope::Envelope;
-use satchel_shared::events::{self, EventType, JobFacts, JobRejected};
-use satchel_shared::store::events::NewEvent;
-use satchel_shared::store::jobs::{JobRecord, JobStatus};
-use satchel_shared::store::rule_grants::RuleGrant;
-use satchel_shared::store::users::Head;
+use satchel_model::envelope::Envelope;
+use satchel_model::events::{self, EventType, JobFacts, JobRejected};
+use satchel_store::events::NewEvent;
+use satchel_store::jobs::{JobRecord, JobStatus};
+use satchel_store::rule_grants::RuleGrant;
+use satchel_store::users::Head;
 
 use crate::decode::Delivery;
 use crate::world::World;

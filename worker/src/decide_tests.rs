@@ -1,10 +1,10 @@
 use std::collections::HashMap;
 
 use chrono::DateTime;
-use satchel_shared::domain::catalogue::Catalogue;
-use satchel_shared::domain::{Actor, ChainVerifier, IdempotencyKey, JobId, RequestId, Role, Scopes, UserId};
-use satchel_shared::jobs::Submission;
-use satchel_shared::json::{Node, Pointer};
+use satchel_forms::{Node, Pointer};
+use satchel_model::domain::catalogue::Catalogue;
+use satchel_model::domain::{Actor, ChainVerifier, IdempotencyKey, JobId, RequestId, Role, Scopes, UserId};
+use satchel_model::jobs::Submission;
 
 use super::*;
 use crate::decode::Source;

@@ -1,10 +1,11 @@
 //! From stream entries to jobs that can be trusted. What cannot is quarantined, and the rest goes on.
 
-use satchel_shared::domain::{Shard, ShardCount};
-use satchel_shared::envelope::{Envelope, OpenError};
-use satchel_shared::jobs::PayloadHash;
-use satchel_shared::queue::{Entry, EntryRef};
-use satchel_shared::store::quarantine::Quarantined;
+use satchel_model::domain::{Shard, ShardCount};
+use satchel_model::envelope::Envelope;
+use satchel_model::jobs::PayloadHash;
+use satchel_queue::{Entry, EntryRef};
+use satchel_store::quarantine::Quarantined;
+use satchel_wire::envelope::OpenError;
 
 use crate::config::EnvelopeKeys;
 

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use satchel_shared::domain::{JobId, Shard};
-use satchel_shared::envelope::Envelope;
-use satchel_shared::queue::Queue;
-use satchel_shared::store::journal::{self, Beginning, Journaled};
-use satchel_shared::store::quarantine::{self, RefusedRow};
-use satchel_shared::store::{Session, StoreError};
+use satchel_model::domain::{JobId, Shard};
+use satchel_model::envelope::Envelope;
+use satchel_queue::Queue;
+use satchel_store::journal::{self, Beginning, Journaled};
+use satchel_store::quarantine::{self, RefusedRow};
+use satchel_store::{Session, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::EnvelopeKeys;

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use satchel_shared::store::housekeeping::{self, Cleaned};
-use satchel_shared::store::{Session, StoreError};
+use satchel_store::housekeeping::{self, Cleaned};
+use satchel_store::{Session, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;

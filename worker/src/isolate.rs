@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use satchel_shared::domain::{Shard, UserId};
-use satchel_shared::queue::EntryRef;
-use satchel_shared::store::leases::Lease;
-use satchel_shared::store::quarantine::Quarantined;
-use satchel_shared::store::rules::Patience;
-use satchel_shared::store::{Blame, StoreError};
+use satchel_model::domain::{Shard, UserId};
+use satchel_queue::EntryRef;
+use satchel_store::leases::Lease;
+use satchel_store::quarantine::Quarantined;
+use satchel_store::rules::Patience;
+use satchel_store::{Blame, StoreError};
 use tokio::time::Instant;
 
 use crate::decode::{Delivery, Source};

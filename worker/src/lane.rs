@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use satchel_shared::domain::{Shard, ShardCount};
-use satchel_shared::queue::{Entry, Queue};
-use satchel_shared::store::StoreError;
-use satchel_shared::store::leases::Lease;
+use satchel_model::domain::{Shard, ShardCount};
+use satchel_queue::{Entry, Queue};
+use satchel_store::StoreError;
+use satchel_store::leases::Lease;
 use tokio::time::Instant;
 
 use crate::Config;

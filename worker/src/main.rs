@@ -1,8 +1,8 @@
 //! `satchel-worker`: one worker process, configured by environment.
 
 use anyhow::Context;
-use satchel_shared::config::{Env, init_logging};
-use satchel_shared::shutdown;
+use satchel_settings::shutdown;
+use satchel_settings::{Env, init_logging};
 use satchel_worker::Config;
 use satchel_worker::functions::shipped;
 

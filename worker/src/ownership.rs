@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use satchel_shared::domain::{Shard, ShardCount};
-use satchel_shared::store::leases::{self, Lease};
-use satchel_shared::store::{Session, StoreError, progress, queue_state, stats};
+use satchel_model::domain::{Shard, ShardCount};
+use satchel_store::leases::{self, Lease};
+use satchel_store::{Session, StoreError, progress, queue_state, stats};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

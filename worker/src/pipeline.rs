@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use satchel_shared::domain::{Shard, raw};
-use satchel_shared::envelope::EnvelopeKey;
-use satchel_shared::queue::{Consumer, EntryRef, Finished, Outcome, Place, Queue, QueueError};
-use satchel_shared::store::leases::Lease;
-use satchel_shared::store::quarantine::Quarantined;
-use satchel_shared::store::rules::Patience;
-use satchel_shared::store::{Session, StoreError, Vigil};
+use satchel_model::domain::{Shard, raw};
+use satchel_queue::{Consumer, EntryRef, Finished, Outcome, Place, Queue, QueueError};
+use satchel_store::leases::Lease;
+use satchel_store::quarantine::Quarantined;
+use satchel_store::rules::Patience;
+use satchel_store::{Session, StoreError, Vigil};
+use satchel_wire::envelope::EnvelopeKey;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;

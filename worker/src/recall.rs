@@ -2,12 +2,12 @@
 //!
 //! As long as the lane holds the lease of a user's shard, nobody else changes that user's holdings. What was remembered
 //! counts only under the same lease and at the same version of the user, and what a batch writes is compared with
-//! what is there ([`satchel_shared::store::progress::write`]): it fails where somebody changed a holding by hand.
+//! what is there ([`satchel_store::progress::write`]): it fails where somebody changed a holding by hand.
 
 use std::collections::HashMap;
 
-use satchel_shared::domain::{Holdings, UserId};
-use satchel_shared::store::leases::Lease;
+use satchel_model::domain::{Holdings, UserId};
+use satchel_store::leases::Lease;
 
 use crate::world::User;
 
@@ -53,8 +53,8 @@ impl Recall {
 
 #[cfg(test)]
 mod tests {
-    use satchel_shared::domain::{Holding, ItemId, Shard};
-    use satchel_shared::store::users::Head;
+    use satchel_model::domain::{Holding, ItemId, Shard};
+    use satchel_store::users::Head;
 
     use super::*;
 

@@ -1,11 +1,11 @@
 //! Set-aside jobs whose time has come: the first of its player's, and in the same batch those held behind it.
 
-use satchel_shared::domain::Shard;
-use satchel_shared::envelope::Envelope;
-use satchel_shared::store::leases::Lease;
-use satchel_shared::store::parked::{self, ParkedJob};
-use satchel_shared::store::quarantine::{self, RefusedRow};
-use satchel_shared::store::{Blame, Session, StoreError};
+use satchel_model::domain::Shard;
+use satchel_model::envelope::Envelope;
+use satchel_store::leases::Lease;
+use satchel_store::parked::{self, ParkedJob};
+use satchel_store::quarantine::{self, RefusedRow};
+use satchel_store::{Blame, Session, StoreError};
 
 use crate::decode::{Delivery, Source};
 use crate::lane::Lane;

@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use satchel_shared::domain::Shard;
-use satchel_shared::store::leases::Lease;
+use satchel_model::domain::Shard;
+use satchel_store::leases::Lease;
 use tokio::sync::watch;
 use tokio::time::Instant;
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use satchel_shared::installation::Installation;
-use satchel_shared::queue::{self, Queue, QueueError};
-use satchel_shared::store::{Pool, Program, Session, StoreError, stuck};
+use satchel_model::installation::Installation;
+use satchel_queue::{Queue, QueueError};
+use satchel_store::{Pool, Program, Session, StoreError, stuck};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +33,7 @@ const MAX_START_ATTEMPTS: u32 = 10;
 pub async fn run(config: Config, functions: Registry, shutdown: CancellationToken) -> anyhow::Result<()> {
     let Some(installation) = installation(&config, &shutdown).await? else { return Ok(()) };
     let (shards, config) = (installation.shards, config.of_installation(&installation));
-    let queue = queue::open(&config.queue, &installation)?;
+    let queue = satchel_queue::open(&config.queue, &installation)?;
     warn_of_settings(&*queue).await?;
     let ownership = Ownership::new(&config, shards)?;
     let worker_id = ownership.worker_id();

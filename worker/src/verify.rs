@@ -2,11 +2,12 @@
 //! none, and brings none early.
 
 use chrono::TimeDelta;
-use satchel_shared::domain::{JobId, ShardCount};
-use satchel_shared::envelope::{Envelope, EnvelopeKey, OpenError, SealedEnvelope};
-use satchel_shared::store::journal::Journaled;
-use satchel_shared::store::parked::ParkedJob;
-use satchel_shared::store::quarantine::RefusedRow;
+use satchel_model::domain::{JobId, ShardCount};
+use satchel_model::envelope::Envelope;
+use satchel_store::journal::Journaled;
+use satchel_store::parked::ParkedJob;
+use satchel_store::quarantine::RefusedRow;
+use satchel_wire::envelope::{EnvelopeKey, OpenError, SealedEnvelope};
 
 use crate::config::EnvelopeKeys;
 use crate::decide::MAX_CLOCK_SKEW_SECONDS;
@@ -106,10 +107,10 @@ pub(crate) fn tell(rows: &[RefusedRow], table: &str) {
 #[cfg(test)]
 mod tests {
     use chrono::{DateTime, Utc};
-    use satchel_shared::domain::{Actor, RequestId, Role, Scopes};
-    use satchel_shared::jobs::Submission;
-    use satchel_shared::json::{Node, Pointer};
-    use satchel_shared::store::parked::ParkedState;
+    use satchel_forms::{Node, Pointer};
+    use satchel_model::domain::{Actor, RequestId, Role, Scopes};
+    use satchel_model::jobs::Submission;
+    use satchel_store::parked::ParkedState;
 
     use super::*;
 

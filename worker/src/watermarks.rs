@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta};
-use satchel_shared::domain::Shard;
-use satchel_shared::moment;
-use satchel_shared::queue::{Queue, Raise, Watermark};
-use satchel_shared::store::Session;
-use satchel_shared::store::watermarks::{self, Found, Known, State};
+use satchel_model::domain::Shard;
+use satchel_model::moment;
+use satchel_queue::{Queue, Raise, Watermark};
+use satchel_store::Session;
+use satchel_store::watermarks::{self, Found, Known, State};
 use tokio_util::sync::CancellationToken;
 
 use crate::ownership::Held;

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use satchel_shared::domain::catalogue::Catalogue;
-use satchel_shared::domain::{Holdings, ItemId, JobId, UserId};
-use satchel_shared::store::inventory::Written;
-use satchel_shared::store::jobs::JobRecord;
-use satchel_shared::store::users::Head;
+use satchel_model::domain::catalogue::Catalogue;
+use satchel_model::domain::{Holdings, ItemId, JobId, UserId};
+use satchel_store::inventory::Written;
+use satchel_store::jobs::JobRecord;
+use satchel_store::users::Head;
 
 /// See the module.
 pub(crate) struct World<'c> {

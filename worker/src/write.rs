@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use satchel_shared::domain::{Emission, Shard, UserId};
-use satchel_shared::envelope::EnvelopeKey;
-use satchel_shared::events::{EventType, JobFacts, JobParked};
-use satchel_shared::store::events::NewEvent;
-use satchel_shared::store::jobs::{JobRecord, JobStatus};
-use satchel_shared::store::parked::{self, SetAside};
-use satchel_shared::store::progress::{self, Progress, ShardCounts};
-use satchel_shared::store::{StoreError, Tx, decisions, journal, rule_grants};
+use satchel_model::domain::{Emission, Shard, UserId};
+use satchel_model::events::{EventType, JobFacts, JobParked};
+use satchel_store::events::NewEvent;
+use satchel_store::jobs::{JobRecord, JobStatus};
+use satchel_store::parked::{self, SetAside};
+use satchel_store::progress::{self, Progress, ShardCounts};
+use satchel_store::{StoreError, Tx, decisions, journal, rule_grants};
+use satchel_wire::envelope::EnvelopeKey;
 
 use crate::decide::{Decisions, Ending};
 use crate::decode::Delivery;

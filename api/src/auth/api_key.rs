@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::future::Cache;
-use satchel_shared::domain::Actor;
-use satchel_shared::store::{self, StoreError, api_keys};
+use satchel_model::domain::Actor;
+use satchel_store::{StoreError, api_keys};
 use subtle::ConstantTimeEq;
 
 use super::API_KEY_MARK;
@@ -24,7 +24,7 @@ const MAX_KEY_BYTES: usize = 256;
 
 /// Turns API keys into actors.
 pub(super) struct ApiKeys {
-    pool: store::Pool,
+    pool: satchel_store::Pool,
     by_prefix: Cache<Box<str>, Option<Key>>,
 }
 
@@ -36,7 +36,7 @@ struct Key {
 }
 
 impl ApiKeys {
-    pub(super) fn new(pool: store::Pool) -> Self {
+    pub(super) fn new(pool: satchel_store::Pool) -> Self {
         let by_prefix =
             Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(Duration::from_secs(REMEMBERED_SECONDS)).build();
         Self { pool, by_prefix }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
-use satchel_shared::config::Networks;
+use satchel_settings::Networks;
 
 const X_FORWARDED_FOR: &str = "x-forwarded-for";
 

@@ -1,7 +1,7 @@
 //! Reads a JWKS (RFC 7517): the keys that tokens may be signed with, and why each of the others is none.
 
 use jsonwebtoken::{Algorithm, DecodingKey};
-use satchel_shared::token_crypto::is_usable;
+use satchel_security::token_crypto::is_usable;
 use serde::Deserialize;
 use serde_json::Value;
 

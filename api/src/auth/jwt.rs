@@ -7,8 +7,8 @@ use std::time::Duration;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Header, decode, decode_header, get_current_timestamp};
 use moka::sync::Cache;
-use satchel_shared::config::Span;
-use satchel_shared::domain::{Actor, InvalidId, Role, Scopes};
+use satchel_model::domain::{Actor, InvalidId, Role, Scopes};
+use satchel_settings::Span;
 use serde::Deserialize;
 
 use super::keys::{LEEWAY_SECONDS, NamedKey, TokenKeys};

@@ -35,7 +35,7 @@ fn by_public_keys() -> TokenVerifier {
 }
 
 fn now() -> u64 {
-    satchel_shared::token_crypto::install();
+    satchel_security::token_crypto::install();
     get_current_timestamp()
 }
 

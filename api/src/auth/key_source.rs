@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use satchel_shared::config::Env;
+use satchel_settings::Env;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 

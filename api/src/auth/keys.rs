@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use satchel_shared::token_crypto::{self, is_usable};
+use satchel_security::token_crypto::{self, is_usable};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::jwks::{self, Unfit};

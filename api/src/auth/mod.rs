@@ -17,9 +17,8 @@ use std::sync::Arc;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev, web};
 use futures_util::future::{Either, LocalBoxFuture};
-use satchel_shared::config::{Env, Networks, Span};
-use satchel_shared::domain::{Actor, RequestId};
-use satchel_shared::store;
+use satchel_model::domain::{Actor, RequestId};
+use satchel_settings::{Env, Networks, Span};
 use sha2::{Digest, Sha256};
 
 use crate::problem::ApiError;
@@ -76,7 +75,7 @@ struct Sender {
 }
 
 impl Authenticator {
-    pub(crate) fn new(keys: TokenKeys, rules: Rules, pool: store::Pool) -> Self {
+    pub(crate) fn new(keys: TokenKeys, rules: Rules, pool: satchel_store::Pool) -> Self {
         refusals::describe();
         Self {
             tokens: TokenVerifier::new(keys, rules.max_age),

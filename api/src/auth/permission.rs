@@ -1,8 +1,8 @@
 //! Who may read and manage what (HTTP.md "Who may"). Who may submit a job is `shared`'s to say, since
 //! the worker asks it again.
 
-use satchel_shared::domain::{Actor, Role, Scope, UserId};
-use satchel_shared::json::Pointer;
+use satchel_forms::Pointer;
+use satchel_model::domain::{Actor, Role, Scope, UserId};
 
 use crate::problem::ApiError;
 
@@ -58,7 +58,7 @@ pub(crate) fn may_withdraw(actor: &Actor, submitter: &str) -> Result<(), ApiErro
     Err(ApiError::Forbidden("a job is withdrawn by who submitted it, or by an operator".to_owned()))
 }
 
-/// Whether `actor` may submit any job at all; which ones, [`satchel_shared::jobs::Job::check_submitter`] says.
+/// Whether `actor` may submit any job at all; which ones, [`satchel_model::jobs::Job::check_submitter`] says.
 ///
 /// # Errors
 /// 403 for operators.

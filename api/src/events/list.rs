@@ -2,8 +2,9 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use satchel_shared::domain::{EventName, UserId};
-use satchel_shared::store::events::{self, After, Event, Filter};
+use satchel_model::domain::{EventName, UserId};
+use satchel_model::records::Event;
+use satchel_store::events::{self, After, Filter};
 use serde::Serialize;
 use validator::{Validate, ValidationError};
 

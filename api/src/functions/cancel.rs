@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_shared::domain::{EventName, FunctionId, Reason, UserId};
-use satchel_shared::json::{Node, Pointer};
-use satchel_shared::store::StoreError;
-use satchel_shared::store::functions::RunStatus;
-use satchel_shared::store::functions::cancel::{self as store, Cancelled, Filter};
+use satchel_forms::{Node, Pointer};
+use satchel_model::domain::{EventName, FunctionId, Reason, UserId};
+use satchel_store::StoreError;
+use satchel_store::functions::RunStatus;
+use satchel_store::functions::cancel::{self as store, Cancelled, Filter};
 use serde::Serialize;
 
 use super::function;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use satchel_shared::store::functions::backlog::{self, FunctionInfo};
+use satchel_store::functions::backlog::{self, FunctionInfo};
 
 use crate::state::State;
 

@@ -1,7 +1,7 @@
 //! `GET /api/v1/functions`: which functions there are.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_shared::store::functions::backlog::{self, FunctionInfo};
+use satchel_store::functions::backlog::{self, FunctionInfo};
 use serde::Serialize;
 
 use crate::deadline;

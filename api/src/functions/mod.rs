@@ -9,8 +9,8 @@ pub(crate) mod run;
 pub(crate) mod runs;
 
 use actix_web::HttpRequest;
-use satchel_shared::domain::FunctionId;
-use satchel_shared::store::functions::operate;
+use satchel_model::domain::FunctionId;
+use satchel_store::functions::operate;
 
 use crate::deadline;
 use crate::problem::ApiError;

@@ -2,10 +2,10 @@
 //! the same.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_shared::domain::{FunctionId, Reason};
-use satchel_shared::json::Node;
-use satchel_shared::store::functions::backlog::Pause;
-use satchel_shared::store::functions::pause as store;
+use satchel_forms::Node;
+use satchel_model::domain::{FunctionId, Reason};
+use satchel_store::functions::backlog::Pause;
+use satchel_store::functions::pause as store;
 use serde::Serialize;
 
 use super::function;

@@ -1,9 +1,9 @@
 //! `POST /api/v1/functions/{functionId}/replay`: events of a time given to a function again, in runs of their own.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_shared::domain::{EventName, UserId};
-use satchel_shared::json::{Node, Pointer};
-use satchel_shared::store::functions::replays::{self, Replay};
+use satchel_forms::{Node, Pointer};
+use satchel_model::domain::{EventName, UserId};
+use satchel_store::functions::replays::{self, Replay};
 use serde::Serialize;
 use uuid::Uuid;
 

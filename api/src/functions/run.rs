@@ -1,9 +1,9 @@
 //! `GET /api/v1/runs/{runId}` and what can be done about a run: `POST …/retry`, `POST …/cancel`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_shared::domain::RunId;
-use satchel_shared::store::functions::steps::{self, Step};
-use satchel_shared::store::functions::{Run, operate};
+use satchel_model::domain::RunId;
+use satchel_store::functions::steps::{self, Step};
+use satchel_store::functions::{Run, operate};
 use serde::Serialize;
 
 use crate::deadline;

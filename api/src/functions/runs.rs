@@ -1,8 +1,8 @@
 //! `GET /api/v1/functions/{functionId}/runs`: a function's runs, newest first.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_shared::domain::FunctionId;
-use satchel_shared::store::functions::{Run, RunStatus, operate};
+use satchel_model::domain::FunctionId;
+use satchel_store::functions::{Run, RunStatus, operate};
 use serde::Serialize;
 use validator::Validate;
 

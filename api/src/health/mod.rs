@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
-use satchel_shared::queue::{Durability, Queue, QueueError};
-use satchel_shared::store::{Pool, StoreError, leases, queue_state, readiness, watermarks};
+use satchel_queue::{Durability, Queue, QueueError};
+use satchel_store::{Pool, StoreError, leases, queue_state, readiness, watermarks};
 use tokio::sync::Mutex;
 
 use self::report::{AWAY, OK, Report, Told};

@@ -1,9 +1,9 @@
 //! What `/readyz` answers.
 
 use chrono::{DateTime, Utc};
-use satchel_shared::moment;
-use satchel_shared::queue::{Durability, Setting};
-use satchel_shared::store::watermarks::Loss;
+use satchel_model::moment;
+use satchel_queue::{Durability, Setting};
+use satchel_store::watermarks::Loss;
 use serde::Serialize;
 
 use crate::config::JournalMode;

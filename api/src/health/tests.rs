@@ -1,8 +1,8 @@
 //! What is reported of stores that answer this or that.
 
 use chrono::DateTime;
-use satchel_shared::queue::{Durability, Setting};
-use satchel_shared::store::watermarks::Loss;
+use satchel_queue::{Durability, Setting};
+use satchel_store::watermarks::Loss;
 
 use super::report::{Report, Told};
 use crate::config::JournalMode;

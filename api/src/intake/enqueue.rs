@@ -1,8 +1,8 @@
 //! Keeping jobs in the queue alone.
 
-use satchel_shared::domain::JobId;
-use satchel_shared::envelope::Envelope;
-use satchel_shared::queue::Sought;
+use satchel_model::domain::JobId;
+use satchel_model::envelope::Envelope;
+use satchel_queue::Sought;
 
 use super::judge::Before;
 use super::{Incoming, Kept};

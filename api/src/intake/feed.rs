@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use metrics::Counter;
-use satchel_shared::envelope::{Envelope, EnvelopeKey};
-use satchel_shared::queue::Queue;
-use satchel_shared::store::journal::Appended;
+use satchel_model::envelope::Envelope;
+use satchel_queue::Queue;
+use satchel_store::journal::Appended;
+use satchel_wire::envelope::EnvelopeKey;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 

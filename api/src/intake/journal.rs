@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use satchel_shared::domain::{Shard, ShardCount};
-use satchel_shared::envelope::{Envelope, EnvelopeKey};
-use satchel_shared::jobs::PayloadHash;
-use satchel_shared::store::Pool;
-use satchel_shared::store::journal::{self, Appended, JournalEntry};
+use satchel_model::domain::{Shard, ShardCount};
+use satchel_model::envelope::Envelope;
+use satchel_model::jobs::PayloadHash;
+use satchel_store::Pool;
+use satchel_store::journal::{self, Appended, JournalEntry};
+use satchel_wire::envelope::EnvelopeKey;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Feed, Incoming, Kept};
@@ -154,9 +155,9 @@ fn tell(answers: Vec<(usize, oneshot::Sender<Answer>)>, appended: Answer) {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use satchel_shared::domain::{Actor, JobId, RequestId, Role, Scopes};
-    use satchel_shared::jobs::Submission;
-    use satchel_shared::json::{Node, Pointer};
+    use satchel_forms::{Node, Pointer};
+    use satchel_model::domain::{Actor, JobId, RequestId, Role, Scopes};
+    use satchel_model::jobs::Submission;
 
     use super::*;
 

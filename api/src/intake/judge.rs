@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use satchel_shared::domain::JobId;
-use satchel_shared::queue::{Claim, Pending, QueueError};
+use satchel_model::domain::JobId;
+use satchel_queue::{Claim, Pending, QueueError};
 
 use super::{Draft, enqueue};
 use crate::config::JournalMode;

@@ -4,8 +4,8 @@ mod reader;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_shared::domain::{ItemId, UserId};
-use satchel_shared::store::inventory::{HeldItem, PageOf};
+use satchel_model::domain::{ItemId, UserId};
+use satchel_store::inventory::{HeldItem, PageOf};
 use serde::Serialize;
 use validator::Validate;
 

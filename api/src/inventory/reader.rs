@@ -1,7 +1,7 @@
 //! Reads pages of inventories for one HTTP thread, those of concurrent requests by one statement.
 
-use satchel_shared::store::inventory::{self, InventoryPage, PageOf};
-use satchel_shared::store::{Pool, Session, StoreError};
+use satchel_store::inventory::{self, InventoryPage, PageOf};
+use satchel_store::{Pool, Session, StoreError};
 
 use crate::deadline;
 use crate::gather::{Gather, Source};

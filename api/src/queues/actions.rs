@@ -1,7 +1,7 @@
 //! `GET /api/v1/queues/actions`: what operators did to the queue.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_shared::store::actions::{self, Action};
+use satchel_store::actions::{self, Action};
 use serde::Serialize;
 use validator::Validate;
 

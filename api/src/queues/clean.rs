@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_shared::store::housekeeping;
+use satchel_store::housekeeping;
 
 use crate::document;
 use crate::operating::Operating;

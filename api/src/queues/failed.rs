@@ -1,7 +1,7 @@
 //! `GET /api/v1/queues/failed`: the jobs that failed too often and wait for an operator.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_shared::store::failed::{self, FailedJob};
+use satchel_store::failed::{self, FailedJob};
 use serde::Serialize;
 use validator::Validate;
 

@@ -2,8 +2,8 @@
 //! given up, so that its player's later ones go on.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_shared::domain::JobId;
-use satchel_shared::store::failed::{self, Filter};
+use satchel_model::domain::JobId;
+use satchel_store::failed::{self, Filter};
 use serde::Serialize;
 
 use crate::deadline;

@@ -1,9 +1,9 @@
 //! `POST /api/v1/queues/failed/retry` and `/remove`: many failed jobs at once, by filter.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_shared::domain::JobId;
-use satchel_shared::json::Pointer;
-use satchel_shared::store::failed::{self, Filter};
+use satchel_forms::Pointer;
+use satchel_model::domain::JobId;
+use satchel_store::failed::{self, Filter};
 use serde::Serialize;
 
 use super::filter::{self, MAX_JOBS};

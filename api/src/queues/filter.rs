@@ -1,9 +1,9 @@
 //! Which failed jobs an operator means.
 
-use satchel_shared::domain::{JobId, UserId};
-use satchel_shared::jobs::Work;
-use satchel_shared::json::{Faults, Node, Pointer};
-use satchel_shared::store::failed::Filter;
+use satchel_forms::{Faults, Node, Pointer};
+use satchel_model::domain::{JobId, UserId};
+use satchel_model::jobs::Work;
+use satchel_store::failed::Filter;
 
 use crate::document::{fields, read_time};
 use crate::problem::ApiError;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use satchel_shared::store::watermarks;
+use satchel_store::watermarks;
 use tokio::sync::Mutex;
 
 use super::snapshot::Snapshot;

@@ -2,9 +2,9 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use satchel_shared::domain::Reason;
-use satchel_shared::json::Node;
-use satchel_shared::store::queue_state::{self, QueueState};
+use satchel_forms::Node;
+use satchel_model::domain::Reason;
+use satchel_store::queue_state::{self, QueueState};
 use serde::Serialize;
 
 use super::NAME;
@@ -20,7 +20,7 @@ use crate::state::State;
 struct QueueView<'a> {
     queue: &'static str,
     paused: bool,
-    #[serde(serialize_with = "satchel_shared::moment::serialize")]
+    #[serde(serialize_with = "satchel_model::moment::serialize")]
     changed_at: Option<DateTime<Utc>>,
     changed_by: Option<&'a str>,
     reason: Option<&'a str>,

@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use satchel_shared::domain::Shard;
-use satchel_shared::queue::Depth;
-use satchel_shared::store::queue_state;
-use satchel_shared::store::stats::{self, QueueStats, ShardStats};
+use satchel_model::domain::Shard;
+use satchel_queue::Depth;
+use satchel_store::queue_state;
+use satchel_store::stats::{self, QueueStats, ShardStats};
 use serde::Serialize;
 
 use super::NAME;
@@ -75,9 +75,9 @@ struct ShardView {
 #[serde(rename_all = "camelCase")]
 struct WorkerView {
     worker_id: String,
-    #[serde(serialize_with = "satchel_shared::moment::serialize")]
+    #[serde(serialize_with = "satchel_model::moment::serialize")]
     started_at: DateTime<Utc>,
-    #[serde(serialize_with = "satchel_shared::moment::serialize")]
+    #[serde(serialize_with = "satchel_model::moment::serialize")]
     expires_at: DateTime<Utc>,
     shards: usize,
     active: u64,
@@ -189,8 +189,8 @@ fn count(count: i64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use satchel_shared::domain::JobId;
-    use satchel_shared::store::stats::WorkerStats;
+    use satchel_model::domain::JobId;
+    use satchel_store::stats::WorkerStats;
     use serde_json::{Value, json};
 
     use super::*;

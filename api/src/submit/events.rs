@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_shared::domain::JobId;
-use satchel_shared::domain::catalogue::Catalogue;
-use satchel_shared::jobs::{Job, SendEvent, Work};
-use satchel_shared::json::Pointer;
+use satchel_forms::Pointer;
+use satchel_model::domain::JobId;
+use satchel_model::domain::catalogue::Catalogue;
+use satchel_model::jobs::{Job, SendEvent, Work};
 
 use super::read::{self, Submitted};
 use super::{Submitter, admission, most_entries};

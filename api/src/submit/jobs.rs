@@ -2,9 +2,9 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, TimeDelta, Utc};
-use satchel_shared::domain::{IdempotencyKey, JobId, MAX_DELAY_DAYS};
-use satchel_shared::jobs::{Job, Submission, Work};
-use satchel_shared::json::Pointer;
+use satchel_forms::Pointer;
+use satchel_model::domain::{IdempotencyKey, JobId, MAX_DELAY_DAYS};
+use satchel_model::jobs::{Job, Submission, Work};
 
 use super::read::{self, Submitted};
 use super::{Submitter, admission, most_entries};
@@ -104,7 +104,7 @@ fn header_key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, ApiError>
 
 #[cfg(test)]
 mod tests {
-    use satchel_shared::json::Node;
+    use satchel_forms::Node;
 
     use super::*;
 

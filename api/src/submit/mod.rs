@@ -8,10 +8,10 @@ mod read;
 use actix_web::http::header;
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError as _, web};
 use chrono::{DateTime, SubsecRound, Utc};
-use satchel_shared::domain::{Actor, EventId, JobId, RequestId, Role, UserId};
-use satchel_shared::envelope::Envelope;
-use satchel_shared::jobs::{Job, Work};
-use satchel_shared::json::Pointer;
+use satchel_forms::Pointer;
+use satchel_model::domain::{Actor, EventId, JobId, RequestId, Role, UserId};
+use satchel_model::envelope::Envelope;
+use satchel_model::jobs::{Job, Work};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 

@@ -1,7 +1,7 @@
 //! From a request's body to what it submits, each entry of an array for itself.
 
 use actix_web::web::Bytes;
-use satchel_shared::json::{Document, Entries, Entry, Faults, Node, Pointer};
+use satchel_forms::{Document, Entries, Entry, Faults, Node, Pointer};
 
 use crate::body::Limits;
 use crate::offload;
@@ -69,7 +69,7 @@ fn wrong_length(most: usize) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use satchel_shared::jobs::Submission;
+    use satchel_model::jobs::Submission;
 
     use super::*;
 

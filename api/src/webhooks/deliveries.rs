@@ -1,8 +1,8 @@
 //! `GET /api/v1/webhooks/{endpointId}/deliveries`: what was sent to an endpoint, and what came of it.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_shared::store::functions::Run;
-use satchel_shared::store::webhooks;
+use satchel_store::functions::Run;
+use satchel_store::webhooks;
 use serde::Serialize;
 
 use super::{find, id_of};

@@ -2,8 +2,8 @@
 //! which receivers know repetitions.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_shared::domain::RunId;
-use satchel_shared::store::webhooks::deliveries::{self, Redelivery};
+use satchel_model::domain::RunId;
+use satchel_store::webhooks::deliveries::{self, Redelivery};
 use serde::Serialize;
 
 use super::{find_enabled, id_of};

@@ -1,11 +1,11 @@
 //! What an operator says of an endpoint.
 
-use satchel_shared::domain::EventName;
-use satchel_shared::domain::catalogue::Catalogue;
-use satchel_shared::events;
-use satchel_shared::json::{Faults, Fields, Node, Pointer};
-use satchel_shared::outbound::{Allowed, InvalidTarget};
-use satchel_shared::store::webhooks::operate::{Changes, NewEndpoint};
+use satchel_forms::{Faults, Fields, Node, Pointer};
+use satchel_model::domain::EventName;
+use satchel_model::domain::catalogue::Catalogue;
+use satchel_model::events;
+use satchel_security::outbound::{Allowed, InvalidTarget};
+use satchel_store::webhooks::operate::{Changes, NewEndpoint};
 
 use super::new_secret;
 use crate::document;

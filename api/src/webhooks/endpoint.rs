@@ -1,7 +1,7 @@
 //! `GET`, `PATCH` and `DELETE /api/v1/webhooks/{endpointId}`: one endpoint.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_shared::store::webhooks::operate;
+use satchel_store::webhooks::operate;
 
 use super::{document, find, id_of};
 use crate::body;

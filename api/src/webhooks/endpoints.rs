@@ -2,7 +2,7 @@
 
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_shared::store::webhooks::{Endpoint, MAX_ENDPOINTS, operate};
+use satchel_store::webhooks::{Endpoint, MAX_ENDPOINTS, operate};
 use serde::Serialize;
 
 use super::{document, seal_keys};

@@ -10,9 +10,9 @@ pub(crate) mod ping;
 pub(crate) mod secret;
 
 use actix_web::HttpRequest;
-use satchel_shared::domain::WebhookSecret;
-use satchel_shared::sealing::SealKeys;
-use satchel_shared::store::webhooks::{Endpoint, operate};
+use satchel_model::domain::WebhookSecret;
+use satchel_security::sealing::SealKeys;
+use satchel_store::webhooks::{Endpoint, operate};
 use uuid::Uuid;
 
 use crate::deadline;

@@ -1,8 +1,8 @@
 //! `POST /api/v1/webhooks/{endpointId}/ping`: a `webhook/ping` for this endpoint alone, delivered as every other event.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_shared::domain::RunId;
-use satchel_shared::store::webhooks::operate;
+use satchel_model::domain::RunId;
+use satchel_store::webhooks::operate;
 use serde::Serialize;
 
 use super::{find_enabled, id_of};

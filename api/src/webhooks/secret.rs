@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use satchel_shared::store::webhooks::operate;
+use satchel_store::webhooks::operate;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ use crate::state::State;
 struct Rotated {
     endpoint_id: Uuid,
     secret: String,
-    #[serde(serialize_with = "satchel_shared::moment::serialize")]
+    #[serde(serialize_with = "satchel_model::moment::serialize")]
     previous_secret_until: DateTime<Utc>,
 }
 

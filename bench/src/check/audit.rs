@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use chrono::DateTime;
-use satchel_shared::domain::{ChainHash, ChainVerifier, ItemId, JobId, LedgerEntry, UserId};
+use satchel_model::domain::{ChainHash, ChainVerifier, ItemId, JobId, LedgerEntry, UserId};
 
 use crate::stand::programs;
 use crate::stand::seed::People;

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, ensure};
 use clap::{Args, ValueEnum};
-use satchel_shared::queue::{self, MemoryStore};
-use satchel_shared::shutdown;
+use satchel_queue::MemoryStore;
+use satchel_settings::shutdown;
 use tokio_util::sync::CancellationToken;
 
 use self::directory::DataDir;
@@ -59,8 +59,8 @@ enum QueueKind {
 
 impl QueueKind {
     /// A queue of our own instead of the one that the environment names.
-    fn own(self) -> Option<queue::Config> {
-        (self == Self::Memory).then(|| queue::Config::Memory(MemoryStore::default()))
+    fn own(self) -> Option<satchel_queue::Config> {
+        (self == Self::Memory).then(|| satchel_queue::Config::Memory(MemoryStore::default()))
     }
 }
 

@@ -4,7 +4,6 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use satchel_shared::queue;
 use satchel_worker::functions::{Registry, shipped};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
@@ -28,7 +27,7 @@ pub(super) struct Configs {
 
 impl Configs {
     /// Reads both configurations. A queue of our own takes the place of the one that the environment would have to name.
-    pub(super) fn read(environment: &Environment, own_queue: Option<queue::Config>) -> Result<Self> {
+    pub(super) fn read(environment: &Environment, own_queue: Option<satchel_queue::Config>) -> Result<Self> {
         let mut environment = environment.clone();
         // That is for the command line to read.
         environment.remove("SATCHEL_QUEUE");

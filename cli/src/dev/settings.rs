@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use satchel_private::write_private;
-use satchel_shared::store::Program;
+use satchel_store::Program;
 use secrecy::ExposeSecret;
 
 use super::directory::DataDir;

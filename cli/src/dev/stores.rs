@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use satchel_private::{PostgresOptions, PrivatePostgres, PrivateRedis, RedisOptions};
-use satchel_shared::store::Program;
+use satchel_store::Program;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::settings;

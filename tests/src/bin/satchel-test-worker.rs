@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use satchel_shared::config::{Env, init_logging};
-use satchel_shared::domain::{EventName, ItemId, ItemQuantity, Priority, Quantity};
-use satchel_shared::jobs::{Job, RewardInventoryItem};
-use satchel_shared::shutdown;
-use satchel_shared::store::events::Event;
+use satchel_model::domain::{EventName, ItemId, ItemQuantity, Priority, Quantity};
+use satchel_model::jobs::{Job, RewardInventoryItem};
+use satchel_model::records::Event;
+use satchel_settings::shutdown;
+use satchel_settings::{Env, init_logging};
 use satchel_worker::Config;
 use satchel_worker::functions::{Failure, Function, Hears, KeyOf, Limits, Policy, Registry, Step, Steps};
 use serde_json::{Map, Value, json};

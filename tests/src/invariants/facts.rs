@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use satchel_shared::domain::{ChainHash, ChainVerifier, ItemId, JobId, LedgerEntry, UserId};
+use satchel_model::domain::{ChainHash, ChainVerifier, ItemId, JobId, LedgerEntry, UserId};
 use serde_json::Value;
 
 use crate::Psql;

@@ -3,15 +3,16 @@
 
 use chrono::Utc;
 use nix::sys::signal::Signal;
-use satchel_shared::domain::{Actor, JobId, RequestId, Role, Scopes, ShardCount, UserId};
-use satchel_shared::envelope::{Envelope, SealedEnvelope};
-use satchel_shared::jobs::Submission;
-use satchel_shared::json::{Node, Pointer};
+use satchel_forms::{Node, Pointer};
+use satchel_model::domain::{Actor, JobId, RequestId, Role, Scopes, ShardCount, UserId};
+use satchel_model::envelope::Envelope;
+use satchel_model::jobs::Submission;
 use satchel_tests::job::{reward_pieces, use_item};
 use satchel_tests::players::strangers;
 use satchel_tests::poison::{self, poisonous};
 use satchel_tests::streams::{seal, seal_by};
 use satchel_tests::{ENVELOPE_KEY, Satchel, Setup, invariants, wait};
+use satchel_wire::envelope::SealedEnvelope;
 use serde_json::json;
 
 const OTHER_KEY: &str = "some other key that is long enough!!";

@@ -1,13 +1,14 @@
 //! Entries in the queue that no API put there, or that were changed since (docs/FAULTS.md 12, 22, 27).
 
 use chrono::{DateTime, Utc};
-use satchel_shared::domain::{Actor, JobId, RequestId, Role, Scopes};
-use satchel_shared::envelope::{Envelope, SealedEnvelope, VERSION};
-use satchel_shared::jobs::Submission;
-use satchel_shared::json::{Node, Pointer};
+use satchel_forms::{Node, Pointer};
+use satchel_model::domain::{Actor, JobId, RequestId, Role, Scopes};
+use satchel_model::envelope::Envelope;
+use satchel_model::jobs::Submission;
 use satchel_tests::job::{reward, reward_pieces};
 use satchel_tests::streams::{seal, seal_as, seal_by};
 use satchel_tests::{ENVELOPE_KEY, Satchel, Setup, invariants, wait};
+use satchel_wire::envelope::{SealedEnvelope, VERSION};
 use serde_json::{Value, json};
 
 const OTHER_KEY: &str = "some other key that is long enough!!";

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use satchel_shared::domain::FunctionId;
-use satchel_shared::store::functions::claims::Claimed;
-use satchel_shared::store::functions::steps::{self, Ending, Loaded};
-use satchel_shared::store::{Blame, StoreError};
+use satchel_model::domain::FunctionId;
+use satchel_store::functions::claims::Claimed;
+use satchel_store::functions::steps::{self, Ending, Loaded};
+use satchel_store::{Blame, StoreError};
 
 use super::failure::{Failure, Kind};
 use super::steps::{Steps, Surroundings};

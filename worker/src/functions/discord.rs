@@ -7,10 +7,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use satchel_shared::config::Env;
-use satchel_shared::moment;
-use satchel_shared::store::events::Event;
-use satchel_shared::store::functions::Rate;
+use satchel_model::moment;
+use satchel_model::records::Event;
+use satchel_settings::Env;
+use satchel_store::functions::Rate;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::json;
@@ -138,8 +138,8 @@ fn body(event: &Event, message: Message) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use satchel_shared::domain::{EventName, Shard, UserId};
-    use satchel_shared::store::events::Place;
+    use satchel_model::domain::{EventName, Shard, UserId};
+    use satchel_model::records::Place;
     use serde_json::Value;
     use serde_json::value::RawValue;
 

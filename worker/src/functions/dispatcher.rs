@@ -3,13 +3,13 @@
 //! It needs no lease to be right: a run can be made only once, and how far a shard has come moves only from where it was
 //! seen. That only the shard's owner does it spares work.
 
-use satchel_shared::domain::{FunctionId, Shard};
-use satchel_shared::store::events::Place;
-use satchel_shared::store::functions::dispatch::{self, Heard, NewRun, Next, Undispatched};
-use satchel_shared::store::functions::listeners::{self, EventNames, Fanout, Listener};
-use satchel_shared::store::functions::replays::{self, Replaying};
-use satchel_shared::store::webhooks::{self, Subscriber};
-use satchel_shared::store::{Session, StoreError, Tx};
+use satchel_model::domain::{FunctionId, Shard};
+use satchel_model::records::Place;
+use satchel_store::functions::dispatch::{self, Heard, NewRun, Next, Undispatched};
+use satchel_store::functions::listeners::{self, EventNames, Fanout, Listener};
+use satchel_store::functions::replays::{self, Replaying};
+use satchel_store::webhooks::{self, Subscriber};
+use satchel_store::{Session, StoreError, Tx};
 use uuid::Uuid;
 
 /// Most events of one shard that are given in one transaction.

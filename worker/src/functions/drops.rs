@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use satchel_shared::domain::FunctionId;
-use satchel_shared::store::functions::cancel;
-use satchel_shared::store::{Session, StoreError};
+use satchel_model::domain::FunctionId;
+use satchel_store::functions::cancel;
+use satchel_store::{Session, StoreError};
 use tokio::time::Instant;
 
 use super::Registry;

@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use lapin::BasicProperties;
 use lapin::types::ShortString;
 use lapin::uri::AMQPUri;
-use satchel_shared::config::Env;
-use satchel_shared::events::{CloudEvent, EventType, FunctionFailed};
-use satchel_shared::store::events::Event;
+use satchel_model::events::{EventType, FunctionFailed};
+use satchel_model::records::Event;
+use satchel_settings::Env;
+use satchel_wire::cloud_event::CloudEvent;
 use secrecy::ExposeSecret;
 
 use super::amqp::{Exchange, Unpublished};

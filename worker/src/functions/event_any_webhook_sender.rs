@@ -6,12 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
-use satchel_shared::config::{Env, Switch};
-use satchel_shared::events::CloudEvent;
-use satchel_shared::sealing::SealKeys;
-use satchel_shared::store::events::Event;
-use satchel_shared::store::webhooks::sending::{self, Admission, Destination, Refusal};
-use satchel_shared::store::webhooks::{FUNCTION, MAX_ENDPOINTS};
+use satchel_model::records::Event;
+use satchel_security::sealing::SealKeys;
+use satchel_settings::{Env, Switch};
+use satchel_store::webhooks::sending::{self, Admission, Destination, Refusal};
+use satchel_store::webhooks::{FUNCTION, MAX_ENDPOINTS};
+use satchel_wire::cloud_event::CloudEvent;
 use uuid::Uuid;
 
 use super::attempt::soon;
@@ -169,7 +169,7 @@ fn headers(to: &Destination, id: &str, timestamp: i64, body: &[u8]) -> Result<He
 
 #[cfg(test)]
 mod tests {
-    use satchel_shared::domain::WebhookSecret;
+    use satchel_model::domain::WebhookSecret;
 
     use super::*;
 

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use satchel_shared::domain::{FunctionId, RunId, Shard};
-use satchel_shared::store::functions::claims::{self, Claimed};
-use satchel_shared::store::functions::{dispatch, listeners};
-use satchel_shared::store::leases::Lease;
-use satchel_shared::store::{Session, StoreError};
+use satchel_model::domain::{FunctionId, RunId, Shard};
+use satchel_store::functions::claims::{self, Claimed};
+use satchel_store::functions::{dispatch, listeners};
+use satchel_store::leases::Lease;
+use satchel_store::{Session, StoreError};
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use satchel_shared::store::StoreError;
+use satchel_store::StoreError;
 
 /// Why a function's attempt, or a step of it, ended early. Any error is one that another attempt may not meet.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 //! `item-rewarded-discord-notifier`: tells a Discord channel what players got.
 
 use async_trait::async_trait;
-use satchel_shared::config::Env;
-use satchel_shared::events::{EventType, ItemRewarded};
-use satchel_shared::store::events::Event;
+use satchel_model::events::{EventType, ItemRewarded};
+use satchel_model::records::Event;
+use satchel_settings::Env;
 
 use super::discord::{Channel, Field, Message};
 use super::{Failure, Function, Hears, Policy, Steps};
@@ -45,7 +45,7 @@ impl Function for ItemRewardedDiscordNotifier {
 /// What there is to tell; nothing where all was skipped.
 fn message(user_id: &str, rewarded: &ItemRewarded) -> Option<Message> {
     let granted = rewarded.result.granted.iter();
-    let field = |item: &satchel_shared::domain::Granted| {
+    let field = |item: &satchel_model::domain::Granted| {
         Field::new(format!("`{}`", item.item_id), format!("+{} (now {})", item.quantity, item.balance))
     };
     let fields: Vec<Field> = granted.map(field).collect();

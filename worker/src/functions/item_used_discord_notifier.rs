@@ -1,10 +1,10 @@
 //! `item-used-discord-notifier`: tells a Discord channel what players used, and what they got for it.
 
 use async_trait::async_trait;
-use satchel_shared::config::Env;
-use satchel_shared::events::{EventType, ItemUsed};
-use satchel_shared::jobs::EffectResult;
-use satchel_shared::store::events::Event;
+use satchel_model::events::{EventType, ItemUsed};
+use satchel_model::jobs::EffectResult;
+use satchel_model::records::Event;
+use satchel_settings::Env;
 
 use super::discord::{Channel, Field, Message};
 use super::{Failure, Function, Hears, Policy, Steps};

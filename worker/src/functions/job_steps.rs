@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use chrono::{SubsecRound, TimeDelta};
-use satchel_shared::domain::{
+use satchel_model::domain::{
     Actor, EventId, EventName, IdempotencyKey, JobId, Priority, RequestId, Role, Scopes, UserId,
 };
-use satchel_shared::envelope::{Envelope, VERSION};
-use satchel_shared::jobs::{Job, SendEvent};
-use satchel_shared::store::jobs::{self, JobStatus};
+use satchel_model::envelope::Envelope;
+use satchel_model::jobs::{Job, SendEvent};
+use satchel_store::jobs::{self, JobStatus};
+use satchel_wire::envelope::{VERSION, parse_body};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -33,7 +34,7 @@ fn check(envelope: &Envelope) -> Result<(), Failure> {
     if body.len() > MAX_JOB_BYTES {
         return Err(Failure::last(format!("the job has {} bytes, more than {MAX_JOB_BYTES}", body.len())));
     }
-    match Envelope::parse_body(VERSION, body.as_bytes()) {
+    match parse_body(VERSION, body.as_bytes()) {
         Ok(_) => Ok(()),
         Err(error) => Err(Failure::last(format!("the job cannot be read: {error}"))),
     }
@@ -147,8 +148,8 @@ impl Steps<'_> {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use satchel_shared::domain::{ItemId, ItemQuantity, Quantity};
-    use satchel_shared::jobs::{RewardInventoryItem, Work};
+    use satchel_model::domain::{ItemId, ItemQuantity, Quantity};
+    use satchel_model::jobs::{RewardInventoryItem, Work};
     use serde_json::json;
 
     use super::*;

@@ -25,16 +25,16 @@ mod steps;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use satchel_shared::domain::{FunctionId, InvalidFunctionId};
-use satchel_shared::store::events::Event;
+use satchel_model::domain::{FunctionId, InvalidFunctionId};
+use satchel_model::records::Event;
 
 pub(crate) use executor::Executor;
 pub use failure::Failure;
 pub use job_steps::JobOutcome;
 pub use policy::Policy;
 pub use registry::{Registry, RegistryError};
-pub use satchel_shared::store::functions::claims::{KeyOf, Limits};
-pub use satchel_shared::store::functions::{Fanout, Rate};
+pub use satchel_store::functions::claims::{KeyOf, Limits};
+pub use satchel_store::functions::{Fanout, Rate};
 pub use shipped::shipped;
 pub(crate) use signals::Signals;
 pub(crate) use steps::Surroundings;

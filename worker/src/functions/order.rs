@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use satchel_shared::config::Env;
+use satchel_settings::Env;
 
 use super::Policy;
 

@@ -13,8 +13,8 @@ use reqwest::{Client, Response, StatusCode};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::{ClientConfig, RootCertStore};
-use satchel_shared::config::Env;
-use satchel_shared::outbound::{Allowed, InvalidTarget};
+use satchel_security::outbound::{Allowed, InvalidTarget};
+use satchel_settings::Env;
 
 use super::policy::MAX_RETRY_AFTER;
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use satchel_shared::store::functions::Rate;
-use satchel_shared::store::functions::claims::{KeyOf, Limits};
+use satchel_store::functions::Rate;
+use satchel_store::functions::claims::{KeyOf, Limits};
 use serde_json::{Value, json};
 
 /// See the module.

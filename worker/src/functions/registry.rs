@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use satchel_shared::domain::FunctionId;
-use satchel_shared::store::functions::listeners::{All, Description, EventNames};
+use satchel_model::domain::FunctionId;
+use satchel_store::functions::listeners::{All, Description, EventNames};
 
 use super::{Function, Hears, Registered};
 
@@ -83,7 +83,7 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
-    use satchel_shared::store::events::Event;
+    use satchel_model::records::Event;
 
     use super::*;
     use crate::functions::{Failure, Steps};

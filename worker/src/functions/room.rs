@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use satchel_shared::domain::FunctionId;
+use satchel_model::domain::FunctionId;
 
 use super::{KeyOf, Registry};
 

@@ -1,6 +1,6 @@
 //! The functions that come with Satchel: one line for each, each off until its settings turn it on.
 
-use satchel_shared::config::Env;
+use satchel_settings::Env;
 
 use super::event_any_amqp_publisher::EventAnyAmqpPublisher;
 use super::event_any_webhook_sender::EventAnyWebhookSender;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use satchel_shared::envelope::EnvelopeKey;
-use satchel_shared::queue::Queue;
-use satchel_shared::store::Pool;
-use satchel_shared::store::functions::claims::Claimed;
-use satchel_shared::store::functions::steps::{self, Saved, SavedStep, StepKey};
+use satchel_queue::Queue;
+use satchel_store::Pool;
+use satchel_store::functions::claims::Claimed;
+use satchel_store::functions::steps::{self, Saved, SavedStep, StepKey};
+use satchel_wire::envelope::EnvelopeKey;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};

@@ -1,7 +1,7 @@
 //! The ledger, chained by the domain's own code.
 
 use anyhow::{Context, Result};
-use satchel_shared::domain::{ChainHash, ItemId, JobId, LedgerEntry};
+use satchel_model::domain::{ChainHash, ItemId, JobId, LedgerEntry};
 
 use super::people::{ENTRIES_PER_JOB, Job, People};
 use super::rows::{ACTOR, Clock, TYPE, moment, request_id};

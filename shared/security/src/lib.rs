@@ -1,0 +1,5 @@
+//! Secrets, signatures, and the addresses that may be reached.
+
+pub mod outbound;
+pub mod sealing;
+pub mod token_crypto;

@@ -1,0 +1,198 @@
+//! Retention, and what the service may not do.
+
+use satchel_store::Retention;
+use satchel_store::housekeeping::{self, Cleaned};
+use satchel_store::jobs::{self, JobStatus};
+use satchel_store::{actions, audit};
+
+use crate::database::Database;
+use crate::job::{OPERATOR, reward, set_aside};
+
+const RETENTION: Retention = Retention { job_days: 100, rejected_days: 100, parked_days: 7, event_days: 30 };
+
+/// So many jobs, the n-th decided n days ago.
+const DECIDED: &str = "
+    INSERT INTO jobs SELECT 'u' || n, gen_random_uuid(), 't', decode(repeat('00', 32), 'hex'), 'applied', '{}', 'a',
+        repeat('r', 500), 1, now(), now() - n * interval '1 day' FROM generate_series(1, 200) n";
+
+#[tokio::test]
+async fn decided_jobs_are_forgotten_after_their_retention_and_never_before_ninety_days() {
+    let database = Database::new().await;
+    let (pool, mut session) = (database.pool(), database.session());
+    database.psql(DECIDED);
+    let hasty = Retention { job_days: 89, ..RETENTION };
+    assert!(housekeeping::clean(&pool, &hasty, &OPERATOR).await.is_err());
+    assert_eq!(database.psql("SELECT count(*) FROM jobs"), "200");
+    assert!(database.refusal("SELECT forget_jobs(89, 1)").contains("90 days"));
+    assert!(database.refusal("SET ROLE satchel_worker; DELETE FROM jobs").contains("permission denied"));
+
+    let cleaned = housekeeping::clean(&pool, &RETENTION, &OPERATOR).await.unwrap();
+    assert_eq!(cleaned, Cleaned { removed: 101, has_more: false, ..Cleaned::default() });
+    let recorded = actions::page(&pool, None, 10).await.unwrap();
+    assert_eq!(recorded.len(), 1);
+    let detail =
+        r#"{"eventsOlderThanDays":30,"jobsOlderThanDays":100,"parkedLongerThanDays":7,"rejectedOlderThanDays":100}"#;
+    assert_eq!((&*recorded[0].action, recorded[0].detail.get()), ("clean", detail));
+    let least = Retention { job_days: 90, rejected_days: 90, ..RETENTION };
+    assert_eq!(housekeeping::step(&mut session, &least).await.unwrap().removed, 10);
+    assert_eq!(database.psql("SELECT max(applied_at) < now() - interval '89 days', count(*) FROM jobs"), "f|89");
+}
+
+#[tokio::test]
+async fn rejected_jobs_without_a_key_may_be_forgotten_sooner() {
+    let database = Database::new().await;
+    let mut session = database.session();
+    database.psql(DECIDED);
+    // Of each three, one is applied, one is rejected, and one is rejected and has an id made of a key.
+    database.psql(
+        "UPDATE jobs SET status = CASE seq % 3 WHEN 0 THEN 'applied' ELSE 'rejected' END,
+             job_id = overlay(job_id::text PLACING CASE seq % 3 WHEN 2 THEN '8' ELSE '7' END FROM 15)::uuid
+         FROM (SELECT job_id AS id, substr(user_id, 2)::integer AS seq FROM jobs) numbered WHERE id = job_id",
+    );
+    let counts = "SELECT count(*) FILTER (WHERE status = 'applied'),
+        count(*) FILTER (WHERE status = 'rejected' AND job_id::text LIKE '______________8%'),
+        count(*) FILTER (WHERE status = 'rejected' AND job_id::text LIKE '______________7%') FROM jobs";
+    assert_eq!(database.psql(counts), "66|67|67");
+    assert!(database.refusal("SELECT forget_jobs(90, 1, 34)").contains("35 days"));
+    assert_eq!(database.psql(counts), "66|67|67");
+
+    let soon = Retention { rejected_days: 40, ..RETENTION };
+    assert_eq!(housekeeping::step(&mut session, &soon).await.unwrap().removed, 33 + 34 + 54);
+    assert_eq!(database.psql(counts), "33|33|13");
+    assert_eq!(housekeeping::step(&mut session, &soon).await.unwrap().removed, 0);
+}
+
+#[tokio::test]
+async fn cleaning_takes_longer_than_the_statements_of_other_requests_may() {
+    let database = Database::new().await;
+    database.psql(
+        "ALTER FUNCTION forget_jobs RENAME TO forget_jobs_at_once;
+         CREATE FUNCTION forget_jobs(integer, integer, integer, OUT removed bigint, OUT at_end boolean)
+         LANGUAGE sql SECURITY DEFINER AS 'SELECT pg_sleep(0.5); SELECT * FROM forget_jobs_at_once($1, $2, $3)'",
+    );
+    let pool = database.hurried_pool(200);
+    housekeeping::clean(&pool, &RETENTION, &OPERATOR).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_table_is_walked_through_a_few_pages_at_a_time() {
+    let database = Database::new().await;
+    database.psql(DECIDED);
+    let pages: i64 = database.psql("SELECT pg_relation_size('jobs') / 8192").parse().unwrap();
+    assert!(pages > 4);
+    let mut removed = 0;
+    for page in 1..=pages {
+        let step = database.psql("SET ROLE satchel_worker; SELECT removed, at_end FROM forget_jobs(90, 1)");
+        let (some, at_end) = step.split_once('|').unwrap();
+        assert_eq!(at_end, if page == pages { "t" } else { "f" });
+        removed += some.parse::<i64>().unwrap();
+    }
+    assert_eq!(removed, 111);
+    // The next walk begins anew.
+    database.psql(DECIDED);
+    assert_eq!(database.psql("SELECT removed, at_end FROM forget_jobs(90, 1000000)"), "111|t");
+}
+
+#[tokio::test]
+async fn jobs_parked_beyond_their_retention_are_archived_and_their_users_go_on() {
+    let database = Database::new().await;
+    let (pool, mut session) = (database.pool(), database.session());
+    let (old, behind, young) = (reward("u1", 1), reward("u1", 2), reward("u2", 1));
+    set_aside(&mut session, &[&old, &behind], None).await;
+    set_aside(&mut session, &[&young], None).await;
+    database
+        .psql("UPDATE parked_jobs SET parked_at = now() - interval '8 days' WHERE user_id = 'u1' AND state = 'parked'");
+    let cleaned = housekeeping::step(&mut session, &RETENTION).await.unwrap();
+    assert_eq!(cleaned, Cleaned { archived: 1, ..Cleaned::default() });
+
+    let record = jobs::find(&pool, old.job_id).await.unwrap().unwrap();
+    assert_eq!(record.status, JobStatus::Rejected);
+    assert!(record.result.get().starts_with(r#"{"code":"expired""#));
+    assert_eq!(
+        database.psql("SELECT job_id, archived_by, reason FROM archived_jobs"),
+        format!("{}|system|expired", old.job_id)
+    );
+    assert_eq!(database.psql("SELECT user_id, state FROM parked_jobs ORDER BY user_id"), "u1|retrying\nu2|parked");
+    let recorded = actions::page(&pool, None, 10).await.unwrap();
+    assert_eq!((&*recorded[0].actor, &*recorded[0].action), ("system", "expire"));
+    assert!(audit::check(&pool).await.unwrap().findings.is_empty());
+}
+
+#[tokio::test]
+async fn what_was_done_and_archived_cannot_be_changed_even_by_the_owner() {
+    let database = Database::new().await;
+    let mut session = database.session();
+    set_aside(&mut session, &[&reward("u1", 1)], None).await;
+    housekeeping::clean(&database.pool(), &RETENTION, &OPERATOR).await.unwrap();
+    for table in ["operator_actions", "archived_jobs"] {
+        for change in [format!("DELETE FROM {table}"), format!("TRUNCATE {table}")] {
+            assert!(database.refusal(&change).contains("append-only"), "{change}");
+            let as_service = format!("SET ROLE satchel_worker; {change}");
+            assert!(database.refusal(&as_service).contains("permission denied"), "{as_service}");
+        }
+    }
+    for change in [
+        "UPDATE operator_actions SET actor = 'x'",
+        "UPDATE archived_jobs SET archived_by = 'x'",
+        "UPDATE parked_jobs SET body = '{}'",
+        "UPDATE parked_jobs SET position = DEFAULT",
+        "UPDATE journal SET seq = 1",
+        "UPDATE users SET user_id = 'x'",
+        "UPDATE jobs_retention SET next_page = 0",
+        "DELETE FROM queue_state",
+        "DELETE FROM shard_counters",
+        "INSERT INTO shard_counters (shard) VALUES (99)",
+    ] {
+        let as_service = format!("SET ROLE satchel_worker; {change}");
+        assert!(database.refusal(&as_service).contains("permission denied"), "{change}");
+    }
+}
+
+/// A hundred events of shard 3, the n-th n days old, the oldest with the lowest number; all were given to functions but the
+/// newest ten. A run for the one of 60 days ago is unfinished.
+const EVENTS: &str = "
+    INSERT INTO events (shard, seq, user_id, name, version, at, id, data)
+        SELECT 3, 101 - n, 'u1', 'a/b', 1, now() - n * interval '1 day', n::text, '{}' FROM generate_series(1, 100) n;
+    UPDATE shard_counters SET events = 100 WHERE shard = 3;
+    UPDATE event_cursors SET dispatched = 90 WHERE shard = 3;
+    INSERT INTO function_runs (run_id, function_id, target, shard, event_seq, user_id, event_name, status, finished_at)
+        SELECT gen_random_uuid(), 'a-b-c', '', 3, 101 - n, 'u1', 'a/b',
+            CASE WHEN n = 60 THEN 'sleeping' ELSE 'succeeded' END, CASE WHEN n <> 60 THEN now() - n * interval '1 day' END
+        FROM generate_series(1, 100) n;
+    INSERT INTO function_steps (run_id, step_hash, nth, step_id, result)
+        SELECT run_id, decode(repeat('00', 32), 'hex'), 0, 's', '1' FROM function_runs";
+
+#[tokio::test]
+async fn events_and_ended_runs_are_forgotten_after_their_retention_but_none_that_is_needed() {
+    let database = Database::new().await;
+    let mut session = database.session();
+    database.psql(EVENTS);
+    assert!(database.refusal("SELECT forget_events(0, 1)").contains("at least a day"));
+    assert!(database.refusal("SET ROLE satchel_worker; DELETE FROM events").contains("permission denied"));
+    assert!(database.refusal("UPDATE events SET name = 'x/y'").contains("append-only"));
+
+    let cleaned = housekeeping::step(&mut session, &RETENTION).await.unwrap();
+    assert_eq!(
+        (cleaned.events, cleaned.runs),
+        (40, 70),
+        "from 100 to 61 days ago; runs from 100 to 31, but the unfinished one"
+    );
+    assert_eq!(database.psql("SELECT min(seq), count(*) FROM events"), "41|60");
+    assert_eq!(
+        database.psql("SELECT count(*), count(*) FILTER (WHERE status = 'sleeping') FROM function_runs"),
+        "30|1"
+    );
+    assert_eq!(database.psql("SELECT count(*) FROM function_steps"), "30");
+
+    database.psql("UPDATE function_runs SET status = 'succeeded', finished_at = now() WHERE status = 'sleeping'");
+    let short = Retention { event_days: 1, ..RETENTION };
+    let cleaned = housekeeping::step(&mut session, &short).await.unwrap();
+    assert_eq!(cleaned.events, 50, "up to the ten that were not given to functions");
+    assert_eq!(database.psql("SELECT removed, has_more FROM forget_events(1, 5)"), "0|f");
+    database.psql("UPDATE event_cursors SET dispatched = 100 WHERE shard = 3");
+    assert_eq!(database.psql("SELECT removed, has_more FROM forget_events(1, 5)"), "5|t");
+    assert_eq!(
+        database.psql("SELECT first_event_since(3, now() - interval '2 days 1 hour'), first_event_since(3, now())"),
+        "99|101"
+    );
+}
