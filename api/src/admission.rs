@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
-use satchel_model::domain::{Actor, Role, UserId};
+use satchel_model::access::{Actor, Role};
+use satchel_model::ids::UserId;
 use satchel_settings::Env;
 
 use crate::submit::most_entries;
@@ -152,7 +153,7 @@ mod tests {
         assert_eq!(buckets.take(&user("u1"), 1_000_000, at(0)), Ok(()));
         let rate = Rate { per_second: 1, burst: 1 };
         let admission = Admission::new(Rates { players: rate, services: rate });
-        let actor = |role| Actor::new(role, "same", satchel_model::domain::Scopes::default()).unwrap();
+        let actor = |role| Actor::new(role, "same", satchel_model::access::Scopes::default()).unwrap();
         assert_eq!(admission.admit(&actor(Role::Operator), 1_000), Ok(()));
         assert_eq!(admission.admit(&actor(Role::Player), 1), Ok(()));
         assert!(admission.admit(&actor(Role::Player), 5).is_err());

@@ -8,7 +8,7 @@ use actix_web::http::{Method, header};
 use actix_web::web::{Bytes, Data, Payload};
 use futures_util::{Stream, StreamExt as _};
 
-use satchel_model::domain::Role;
+use satchel_model::access::Role;
 
 use crate::body_budget::{BodyBudget, Share};
 use crate::gzip;

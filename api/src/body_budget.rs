@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use actix_web::web::Bytes;
-use satchel_model::domain::Role;
+use satchel_model::access::Role;
 use satchel_settings::Env;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use satchel_model::domain::catalogue::Catalogue;
+use satchel_model::catalogue::Catalogue;
 use satchel_store::{Pool, catalogue};
 use tokio::time::Instant;
 

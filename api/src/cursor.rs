@@ -4,7 +4,7 @@
 //! listing is refused by another one.
 
 use chrono::{DateTime, Datelike, Utc};
-use satchel_model::domain::{ItemId, JobId, RunId, Shard};
+use satchel_model::ids::{ItemId, JobId, RunId, Shard};
 use satchel_model::records::Place;
 use satchel_store::events::After;
 

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, web};
 use chrono::{DateTime, Utc};
 use satchel_forms::{Faults, Fields, Node, Pointer};
-use satchel_model::domain::Role;
+use satchel_model::access::Role;
 
 use crate::body::{self, Limits};
 use crate::problem::ApiError;

@@ -2,8 +2,9 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{ItemId, JobId, LedgerEntry};
-use satchel_model::jobs::Work;
+use satchel_model::ids::{ItemId, JobId};
+use satchel_model::ledger::LedgerEntry;
+use satchel_model::operations::Work;
 use satchel_store::ledger::{self, Filter, Order};
 use serde::Serialize;
 use validator::{Validate, ValidationError};

@@ -2,8 +2,9 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{JobId, Priority, UserId};
-use satchel_model::jobs::PayloadHash;
+use satchel_model::ids::{JobId, UserId};
+use satchel_model::operations::PayloadHash;
+use satchel_model::operations::Priority;
 use satchel_queue::Pending;
 use satchel_store::jobs::{self, JobRecord};
 use satchel_store::waiting::{WaitingJob, WaitingStatus};

@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use satchel_model::envelope::ReplicaId;
+use satchel_model::ids::ReplicaId;
 use satchel_store::replicas::{self, Announcement, Others};
 use satchel_store::{Pool, StoreError};
 use tokio_util::sync::CancellationToken;

@@ -9,7 +9,7 @@ use actix_web::http::Method;
 use actix_web::{Error, HttpResponse, web};
 use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use satchel_model::jobs::Work;
+use satchel_model::operations::Work;
 use tokio_util::sync::CancellationToken;
 
 use crate::problem::ApiError;

@@ -2,7 +2,7 @@
 
 use actix_web::{FromRequest, HttpRequest, dev};
 use futures_util::future::LocalBoxFuture;
-use satchel_model::domain::RequestId;
+use satchel_model::ids::RequestId;
 use satchel_store::actions::Operator;
 
 use crate::auth::{Caller, permission};

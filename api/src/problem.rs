@@ -3,7 +3,8 @@
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use satchel_forms::{Fault, Faults, Pointer, SyntaxError};
-use satchel_model::domain::{Denied, UserId};
+use satchel_model::access::Denied;
+use satchel_model::ids::UserId;
 use satchel_queue::QueueError;
 use satchel_store::StoreError;
 use serde::Serialize;

@@ -3,7 +3,7 @@
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, dev};
-use satchel_model::domain::RequestId;
+use satchel_model::ids::RequestId;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

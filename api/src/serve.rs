@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpServer, web};
 use anyhow::{Context as _, bail};
-use satchel_model::envelope::ReplicaId;
+use satchel_model::ids::ReplicaId;
 use satchel_model::installation::Installation;
 use satchel_queue::{Queue, QueueError};
 use satchel_store::{Pool, Program, StoreError, stuck, webhooks};

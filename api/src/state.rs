@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use satchel_model::envelope::ReplicaId;
+use satchel_model::ids::ReplicaId;
 use satchel_queue::Queue;
 use satchel_security::outbound::Allowed;
 use satchel_security::sealing::SealKeys;

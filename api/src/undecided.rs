@@ -9,7 +9,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use satchel_model::domain::{Role, Shard, ShardCount, UserId};
+use satchel_model::access::Role;
+use satchel_model::ids::{Shard, ShardCount, UserId};
 use satchel_queue::{Depth, QueueError};
 use satchel_settings::Env;
 use satchel_store::{StoreError, parked};

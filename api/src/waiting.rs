@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use satchel_model::domain::{JobId, RequestId};
+use satchel_model::ids::{JobId, RequestId};
 use satchel_queue::Outcome;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;

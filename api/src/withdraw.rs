@@ -1,7 +1,8 @@
 //! `DELETE /api/v1/jobs/{jobId}`: a job that waits is withdrawn.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_model::domain::{Actor, JobId};
+use satchel_model::access::Actor;
+use satchel_model::ids::JobId;
 use satchel_store::actions::Operator;
 use satchel_store::withdrawals::{self, WaitingElsewhere};
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use satchel_forms::{Faults, Node};
-use satchel_model::domain::RequestId;
-use satchel_model::domain::catalogue::{Catalogue, Difference};
+use satchel_model::catalogue::{Catalogue, Difference};
+use satchel_model::ids::RequestId;
 use satchel_store::catalogue::{self, Publication, Publish, PublishError, Warning};
 use satchel_store::{Pool, PoolConfig, Program};
 

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use satchel_model::domain::{EventName, FunctionId, Reason, RequestId, RunId, UserId};
+use satchel_model::ids::{EventName, FunctionId, Reason, RequestId, RunId, UserId};
 use satchel_store::actions::Operator;
 use satchel_store::functions::backlog::{self, Backlog, FunctionInfo};
 use satchel_store::functions::cancel::{self, Cancelled, Filter};

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use satchel_model::domain::{Role, Scope};
+use satchel_model::access::{Role, Scope};
 use satchel_store::{Pool, PoolConfig, api_keys};
 use sha2::{Digest, Sha256};
 

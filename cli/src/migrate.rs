@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use clap::Args;
-use satchel_model::domain::ShardCount;
+use satchel_model::ids::ShardCount;
 use satchel_store::{Program, RolePasswords};
 
 use crate::command::Settings;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use chrono::Utc;
 use clap::Args;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use satchel_model::domain::{Actor, Role, Scope, Scopes};
+use satchel_model::access::{Actor, Role, Scope, Scopes};
 use satchel_security::token_crypto;
 use satchel_settings::{Env, Span};
 use secrecy::{ExposeSecret, SecretString};

@@ -1,6 +1,6 @@
 //! Players by the shard that their jobs are in.
 
-use satchel_model::domain::{Shard, ShardCount, UserId};
+use satchel_model::ids::{Shard, ShardCount, UserId};
 
 fn shards() -> ShardCount {
     ShardCount::new(ShardCount::DEFAULT).expect("a count")

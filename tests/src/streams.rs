@@ -1,7 +1,7 @@
 //! The queue's streams as someone with access to Redis sees and changes them.
 
 use hmac::{Hmac, KeyInit, Mac};
-use satchel_model::envelope::Envelope;
+use satchel_model::operations::Envelope;
 use satchel_wire::envelope::{EnvelopeKey, SealedEnvelope};
 use sha2::Sha256;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use satchel_model::domain::Shard;
+use satchel_model::ids::Shard;
 
 /// Counts that all lanes of a worker share. At most one for each shard.
 #[derive(Debug, Clone, Default)]

@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use allocation_counter::measure;
 use chrono::DateTime;
 use satchel_forms::{Node, Pointer};
-use satchel_model::domain::catalogue::Catalogue;
-use satchel_model::domain::{
-    Actor, Holding, Holdings, ItemId, JobId, RequestId, Role, Scopes, Shard, ShardCount, UserId,
-};
-use satchel_model::envelope::Envelope;
+use satchel_model::access::{Actor, Role, Scopes};
+use satchel_model::catalogue::Catalogue;
+use satchel_model::facts::{Holding, Holdings};
+use satchel_model::ids::{ItemId, JobId, RequestId, Shard, ShardCount, UserId};
 use satchel_model::installation::Installation;
-use satchel_model::jobs::Submission;
+use satchel_model::operations::Envelope;
+use satchel_model::operations::Submission;
 use satchel_queue::{Entry, MemoryStore};
 use satchel_store::users::Head;
 use satchel_wire::envelope::EnvelopeKey;

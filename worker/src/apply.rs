@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::catalogue::Catalogue;
-use satchel_model::domain::{ItemId, JobId, OnceKey, Shard, UserId};
+use satchel_model::catalogue::Catalogue;
+use satchel_model::facts::OnceKey;
+use satchel_model::ids::{ItemId, JobId, Shard, UserId};
 use satchel_store::jobs::JobRecord;
 use satchel_store::leases::{self, Fence, Lease};
 use satchel_store::parked;

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use satchel_model::domain::JobId;
+use satchel_model::ids::JobId;
 use satchel_store::journal::{self, Journaled};
 use satchel_store::quarantine::RefusedRow;
 use satchel_store::{StoreError, Tx};
@@ -176,9 +176,11 @@ impl Completed {
 #[cfg(test)]
 mod tests {
     use satchel_forms::{Node, Pointer};
-    use satchel_model::domain::{Actor, Priority, RequestId, Role, Scopes, Shard, ShardCount};
-    use satchel_model::envelope::Envelope;
-    use satchel_model::jobs::Submission;
+    use satchel_model::access::{Actor, Role, Scopes};
+    use satchel_model::ids::{RequestId, Shard, ShardCount};
+    use satchel_model::operations::Envelope;
+    use satchel_model::operations::Priority;
+    use satchel_model::operations::Submission;
     use satchel_queue::{EntryRef, Place};
     use satchel_wire::envelope::EnvelopeKey;
 

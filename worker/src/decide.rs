@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use satchel_model::domain::{
-    Emission, Holdings, LedgerEntry, MAX_JOB_AGE_DAYS, OnceKey, Plan, Rejection, RejectionCode, Shard,
-};
-use satchel_model::envelope::Envelope;
+use satchel_model::decide::{Plan, Rejection, RejectionCode};
+use satchel_model::events::Emission;
 use satchel_model::events::{self, EventType, JobFacts, JobRejected};
+use satchel_model::facts::{Holdings, OnceKey};
+use satchel_model::ids::Shard;
+use satchel_model::ledger::LedgerEntry;
+use satchel_model::operations::Envelope;
+use satchel_model::operations::MAX_JOB_AGE_DAYS;
 use satchel_store::events::NewEvent;
 use satchel_store::jobs::{JobRecord, JobStatus};
 use satchel_store::rule_grants::RuleGrant;

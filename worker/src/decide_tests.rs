@@ -2,9 +2,11 @@ use std::collections::HashMap;
 
 use chrono::DateTime;
 use satchel_forms::{Node, Pointer};
-use satchel_model::domain::catalogue::Catalogue;
-use satchel_model::domain::{Actor, ChainVerifier, IdempotencyKey, JobId, RequestId, Role, Scopes, UserId};
-use satchel_model::jobs::Submission;
+use satchel_model::access::{Actor, Role, Scopes};
+use satchel_model::catalogue::Catalogue;
+use satchel_model::ids::{IdempotencyKey, JobId, RequestId, UserId};
+use satchel_model::ledger::ChainVerifier;
+use satchel_model::operations::Submission;
 
 use super::*;
 use crate::decode::Source;

@@ -1,8 +1,8 @@
 //! From stream entries to jobs that can be trusted. What cannot is quarantined, and the rest goes on.
 
-use satchel_model::domain::{Shard, ShardCount};
-use satchel_model::envelope::Envelope;
-use satchel_model::jobs::PayloadHash;
+use satchel_model::ids::{Shard, ShardCount};
+use satchel_model::operations::Envelope;
+use satchel_model::operations::PayloadHash;
 use satchel_queue::{Entry, EntryRef};
 use satchel_store::quarantine::Quarantined;
 use satchel_wire::envelope::OpenError;

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use satchel_model::domain::{JobId, Shard};
-use satchel_model::envelope::Envelope;
+use satchel_model::ids::{JobId, Shard};
+use satchel_model::operations::Envelope;
 use satchel_queue::Queue;
 use satchel_store::journal::{self, Beginning, Journaled};
 use satchel_store::quarantine::{self, RefusedRow};

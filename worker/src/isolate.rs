@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use satchel_model::domain::{Shard, UserId};
+use satchel_model::ids::{Shard, UserId};
 use satchel_queue::EntryRef;
 use satchel_store::leases::Lease;
 use satchel_store::quarantine::Quarantined;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use satchel_model::domain::{Shard, ShardCount};
+use satchel_model::ids::{Shard, ShardCount};
 use satchel_queue::{Entry, Queue};
 use satchel_store::StoreError;
 use satchel_store::leases::Lease;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use satchel_model::domain::{Shard, ShardCount};
+use satchel_model::ids::{Shard, ShardCount};
 use satchel_store::leases::{self, Lease};
 use satchel_store::{Session, StoreError, progress, queue_state, stats};
 use tokio::sync::{Notify, watch};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use satchel_model::domain::{Shard, raw};
+use satchel_model::ids::Shard;
+use satchel_model::json::raw;
 use satchel_queue::{Consumer, EntryRef, Finished, Outcome, Place, Queue, QueueError};
 use satchel_store::leases::Lease;
 use satchel_store::quarantine::Quarantined;

@@ -6,7 +6,8 @@
 
 use std::collections::HashMap;
 
-use satchel_model::domain::{Holdings, UserId};
+use satchel_model::facts::Holdings;
+use satchel_model::ids::UserId;
 use satchel_store::leases::Lease;
 
 use crate::world::User;
@@ -53,7 +54,8 @@ impl Recall {
 
 #[cfg(test)]
 mod tests {
-    use satchel_model::domain::{Holding, ItemId, Shard};
+    use satchel_model::facts::Holding;
+    use satchel_model::ids::{ItemId, Shard};
     use satchel_store::users::Head;
 
     use super::*;

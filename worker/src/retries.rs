@@ -1,7 +1,7 @@
 //! Set-aside jobs whose time has come: the first of its player's, and in the same batch those held behind it.
 
-use satchel_model::domain::Shard;
-use satchel_model::envelope::Envelope;
+use satchel_model::ids::Shard;
+use satchel_model::operations::Envelope;
 use satchel_store::leases::Lease;
 use satchel_store::parked::{self, ParkedJob};
 use satchel_store::quarantine::{self, RefusedRow};

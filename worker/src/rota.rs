@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use satchel_model::domain::Shard;
+use satchel_model::ids::Shard;
 use satchel_store::leases::Lease;
 use tokio::sync::watch;
 use tokio::time::Instant;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use satchel_model::domain::Shard;
+use satchel_model::ids::Shard;
 use tokio::time::Instant;
 
 use crate::retry;

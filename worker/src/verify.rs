@@ -2,8 +2,8 @@
 //! none, and brings none early.
 
 use chrono::TimeDelta;
-use satchel_model::domain::{JobId, ShardCount};
-use satchel_model::envelope::Envelope;
+use satchel_model::ids::{JobId, ShardCount};
+use satchel_model::operations::Envelope;
 use satchel_store::journal::Journaled;
 use satchel_store::parked::ParkedJob;
 use satchel_store::quarantine::RefusedRow;
@@ -108,8 +108,9 @@ pub(crate) fn tell(rows: &[RefusedRow], table: &str) {
 mod tests {
     use chrono::{DateTime, Utc};
     use satchel_forms::{Node, Pointer};
-    use satchel_model::domain::{Actor, RequestId, Role, Scopes};
-    use satchel_model::jobs::Submission;
+    use satchel_model::access::{Actor, Role, Scopes};
+    use satchel_model::ids::RequestId;
+    use satchel_model::operations::Submission;
     use satchel_store::parked::ParkedState;
 
     use super::*;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta};
-use satchel_model::domain::Shard;
+use satchel_model::ids::Shard;
 use satchel_model::moment;
 use satchel_queue::{Queue, Raise, Watermark};
 use satchel_store::Session;

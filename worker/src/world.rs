@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::catalogue::Catalogue;
-use satchel_model::domain::{Holdings, ItemId, JobId, UserId};
+use satchel_model::catalogue::Catalogue;
+use satchel_model::facts::Holdings;
+use satchel_model::ids::{ItemId, JobId, UserId};
 use satchel_store::inventory::Written;
 use satchel_store::jobs::JobRecord;
 use satchel_store::users::Head;

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{Emission, Shard, UserId};
+use satchel_model::events::Emission;
 use satchel_model::events::{EventType, JobFacts, JobParked};
+use satchel_model::ids::{Shard, UserId};
 use satchel_store::events::NewEvent;
 use satchel_store::jobs::{JobRecord, JobStatus};
 use satchel_store::parked::{self, SetAside};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::future::Cache;
-use satchel_model::domain::Actor;
+use satchel_model::access::Actor;
 use satchel_store::{StoreError, api_keys};
 use subtle::ConstantTimeEq;
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Header, decode, decode_header, get_current_timestamp};
 use moka::sync::Cache;
-use satchel_model::domain::{Actor, InvalidId, Role, Scopes};
+use satchel_model::access::{Actor, Role, Scopes};
+use satchel_model::ids::InvalidId;
 use satchel_settings::Span;
 use serde::Deserialize;
 

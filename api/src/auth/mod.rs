@@ -17,7 +17,8 @@ use std::sync::Arc;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev, web};
 use futures_util::future::{Either, LocalBoxFuture};
-use satchel_model::domain::{Actor, RequestId};
+use satchel_model::access::Actor;
+use satchel_model::ids::RequestId;
 use satchel_settings::{Env, Networks, Span};
 use sha2::{Digest, Sha256};
 

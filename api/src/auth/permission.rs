@@ -2,7 +2,8 @@
 //! the worker asks it again.
 
 use satchel_forms::Pointer;
-use satchel_model::domain::{Actor, Role, Scope, UserId};
+use satchel_model::access::{Actor, Role, Scope};
+use satchel_model::ids::UserId;
 
 use crate::problem::ApiError;
 
@@ -58,7 +59,7 @@ pub(crate) fn may_withdraw(actor: &Actor, submitter: &str) -> Result<(), ApiErro
     Err(ApiError::Forbidden("a job is withdrawn by who submitted it, or by an operator".to_owned()))
 }
 
-/// Whether `actor` may submit any job at all; which ones, [`satchel_model::jobs::Job::check_submitter`] says.
+/// Whether `actor` may submit any job at all; which ones, [`satchel_model::operations::Job::check_submitter`] says.
 ///
 /// # Errors
 /// 403 for operators.

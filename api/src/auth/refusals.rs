@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use metrics::{counter, describe_counter};
-use satchel_model::domain::RequestId;
+use satchel_model::ids::RequestId;
 
 const REFUSED: &str = "satchel_api_credentials_refused_total";
 

@@ -1,9 +1,9 @@
 //! `GET /api/v1/events/catalogue`: which events there are, and what their data looks like.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_model::domain::EventName;
-use satchel_model::domain::catalogue::EventDefinition;
+use satchel_model::catalogue::EventDefinition;
 use satchel_model::events;
+use satchel_model::ids::EventName;
 use serde::Serialize;
 use serde_json::{Value, json};
 

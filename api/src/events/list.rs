@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{EventName, UserId};
+use satchel_model::ids::{EventName, UserId};
 use satchel_model::records::Event;
 use satchel_store::events::{self, After, Filter};
 use serde::Serialize;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use satchel_forms::{Node, Pointer};
-use satchel_model::domain::{EventName, FunctionId, Reason, UserId};
+use satchel_model::ids::{EventName, FunctionId, Reason, UserId};
 use satchel_store::StoreError;
 use satchel_store::functions::RunStatus;
 use satchel_store::functions::cancel::{self as store, Cancelled, Filter};

@@ -9,7 +9,7 @@ pub(crate) mod run;
 pub(crate) mod runs;
 
 use actix_web::HttpRequest;
-use satchel_model::domain::FunctionId;
+use satchel_model::ids::FunctionId;
 use satchel_store::functions::operate;
 
 use crate::deadline;

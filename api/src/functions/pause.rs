@@ -3,7 +3,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use satchel_forms::Node;
-use satchel_model::domain::{FunctionId, Reason};
+use satchel_model::ids::{FunctionId, Reason};
 use satchel_store::functions::backlog::Pause;
 use satchel_store::functions::pause as store;
 use serde::Serialize;

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use satchel_forms::{Node, Pointer};
-use satchel_model::domain::{EventName, UserId};
+use satchel_model::ids::{EventName, UserId};
 use satchel_store::functions::replays::{self, Replay};
 use serde::Serialize;
 use uuid::Uuid;

@@ -1,7 +1,7 @@
 //! `GET /api/v1/runs/{runId}` and what can be done about a run: `POST …/retry`, `POST …/cancel`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_model::domain::RunId;
+use satchel_model::ids::RunId;
 use satchel_store::functions::steps::{self, Step};
 use satchel_store::functions::{Run, operate};
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! `GET /api/v1/functions/{functionId}/runs`: a function's runs, newest first.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_model::domain::FunctionId;
+use satchel_model::ids::FunctionId;
 use satchel_store::functions::{Run, RunStatus, operate};
 use serde::Serialize;
 use validator::Validate;

@@ -1,7 +1,7 @@
 //! Keeping jobs in the queue alone.
 
-use satchel_model::domain::JobId;
-use satchel_model::envelope::Envelope;
+use satchel_model::ids::JobId;
+use satchel_model::operations::Envelope;
 use satchel_queue::Sought;
 
 use super::judge::Before;

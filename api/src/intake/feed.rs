@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use metrics::Counter;
-use satchel_model::envelope::Envelope;
+use satchel_model::operations::Envelope;
 use satchel_queue::Queue;
 use satchel_store::journal::Appended;
 use satchel_wire::envelope::EnvelopeKey;

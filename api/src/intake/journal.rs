@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use satchel_model::domain::{Shard, ShardCount};
-use satchel_model::envelope::Envelope;
-use satchel_model::jobs::PayloadHash;
+use satchel_model::ids::{Shard, ShardCount};
+use satchel_model::operations::Envelope;
+use satchel_model::operations::PayloadHash;
 use satchel_store::Pool;
 use satchel_store::journal::{self, Appended, JournalEntry};
 use satchel_wire::envelope::EnvelopeKey;
@@ -156,8 +156,9 @@ fn tell(answers: Vec<(usize, oneshot::Sender<Answer>)>, appended: Answer) {
 mod tests {
     use chrono::DateTime;
     use satchel_forms::{Node, Pointer};
-    use satchel_model::domain::{Actor, JobId, RequestId, Role, Scopes};
-    use satchel_model::jobs::Submission;
+    use satchel_model::access::{Actor, Role, Scopes};
+    use satchel_model::ids::{JobId, RequestId};
+    use satchel_model::operations::Submission;
 
     use super::*;
 

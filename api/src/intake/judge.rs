@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::JobId;
+use satchel_model::ids::JobId;
 use satchel_queue::{Claim, Pending, QueueError};
 
 use super::{Draft, enqueue};

@@ -1,7 +1,7 @@
 //! From a valid job to a place where it is safe, once per idempotency key: in the queue, or, with
 //! `SATCHEL_JOURNAL=postgres`, in Postgres's journal first.
 //!
-//! A key names one job id ([`satchel_model::domain::JobId::of_key`]), so that a repetition meets what came of
+//! A key names one job id ([`satchel_model::ids::JobId::of_key`]), so that a repetition meets what came of
 //! the first submission in one of two places: decided or set aside, in Postgres, or on its way, claimed in Redis or
 //! in the journal. Where both forget, the worker finds the job id in its own table: the API only spares work and
 //! answers sooner.
@@ -12,9 +12,9 @@ mod journal;
 mod judge;
 
 use satchel_forms::Pointer;
-use satchel_model::domain::JobId;
-use satchel_model::envelope::Envelope;
-use satchel_model::jobs::{Job, Work};
+use satchel_model::ids::JobId;
+use satchel_model::operations::Envelope;
+use satchel_model::operations::{Job, Work};
 use satchel_store::waiting::WaitingStatus;
 
 use crate::lookup::{Known, Lookup};
@@ -178,8 +178,9 @@ impl Named {
 mod tests {
     use chrono::DateTime;
     use satchel_forms::Node;
-    use satchel_model::domain::{Actor, RequestId, Role, Scopes};
-    use satchel_model::jobs::Submission;
+    use satchel_model::access::{Actor, Role, Scopes};
+    use satchel_model::ids::RequestId;
+    use satchel_model::operations::Submission;
 
     use super::*;
 

@@ -4,7 +4,7 @@ mod reader;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_model::domain::{ItemId, UserId};
+use satchel_model::ids::{ItemId, UserId};
 use satchel_store::inventory::{HeldItem, PageOf};
 use serde::Serialize;
 use validator::Validate;

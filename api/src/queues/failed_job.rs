@@ -2,7 +2,7 @@
 //! given up, so that its player's later ones go on.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_model::domain::JobId;
+use satchel_model::ids::JobId;
 use satchel_store::failed::{self, Filter};
 use serde::Serialize;
 

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use satchel_forms::Pointer;
-use satchel_model::domain::JobId;
+use satchel_model::ids::JobId;
 use satchel_store::failed::{self, Filter};
 use serde::Serialize;
 

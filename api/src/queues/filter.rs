@@ -1,8 +1,8 @@
 //! Which failed jobs an operator means.
 
 use satchel_forms::{Faults, Node, Pointer};
-use satchel_model::domain::{JobId, UserId};
-use satchel_model::jobs::Work;
+use satchel_model::ids::{JobId, UserId};
+use satchel_model::operations::Work;
 use satchel_store::failed::Filter;
 
 use crate::document::{fields, read_time};

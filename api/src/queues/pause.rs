@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use satchel_forms::Node;
-use satchel_model::domain::Reason;
+use satchel_model::ids::Reason;
 use satchel_store::queue_state::{self, QueueState};
 use serde::Serialize;
 

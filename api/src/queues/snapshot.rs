@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::Shard;
+use satchel_model::ids::Shard;
 use satchel_queue::Depth;
 use satchel_store::queue_state;
 use satchel_store::stats::{self, QueueStats, ShardStats};
@@ -189,7 +189,7 @@ fn count(count: i64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use satchel_model::domain::JobId;
+    use satchel_model::ids::JobId;
     use satchel_store::stats::WorkerStats;
     use serde_json::{Value, json};
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use satchel_forms::Pointer;
-use satchel_model::domain::JobId;
-use satchel_model::domain::catalogue::Catalogue;
-use satchel_model::jobs::{Job, SendEvent, Work};
+use satchel_model::catalogue::Catalogue;
+use satchel_model::ids::JobId;
+use satchel_model::operations::{Job, SendEvent, Work};
 
 use super::read::{self, Submitted};
 use super::{Submitter, admission, most_entries};

@@ -3,8 +3,9 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use satchel_forms::Pointer;
-use satchel_model::domain::{IdempotencyKey, JobId, MAX_DELAY_DAYS};
-use satchel_model::jobs::{Job, Submission, Work};
+use satchel_model::ids::{IdempotencyKey, JobId};
+use satchel_model::operations::MAX_DELAY_DAYS;
+use satchel_model::operations::{Job, Submission, Work};
 
 use super::read::{self, Submitted};
 use super::{Submitter, admission, most_entries};

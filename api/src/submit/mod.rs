@@ -9,9 +9,10 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError as _, web};
 use chrono::{DateTime, SubsecRound, Utc};
 use satchel_forms::Pointer;
-use satchel_model::domain::{Actor, EventId, JobId, RequestId, Role, UserId};
-use satchel_model::envelope::Envelope;
-use satchel_model::jobs::{Job, Work};
+use satchel_model::access::{Actor, Role};
+use satchel_model::ids::{EventId, JobId, RequestId, UserId};
+use satchel_model::operations::Envelope;
+use satchel_model::operations::{Job, Work};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 

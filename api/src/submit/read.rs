@@ -69,7 +69,7 @@ fn wrong_length(most: usize) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use satchel_model::jobs::Submission;
+    use satchel_model::operations::Submission;
 
     use super::*;
 

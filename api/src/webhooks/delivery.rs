@@ -2,7 +2,7 @@
 //! which receivers know repetitions.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_model::domain::RunId;
+use satchel_model::ids::RunId;
 use satchel_store::webhooks::deliveries::{self, Redelivery};
 use serde::Serialize;
 

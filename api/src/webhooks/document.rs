@@ -1,9 +1,9 @@
 //! What an operator says of an endpoint.
 
 use satchel_forms::{Faults, Fields, Node, Pointer};
-use satchel_model::domain::EventName;
-use satchel_model::domain::catalogue::Catalogue;
+use satchel_model::catalogue::Catalogue;
 use satchel_model::events;
+use satchel_model::ids::EventName;
 use satchel_security::outbound::{Allowed, InvalidTarget};
 use satchel_store::webhooks::operate::{Changes, NewEndpoint};
 

@@ -10,7 +10,7 @@ pub(crate) mod ping;
 pub(crate) mod secret;
 
 use actix_web::HttpRequest;
-use satchel_model::domain::WebhookSecret;
+use satchel_model::access::WebhookSecret;
 use satchel_security::sealing::SealKeys;
 use satchel_store::webhooks::{Endpoint, operate};
 use uuid::Uuid;

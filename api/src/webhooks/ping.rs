@@ -1,7 +1,7 @@
 //! `POST /api/v1/webhooks/{endpointId}/ping`: a `webhook/ping` for this endpoint alone, delivered as every other event.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_model::domain::RunId;
+use satchel_model::ids::RunId;
 use satchel_store::webhooks::operate;
 use serde::Serialize;
 

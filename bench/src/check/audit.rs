@@ -4,7 +4,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use chrono::DateTime;
-use satchel_model::domain::{ChainHash, ChainVerifier, ItemId, JobId, LedgerEntry, UserId};
+use satchel_model::ids::{ItemId, JobId, UserId};
+use satchel_model::ledger::{ChainHash, ChainVerifier, LedgerEntry};
 
 use crate::stand::programs;
 use crate::stand::seed::People;

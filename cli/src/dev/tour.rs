@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use satchel_model::domain::{Actor, Role, Scopes};
+use satchel_model::access::{Actor, Role, Scopes};
 
 use crate::environment::Environment;
 use crate::http;

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::domain::ShardCount;
+use crate::ids::ShardCount;
 
 /// What the database says of itself. Made by its first migrations, never changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,18 @@
-//! The pure model: what users own, what jobs do with it, and what happens then. No I/O.
+//! The pure model: what users own, what jobs do with it, and what happens then. No I/O, no clock, no randomness.
+//!
+//! From the bottom: [`ids`], [`access`], [`facts`], [`catalogue`], [`decide`], [`operations`], [`events`], [`ledger`],
+//! [`records`].
 
+pub mod access;
+pub mod catalogue;
+pub mod decide;
 pub mod distinct;
-pub mod domain;
-pub mod envelope;
 pub mod events;
+pub mod facts;
+pub mod ids;
 pub mod installation;
-pub mod jobs;
+pub mod json;
+pub mod ledger;
 pub mod moment;
+pub mod operations;
 pub mod records;

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use satchel_model::domain::{Priority, Shard};
+use satchel_model::ids::Shard;
+use satchel_model::operations::Priority;
 use satchel_wire::envelope::SealedEnvelope;
 
 /// One entry of a shard.

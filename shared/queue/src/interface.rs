@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{JobId, Shard, ShardCount, UserId};
-use satchel_model::envelope::{Envelope, ReplicaId};
+use satchel_model::ids::ReplicaId;
+use satchel_model::ids::{JobId, Shard, ShardCount, UserId};
+use satchel_model::operations::Envelope;
 use satchel_wire::envelope::EnvelopeKey;
 
 use super::{Claim, Durability, Entry, EntryRef, Outcome, Pending, QueueError, Raise, Sought, Watermark};

@@ -9,7 +9,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use satchel_model::domain::Priority;
+use satchel_model::operations::Priority;
 
 use super::entry::EntryId;
 

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use satchel_model::domain::Priority;
+use satchel_model::operations::Priority;
 
 use super::entry::EntryId;
 use super::order::{Due, High, Normal, Standing, Turn};

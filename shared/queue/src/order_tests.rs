@@ -1,6 +1,6 @@
 //! Small cases of the order, one thing each.
 
-use satchel_model::domain::Priority;
+use satchel_model::operations::Priority;
 
 use super::entry::EntryId;
 use super::order::{Due, High, Normal, Standing, Turn};

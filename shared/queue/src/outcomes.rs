@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use satchel_model::domain::{JobId, RequestId, raw};
+use satchel_model::ids::{JobId, RequestId};
+use satchel_model::json::raw;
 use satchel_wire::envelope::EnvelopeKey;
 
 /// How a job ended.

@@ -3,9 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use satchel_model::domain::{JobId, MAX_JOB_AGE_DAYS, Priority, UserId};
-use satchel_model::envelope::Envelope;
-use satchel_model::jobs::PayloadHash;
+use satchel_model::ids::{JobId, UserId};
+use satchel_model::operations::Envelope;
+use satchel_model::operations::PayloadHash;
+use satchel_model::operations::{MAX_JOB_AGE_DAYS, Priority};
 
 /// How long an id stays claimed whose job did not come: longer than a submission can take.
 pub(super) const CLAIM_TTL_SECONDS: u64 = 60;

@@ -1,7 +1,7 @@
 //! By what it is known whether a queue has what it had: a time for each shard that only rises. A queue that comes up with an
 //! earlier one, or with none, has forgotten what came since.
 
-use satchel_model::domain::Shard;
+use satchel_model::ids::Shard;
 
 /// What a shard's watermark is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

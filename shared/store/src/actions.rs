@@ -1,7 +1,7 @@
 //! What operators did to the queue: who, when, what. Append-only.
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::JobId;
+use satchel_model::ids::JobId;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;

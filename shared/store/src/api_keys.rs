@@ -1,7 +1,7 @@
 //! API keys: only a hash of each is stored.
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{Actor, Role, Scopes};
+use satchel_model::access::{Actor, Role, Scopes};
 
 use super::stored::Unreadable;
 use super::{Pool, StoreError};

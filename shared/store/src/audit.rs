@@ -3,7 +3,8 @@
 use std::fmt;
 
 use futures_util::TryStreamExt;
-use satchel_model::domain::{ChainFault, ChainVerifier, LedgerEntry, UserId};
+use satchel_model::ids::UserId;
+use satchel_model::ledger::{ChainFault, ChainVerifier, LedgerEntry};
 
 use super::ledger::Row;
 use super::{Pool, StoreError};

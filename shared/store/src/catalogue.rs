@@ -4,8 +4,9 @@ mod warnings;
 
 use chrono::{DateTime, Utc};
 use satchel_forms::Node;
-use satchel_model::domain::catalogue::{Catalogue, Changes, Tightened};
-use satchel_model::domain::{ItemId, RequestId, raw};
+use satchel_model::catalogue::{Catalogue, Changes, Tightened};
+use satchel_model::ids::{ItemId, RequestId};
+use satchel_model::json::raw;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sqlx::Connection;

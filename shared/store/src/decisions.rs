@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::LedgerEntry;
+use satchel_model::ledger::LedgerEntry;
 use uuid::Uuid;
 
 use super::jobs::JobRecord;

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use satchel_model::domain::{Emission, EventName, JobId, Reason, Shard, UserId};
+use satchel_model::events::Emission;
 use satchel_model::events::{self, JobFacts};
-use satchel_model::jobs::{JobType, SendEvent};
+use satchel_model::ids::{EventName, JobId, Reason, Shard, UserId};
+use satchel_model::operations::{JobType, SendEvent};
 use satchel_model::records::{Event, OWN_SOURCE, Place};
 use serde_json::value::RawValue;
 use sqlx::types::Json;

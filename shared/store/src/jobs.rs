@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{JobId, UserId};
-use satchel_model::jobs::PayloadHash;
+use satchel_model::ids::{JobId, UserId};
+use satchel_model::operations::PayloadHash;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sqlx::types::Json;

@@ -7,7 +7,7 @@
 //! epochs it was read under with `FOR SHARE`, so that a worker that lost a shard cannot commit to it, and a
 //! shard cannot be taken while its owner is in the middle of a commit.
 
-use satchel_model::domain::Shard;
+use satchel_model::ids::Shard;
 use uuid::Uuid;
 
 use super::rules::Rules;

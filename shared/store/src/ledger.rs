@@ -1,7 +1,8 @@
 //! The append-only ledger.
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{ItemId, JobId, LedgerEntry, UserId};
+use satchel_model::ids::{ItemId, JobId, UserId};
+use satchel_model::ledger::LedgerEntry;
 use uuid::Uuid;
 
 use super::stored::{self, Unreadable};

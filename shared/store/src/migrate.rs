@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use satchel_model::domain::ShardCount;
+use satchel_model::ids::ShardCount;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection};

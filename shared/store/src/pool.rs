@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use satchel_model::domain::ShardCount;
+use satchel_model::ids::ShardCount;
 use satchel_model::installation::Installation;
 use satchel_settings::Env;
 use secrecy::{ExposeSecret, SecretString};

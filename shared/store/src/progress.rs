@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{Shard, UserId};
+use satchel_model::ids::{Shard, UserId};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 

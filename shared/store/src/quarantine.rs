@@ -1,6 +1,6 @@
 //! Queue entries, and rows of jobs that wait in Postgres, that could not be trusted or read, kept for an operator.
 
-use satchel_model::domain::{JobId, Shard};
+use satchel_model::ids::{JobId, Shard};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 

@@ -1,6 +1,6 @@
 //! How long what is finished or given up is kept.
 
-use satchel_model::domain::{MIN_JOB_RETENTION_DAYS, MIN_REJECTED_RETENTION_DAYS};
+use satchel_model::operations::{MIN_JOB_RETENTION_DAYS, MIN_REJECTED_RETENTION_DAYS};
 use satchel_settings::Env;
 
 /// The longest that decided and parked jobs can be kept, in days: a hundred and ten years.

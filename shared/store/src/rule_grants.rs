@@ -1,7 +1,8 @@
 //! What rules have given for, of those that give once for each value.
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{JobId, OnceKey, RuleId, UserId};
+use satchel_model::facts::OnceKey;
+use satchel_model::ids::{JobId, RuleId, UserId};
 use uuid::Uuid;
 
 use super::stored::Unreadable;

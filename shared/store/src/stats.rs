@@ -1,7 +1,7 @@
 //! What workers report of their shards, and what the queue's statistics are made of. What waits in Redis is not here.
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::Shard;
+use satchel_model::ids::Shard;
 use uuid::Uuid;
 
 use super::{Pool, Session, StoreError, stored};

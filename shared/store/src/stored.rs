@@ -2,8 +2,9 @@
 
 use std::fmt::Display;
 
-use satchel_model::domain::{ChainHash, ItemId, Shard, UserId};
-use satchel_model::jobs::PayloadHash;
+use satchel_model::ids::{ItemId, Shard, UserId};
+use satchel_model::ledger::ChainHash;
+use satchel_model::operations::PayloadHash;
 use satchel_wire::envelope::SealedEnvelope;
 
 /// A row that Satchel cannot have written.

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use satchel_model::domain::{ChainHash, UserId};
+use satchel_model::ids::UserId;
+use satchel_model::ledger::ChainHash;
 
 use super::{StoreError, Tx, stored};
 

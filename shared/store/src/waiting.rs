@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{JobId, Priority, UserId};
-use satchel_model::jobs::PayloadHash;
+use satchel_model::ids::{JobId, UserId};
+use satchel_model::operations::PayloadHash;
+use satchel_model::operations::Priority;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 

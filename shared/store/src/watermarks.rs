@@ -4,7 +4,7 @@
 //! and then there never finds less there, unless the queue went back to what it had been, or to nothing.
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::Shard;
+use satchel_model::ids::Shard;
 
 use super::{Pool, Session, StoreError, stored};
 

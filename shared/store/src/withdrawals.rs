@@ -2,8 +2,11 @@
 //! decides the job and of who withdraws it, the first to commit wins, and the other one finds a decided job.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use satchel_model::domain::{JobId, MAX_JOB_AGE_DAYS, Rejection, RejectionCode, Role, Shard, UserId};
-use satchel_model::jobs::PayloadHash;
+use satchel_model::access::Role;
+use satchel_model::decide::{Rejection, RejectionCode};
+use satchel_model::ids::{JobId, Shard, UserId};
+use satchel_model::operations::MAX_JOB_AGE_DAYS;
+use satchel_model::operations::PayloadHash;
 use serde_json::json;
 
 use super::actions::{self, Action, Operator};

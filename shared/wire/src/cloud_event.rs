@@ -81,7 +81,7 @@ fn source(source: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use satchel_model::domain::{EventName, Shard, UserId};
+    use satchel_model::ids::{EventName, Shard, UserId};
     use satchel_model::records::Place;
     use serde_json::{Value, json};
 

@@ -12,10 +12,12 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use satchel_forms::{Faults, Node, Pointer};
-use satchel_model::domain::{Actor, JobId, RequestId};
-use satchel_model::envelope::{Envelope, ReplicaId};
+use satchel_model::access::Actor;
+use satchel_model::ids::ReplicaId;
+use satchel_model::ids::{JobId, RequestId};
 use satchel_model::installation::Installation;
-use satchel_model::jobs::{Submission, Work};
+use satchel_model::operations::Envelope;
+use satchel_model::operations::{Submission, Work};
 use satchel_settings::Env;
 
 /// The envelope's form. A worker that meets a higher one leaves it to a newer worker; lower ones are read as well.
@@ -218,8 +220,8 @@ impl SealedEnvelope {
 
 #[cfg(test)]
 mod tests {
-    use satchel_model::domain::{Role, Scopes};
-    use satchel_model::jobs::{Job, SendEvent};
+    use satchel_model::access::{Role, Scopes};
+    use satchel_model::operations::{Job, SendEvent};
 
     use super::*;
 

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use satchel_model::domain::{EventName, ItemId, ItemQuantity, Priority, Quantity};
-use satchel_model::jobs::{Job, RewardInventoryItem};
+use satchel_model::catalogue::ItemQuantity;
+use satchel_model::ids::{EventName, ItemId, Quantity};
+use satchel_model::operations::Priority;
+use satchel_model::operations::{Job, RewardInventoryItem};
 use satchel_model::records::Event;
 use satchel_settings::shutdown;
 use satchel_settings::{Env, init_logging};

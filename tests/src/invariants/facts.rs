@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use satchel_model::domain::{ChainHash, ChainVerifier, ItemId, JobId, LedgerEntry, UserId};
+use satchel_model::ids::{ItemId, JobId, UserId};
+use satchel_model::ledger::{ChainHash, ChainVerifier, LedgerEntry};
 use serde_json::Value;
 
 use crate::Psql;

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use satchel_model::domain::{JobId, ShardCount};
+use satchel_model::ids::{JobId, ShardCount};
 use satchel_tests::job::{reward, reward_pieces, use_item};
 use satchel_tests::players::{neighbours, one_per_shard};
 use satchel_tests::statements::{self, Statement};

@@ -4,9 +4,10 @@
 use chrono::Utc;
 use nix::sys::signal::Signal;
 use satchel_forms::{Node, Pointer};
-use satchel_model::domain::{Actor, JobId, RequestId, Role, Scopes, ShardCount, UserId};
-use satchel_model::envelope::Envelope;
-use satchel_model::jobs::Submission;
+use satchel_model::access::{Actor, Role, Scopes};
+use satchel_model::ids::{JobId, RequestId, ShardCount, UserId};
+use satchel_model::operations::Envelope;
+use satchel_model::operations::Submission;
 use satchel_tests::job::{reward_pieces, use_item};
 use satchel_tests::players::strangers;
 use satchel_tests::poison::{self, poisonous};

@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use satchel_forms::{Node, Pointer};
-use satchel_model::domain::{Actor, JobId, RequestId, Role, Scopes};
-use satchel_model::envelope::Envelope;
-use satchel_model::jobs::Submission;
+use satchel_model::access::{Actor, Role, Scopes};
+use satchel_model::ids::{JobId, RequestId};
+use satchel_model::operations::Envelope;
+use satchel_model::operations::Submission;
 use satchel_tests::job::{reward, reward_pieces};
 use satchel_tests::streams::{seal, seal_as, seal_by};
 use satchel_tests::{ENVELOPE_KEY, Satchel, Setup, invariants, wait};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use satchel_model::domain::FunctionId;
+use satchel_model::ids::FunctionId;
 use satchel_store::functions::claims::Claimed;
 use satchel_store::functions::steps::{self, Ending, Loaded};
 use satchel_store::{Blame, StoreError};

@@ -138,7 +138,7 @@ fn body(event: &Event, message: Message) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use satchel_model::domain::{EventName, Shard, UserId};
+    use satchel_model::ids::{EventName, Shard, UserId};
     use satchel_model::records::Place;
     use serde_json::Value;
     use serde_json::value::RawValue;

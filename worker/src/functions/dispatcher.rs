@@ -3,7 +3,7 @@
 //! It needs no lease to be right: a run can be made only once, and how far a shard has come moves only from where it was
 //! seen. That only the shard's owner does it spares work.
 
-use satchel_model::domain::{FunctionId, Shard};
+use satchel_model::ids::{FunctionId, Shard};
 use satchel_model::records::Place;
 use satchel_store::functions::dispatch::{self, Heard, NewRun, Next, Undispatched};
 use satchel_store::functions::listeners::{self, EventNames, Fanout, Listener};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use satchel_model::domain::FunctionId;
+use satchel_model::ids::FunctionId;
 use satchel_store::functions::cancel;
 use satchel_store::{Session, StoreError};
 use tokio::time::Instant;

@@ -169,7 +169,7 @@ fn headers(to: &Destination, id: &str, timestamp: i64, body: &[u8]) -> Result<He
 
 #[cfg(test)]
 mod tests {
-    use satchel_model::domain::WebhookSecret;
+    use satchel_model::access::WebhookSecret;
 
     use super::*;
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use satchel_model::domain::{FunctionId, RunId, Shard};
+use satchel_model::ids::{FunctionId, RunId, Shard};
 use satchel_store::functions::claims::{self, Claimed};
 use satchel_store::functions::{dispatch, listeners};
 use satchel_store::leases::Lease;

@@ -45,7 +45,7 @@ impl Function for ItemRewardedDiscordNotifier {
 /// What there is to tell; nothing where all was skipped.
 fn message(user_id: &str, rewarded: &ItemRewarded) -> Option<Message> {
     let granted = rewarded.result.granted.iter();
-    let field = |item: &satchel_model::domain::Granted| {
+    let field = |item: &satchel_model::decide::Granted| {
         Field::new(format!("`{}`", item.item_id), format!("+{} (now {})", item.quantity, item.balance))
     };
     let fields: Vec<Field> = granted.map(field).collect();

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use satchel_model::events::{EventType, ItemUsed};
-use satchel_model::jobs::EffectResult;
+use satchel_model::operations::EffectResult;
 use satchel_model::records::Event;
 use satchel_settings::Env;
 

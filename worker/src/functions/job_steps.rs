@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use chrono::{SubsecRound, TimeDelta};
-use satchel_model::domain::{
-    Actor, EventId, EventName, IdempotencyKey, JobId, Priority, RequestId, Role, Scopes, UserId,
-};
-use satchel_model::envelope::Envelope;
-use satchel_model::jobs::{Job, SendEvent};
+use satchel_model::access::{Actor, Role, Scopes};
+use satchel_model::ids::{EventId, EventName, IdempotencyKey, JobId, RequestId, UserId};
+use satchel_model::operations::Envelope;
+use satchel_model::operations::Priority;
+use satchel_model::operations::{Job, SendEvent};
 use satchel_store::jobs::{self, JobStatus};
 use satchel_wire::envelope::{VERSION, parse_body};
 use serde::{Deserialize, Serialize};
@@ -148,8 +148,9 @@ impl Steps<'_> {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use satchel_model::domain::{ItemId, ItemQuantity, Quantity};
-    use satchel_model::jobs::{RewardInventoryItem, Work};
+    use satchel_model::catalogue::ItemQuantity;
+    use satchel_model::ids::{ItemId, Quantity};
+    use satchel_model::operations::{RewardInventoryItem, Work};
     use serde_json::json;
 
     use super::*;

@@ -25,7 +25,7 @@ mod steps;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use satchel_model::domain::{FunctionId, InvalidFunctionId};
+use satchel_model::ids::{FunctionId, InvalidFunctionId};
 use satchel_model::records::Event;
 
 pub(crate) use executor::Executor;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use satchel_model::domain::FunctionId;
+use satchel_model::ids::FunctionId;
 use satchel_store::functions::listeners::{All, Description, EventNames};
 
 use super::{Function, Hears, Registered};

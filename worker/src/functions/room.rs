@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use satchel_model::domain::FunctionId;
+use satchel_model::ids::FunctionId;
 
 use super::{KeyOf, Registry};
 

@@ -1,7 +1,8 @@
 //! The ledger, chained by the domain's own code.
 
 use anyhow::{Context, Result};
-use satchel_model::domain::{ChainHash, ItemId, JobId, LedgerEntry};
+use satchel_model::ids::{ItemId, JobId};
+use satchel_model::ledger::{ChainHash, LedgerEntry};
 
 use super::people::{ENTRIES_PER_JOB, Job, People};
 use super::rows::{ACTOR, Clock, TYPE, moment, request_id};

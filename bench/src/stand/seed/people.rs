@@ -1,7 +1,7 @@
 //! What a seeded database tells of: who did what, when.
 
 use anyhow::{Context, Result, ensure};
-use satchel_model::domain::UserId;
+use satchel_model::ids::UserId;
 use uuid::Uuid;
 
 use crate::load::random::Random;

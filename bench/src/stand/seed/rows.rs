@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{ChainHash, ShardCount};
-use satchel_model::jobs::{JobType, RewardInventoryItem};
+use satchel_model::ids::ShardCount;
+use satchel_model::ledger::ChainHash;
+use satchel_model::operations::{JobType, RewardInventoryItem};
 
 use super::people::{ENTRIES_PER_USER, JOBS_PER_USER, Job, People, REWARDS};
 use super::tables::Columns;

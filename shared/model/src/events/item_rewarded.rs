@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use serde_json::json;
 
+use super::Emission;
 use super::{EventType, JobFacts};
-use crate::domain::{Emission, EventName, raw};
-use crate::jobs::RewardResult;
+use crate::ids::EventName;
+use crate::json::raw;
+use crate::operations::RewardResult;
 
 /// A `reward_inventory_item` was applied, or a rule gave something for an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{EventType, JobFacts};
-use crate::jobs::UseResult;
+use crate::operations::UseResult;
 
 /// A `use_item` was applied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::JobId;
-use crate::envelope::Envelope;
+use crate::ids::JobId;
+use crate::operations::Envelope;
 
 /// The job that an event is of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,6 +1,7 @@
 //! What Satchel tells of by itself: one file per event, and one line for it in the registry below. The catalogue
 //! declares the game's own events beside them.
 
+mod emission;
 mod function_failed;
 mod item_rewarded;
 mod item_used;
@@ -17,8 +18,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use crate::domain::{Emission, raw};
+use crate::json::raw;
 
+pub use emission::Emission;
 pub use function_failed::FunctionFailed;
 pub use item_rewarded::ItemRewarded;
 pub use item_used::ItemUsed;
@@ -117,7 +119,7 @@ pub fn data_with_job(job: &JobFacts, beside: &RawValue) -> serde_json::Result<Bo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::EventName;
+    use crate::ids::EventName;
 
     #[test]
     fn the_registry_has_well_formed_names_and_a_schema_for_each() {

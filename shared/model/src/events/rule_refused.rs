@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::EventType;
-use crate::domain::{Rejection, RuleId};
+use crate::decide::Rejection;
+use crate::ids::RuleId;
 
 /// A rule gave nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::EventType;
-use crate::domain::{InvalidId, UserId};
+use crate::ids::{InvalidId, UserId};
 
 /// An operator tries an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

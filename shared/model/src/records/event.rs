@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::value::RawValue;
 
-use crate::domain::{EventName, JobId, Shard, UserId};
+use crate::ids::{EventName, JobId, Shard, UserId};
 
 /// The source of what Satchel itself tells of.
 pub const OWN_SOURCE: &str = "satchel";

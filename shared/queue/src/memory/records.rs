@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use satchel_model::domain::JobId;
+use satchel_model::ids::JobId;
 
 use crate::pending::CLAIM_TTL_SECONDS;
 use crate::{Claim, Pending, QueueError};

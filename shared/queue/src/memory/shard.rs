@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{JobId, Priority, Shard, UserId};
-use satchel_model::envelope::Envelope;
+use satchel_model::ids::{JobId, Shard, UserId};
+use satchel_model::operations::Envelope;
+use satchel_model::operations::Priority;
 use satchel_wire::envelope::EnvelopeKey;
 
 use crate::entry::EntryId;

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use chrono::Utc;
-use satchel_model::domain::{JobId, Shard, ShardCount};
-use satchel_model::envelope::{Envelope, ReplicaId};
+use satchel_model::ids::ReplicaId;
+use satchel_model::ids::{JobId, Shard, ShardCount};
+use satchel_model::operations::Envelope;
 use satchel_wire::envelope::EnvelopeKey;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use satchel_model::domain::Shard;
+use satchel_model::ids::Shard;
 
 use super::client::Connection;
 use super::page::{Page, id_of};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use redis::Cmd;
 
-use satchel_model::domain::Shard;
+use satchel_model::ids::Shard;
 
 /// Commands of which each has its own answer. One server takes them in the order given. A cluster takes them apart by
 /// shard, those of one shard in order; and those that go later after all others were done.

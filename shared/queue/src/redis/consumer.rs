@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use redis::RedisError;
-use satchel_model::domain::{Priority, Shard, ShardCount};
+use satchel_model::ids::{Shard, ShardCount};
+use satchel_model::operations::Priority;
 use satchel_wire::envelope::EnvelopeKey;
 use tokio::time::Instant;
 

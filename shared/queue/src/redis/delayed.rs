@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use redis::{Cmd, RedisError, Value, from_redis_value};
-use satchel_model::domain::{Priority, Shard};
+use satchel_model::ids::Shard;
+use satchel_model::operations::Priority;
 use tokio::time::Instant;
 
 use super::batch::Batch;

@@ -1,7 +1,8 @@
 //! How much waits, and what comes first.
 
 use redis::{RedisError, Value, from_redis_value};
-use satchel_model::domain::{Priority, Shard};
+use satchel_model::ids::Shard;
+use satchel_model::operations::Priority;
 
 use super::batch::Batch;
 use super::client::Connection;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use redis::{FromRedisValue, from_redis_value};
-use satchel_model::domain::ShardCount;
+use satchel_model::ids::ShardCount;
 
 use super::batch::Batch;
 use super::client::Connection;

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 
 use uuid::Uuid;
 
-use satchel_model::domain::{JobId, Priority, Shard};
-use satchel_model::envelope::ReplicaId;
+use satchel_model::ids::ReplicaId;
+use satchel_model::ids::{JobId, Shard};
+use satchel_model::operations::Priority;
 
 /// The stream of a shard's waiting jobs of one class: `satchel:{s07}:jobs`, `satchel:{s07}:high`.
 pub(super) fn stream(shard: Shard, class: Priority) -> String {

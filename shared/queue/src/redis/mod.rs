@@ -29,9 +29,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
-use satchel_model::domain::{JobId, Shard, ShardCount, UserId};
-use satchel_model::envelope::{Envelope, ReplicaId};
+use satchel_model::ids::ReplicaId;
+use satchel_model::ids::{JobId, Shard, ShardCount, UserId};
 use satchel_model::installation::Installation;
+use satchel_model::operations::Envelope;
 use satchel_wire::envelope::EnvelopeKey;
 
 use self::client::{Client, Connection};

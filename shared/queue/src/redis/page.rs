@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use satchel_model::domain::{Priority, Shard};
+use satchel_model::ids::Shard;
+use satchel_model::operations::Priority;
 
 use super::delayed::Snapshot;
 use super::streams::{Run, Start};

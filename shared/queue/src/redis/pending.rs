@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use redis::{Cmd, Value};
-use satchel_model::domain::{JobId, Shard, ShardCount};
+use satchel_model::ids::{JobId, Shard, ShardCount};
 
 use super::batch::Batch;
 use super::client::{Connection, no_answer};
@@ -102,7 +102,7 @@ const SET_OTHER_BYTES: usize = 27;
 /// `SET key record EX ttl`.
 pub(super) fn set(record: &Pending, ttl_seconds: u64, shard: Shard) -> Cmd {
     let key = keys::pending(shard, record.job_id);
-    let record = satchel_model::domain::raw(record);
+    let record = satchel_model::json::raw(record);
     let mut command = Cmd::with_capacity(SET_ARGUMENTS, key.len() + record.get().len() + SET_OTHER_BYTES);
     command.arg("SET").arg(key).arg(record.get()).arg("EX").arg(ttl_seconds);
     command

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use redis::Cmd;
-use satchel_model::domain::{Priority, Shard, ShardCount};
-use satchel_model::envelope::Envelope;
+use satchel_model::ids::{Shard, ShardCount};
+use satchel_model::operations::Envelope;
+use satchel_model::operations::Priority;
 use satchel_wire::envelope::EnvelopeKey;
 
 use super::batch::Batch;

@@ -2,7 +2,8 @@
 //! normal ones do without.
 
 use redis::Cmd;
-use satchel_model::domain::{Priority, Shard};
+use satchel_model::ids::Shard;
+use satchel_model::operations::Priority;
 
 use super::keys;
 

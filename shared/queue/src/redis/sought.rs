@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use redis::{RedisError, from_redis_value};
-use satchel_model::domain::ShardCount;
+use satchel_model::ids::ShardCount;
 
 use super::batch::Batch;
 use super::client::Connection;

@@ -1,7 +1,8 @@
 //! Reading streams.
 
 use redis::{Cmd, Value};
-use satchel_model::domain::{Priority, Shard};
+use satchel_model::ids::Shard;
+use satchel_model::operations::Priority;
 
 use super::batch::Batch;
 use super::client::{Connection, no_answer};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use redis::{ErrorKind, ServerErrorKind};
-use satchel_model::envelope::ReplicaId;
+use satchel_model::ids::ReplicaId;
 use satchel_wire::envelope::EnvelopeKey;
 
 use super::client::{Client, no_answer};

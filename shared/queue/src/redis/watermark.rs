@@ -1,7 +1,7 @@
 //! What each shard has had at least: see [`crate::Watermark`].
 
 use redis::{Value, from_redis_value};
-use satchel_model::domain::Shard;
+use satchel_model::ids::Shard;
 
 use super::batch::Batch;
 use super::client::Connection;

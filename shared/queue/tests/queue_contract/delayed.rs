@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{TimeDelta, Utc};
-use satchel_model::domain::JobId;
+use satchel_model::ids::JobId;
 use satchel_queue::{Consumer, Depth, Entry, Place, Queue};
 
 use crate::submit::{all, delayed, enqueue, finish, high, ids, key, normal, players};

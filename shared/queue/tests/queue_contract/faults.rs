@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use satchel_model::domain::Shard;
+use satchel_model::ids::Shard;
 use satchel_queue::{QueueError, open};
 
 use crate::ground::{Ground, Servers};

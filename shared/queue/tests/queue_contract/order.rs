@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use satchel_model::domain::{JobId, UserId};
+use satchel_model::ids::{JobId, UserId};
 use satchel_queue::Queue;
 
 use crate::submit::{all, enqueue, finish, high, ids, normal, opened, players};

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use satchel_forms::{Node, Pointer};
-use satchel_model::domain::{IdempotencyKey, JobId, raw};
-use satchel_model::envelope::{Envelope, ReplicaId};
-use satchel_model::jobs::SendEvent;
+use satchel_model::ids::ReplicaId;
+use satchel_model::ids::{IdempotencyKey, JobId};
+use satchel_model::json::raw;
+use satchel_model::operations::Envelope;
+use satchel_model::operations::SendEvent;
 use satchel_queue::{Claim, Finished, Outcome, Pending, Queue, Sought};
 use satchel_wire::envelope::EnvelopeKey;
 use tokio::sync::mpsc;

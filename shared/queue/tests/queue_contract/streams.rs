@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use satchel_model::domain::Priority;
+use satchel_model::operations::Priority;
 use satchel_queue::{Entry, Place, Queue};
 
 use crate::submit::{all, enqueue, finish, high, ids, normal, opened, players};

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use satchel_forms::{Node, Pointer};
-use satchel_model::domain::{Actor, JobId, Priority, RequestId, Role, Scopes, Shard, ShardCount, UserId};
-use satchel_model::envelope::{Envelope, ReplicaId};
+use satchel_model::access::{Actor, Role, Scopes};
+use satchel_model::ids::ReplicaId;
+use satchel_model::ids::{JobId, RequestId, Shard, ShardCount, UserId};
 use satchel_model::installation::Installation;
-use satchel_model::jobs::Submission;
+use satchel_model::operations::Envelope;
+use satchel_model::operations::Priority;
+use satchel_model::operations::Submission;
 use satchel_queue::{Consumer, Entry, Finished, Queue};
 use satchel_wire::envelope::EnvelopeKey;
 

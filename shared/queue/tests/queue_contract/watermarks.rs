@@ -1,7 +1,7 @@
 //! Times that say whether a queue has what it had.
 
 use chrono::{TimeDelta, Utc};
-use satchel_model::domain::Shard;
+use satchel_model::ids::Shard;
 use satchel_queue::{Raise, Watermark};
 
 use crate::ground::Ground;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use satchel_forms::Pointer;
-use satchel_model::domain::catalogue::Tightened;
+use satchel_model::catalogue::Tightened;
 use serde::Serialize;
 
 use crate::session::limit_statements;

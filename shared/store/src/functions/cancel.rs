@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{EventName, FunctionId, UserId};
+use satchel_model::ids::{EventName, FunctionId, UserId};
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;

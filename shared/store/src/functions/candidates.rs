@@ -1,7 +1,7 @@
 //! Which runs could begin now.
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{FunctionId, Shard};
+use satchel_model::ids::{FunctionId, Shard};
 use uuid::Uuid;
 
 use super::claims::{KeyOf, Limits};

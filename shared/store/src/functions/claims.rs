@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use satchel_model::domain::{FunctionId, RunId, Shard, UserId};
+use satchel_model::ids::{FunctionId, RunId, Shard, UserId};
 use satchel_model::records::Place;
 use uuid::Uuid;
 

@@ -1,6 +1,6 @@
 //! Events become runs: in each shard in order, none left out, none twice.
 
-use satchel_model::domain::{FunctionId, RunId, Shard, UserId};
+use satchel_model::ids::{FunctionId, RunId, Shard, UserId};
 use satchel_model::records::Place;
 use uuid::Uuid;
 

@@ -1,7 +1,7 @@
 //! Which functions hear of events, as the workers that run them say. Events are given to all of them, whichever worker gives
 //! them: one that was set up otherwise, or is of another version, passes nothing by.
 
-use satchel_model::domain::FunctionId;
+use satchel_model::ids::FunctionId;
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 

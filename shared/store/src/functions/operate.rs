@@ -1,7 +1,7 @@
 //! Functions and runs as operators see them, and what they do about them, which is recorded in the same transaction.
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{FunctionId, JobId, RunId};
+use satchel_model::ids::{FunctionId, JobId, RunId};
 use serde_json::json;
 use sqlx::types::Json;
 use uuid::Uuid;

@@ -1,7 +1,7 @@
 //! Rates, over all workers.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use satchel_model::domain::FunctionId;
+use satchel_model::ids::FunctionId;
 
 use crate::{StoreError, Tx};
 

@@ -1,6 +1,6 @@
 //! Whether a function's runs may begin: an operator may pause it. Its events become runs all the same.
 
-use satchel_model::domain::FunctionId;
+use satchel_model::ids::FunctionId;
 use serde_json::json;
 
 use super::backlog::Pause;

@@ -1,7 +1,7 @@
 //! Replays: events that are given to a function again, shard by shard, in runs of their own.
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{EventName, FunctionId, Shard, UserId};
+use satchel_model::ids::{EventName, FunctionId, Shard, UserId};
 use satchel_model::moment;
 use satchel_model::records::Place;
 use serde_json::json;

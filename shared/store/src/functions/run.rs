@@ -1,7 +1,7 @@
 //! A run as it is stored.
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{FunctionId, RunId, UserId};
+use satchel_model::ids::{FunctionId, RunId, UserId};
 use serde::Serialize;
 
 use crate::failed::Failure;

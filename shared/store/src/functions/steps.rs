@@ -2,8 +2,8 @@
 //! the epoch, that the writer knows: what another worker has taken over is not the writer's any more.
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{FunctionId, RunId};
 use satchel_model::events::{EventType, FunctionFailed};
+use satchel_model::ids::{FunctionId, RunId};
 use satchel_model::records::Event;
 use serde_json::value::RawValue;
 use sqlx::types::Json;

@@ -5,7 +5,8 @@ mod write;
 
 use std::collections::HashMap;
 
-use satchel_model::domain::{Holding, Holdings, ItemId, UserId};
+use satchel_model::facts::{Holding, Holdings};
+use satchel_model::ids::{ItemId, UserId};
 
 use super::{StoreError, Tx, stored};
 

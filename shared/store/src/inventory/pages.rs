@@ -1,7 +1,7 @@
 //! Reading inventories, those of many requests at once.
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{ItemId, UserId};
+use satchel_model::ids::{ItemId, UserId};
 use serde::Serialize;
 
 use crate::{Session, StoreError, stored};

@@ -1,7 +1,8 @@
 //! Writing what a batch leaves.
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{Holding, ItemId, UserId};
+use satchel_model::facts::Holding;
+use satchel_model::ids::{ItemId, UserId};
 
 use crate::{StoreError, Tx};
 

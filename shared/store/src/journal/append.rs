@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{JobId, Shard, UserId};
-use satchel_model::envelope::Envelope;
-use satchel_model::jobs::PayloadHash;
+use satchel_model::ids::{JobId, Shard, UserId};
+use satchel_model::operations::Envelope;
+use satchel_model::operations::PayloadHash;
 use satchel_wire::envelope::{self, EnvelopeKey};
 use sqlx::PgConnection;
 use uuid::Uuid;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::JobId;
+use satchel_model::ids::JobId;
 use satchel_wire::envelope::SealedEnvelope;
 use uuid::Uuid;
 

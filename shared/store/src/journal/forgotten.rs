@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use satchel_model::domain::{JobId, Shard};
+use satchel_model::ids::{JobId, Shard};
 
 use super::{Journaled, Row};
 use crate::{Session, StoreError, stored};

@@ -9,7 +9,7 @@ mod forgotten;
 
 use std::collections::HashMap;
 
-use satchel_model::domain::JobId;
+use satchel_model::ids::JobId;
 use satchel_wire::envelope::SealedEnvelope;
 use uuid::Uuid;
 

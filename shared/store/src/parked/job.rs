@@ -1,9 +1,9 @@
 //! A job that is set aside, and what it waits for.
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{JobId, Shard};
-use satchel_model::envelope::Envelope;
-use satchel_model::jobs::PayloadHash;
+use satchel_model::ids::{JobId, Shard};
+use satchel_model::operations::Envelope;
+use satchel_model::operations::PayloadHash;
 use satchel_wire::envelope::{EnvelopeKey, SealedEnvelope};
 use uuid::Uuid;
 

@@ -8,7 +8,7 @@ mod job;
 
 use std::collections::HashMap;
 
-use satchel_model::domain::{JobId, Shard, UserId};
+use satchel_model::ids::{JobId, Shard, UserId};
 use satchel_wire::envelope;
 use sqlx::PgConnection;
 

@@ -1,6 +1,6 @@
 //! Deliveries, which are runs of [`FUNCTION`].
 
-use satchel_model::domain::RunId;
+use satchel_model::ids::RunId;
 use serde_json::json;
 use uuid::Uuid;
 

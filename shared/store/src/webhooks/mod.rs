@@ -9,8 +9,8 @@ pub mod sending;
 use uuid::Uuid;
 
 pub use endpoint::Endpoint;
-use satchel_model::domain::FunctionId;
 use satchel_model::events::{EventType, WebhookPing};
+use satchel_model::ids::FunctionId;
 pub use secrets::reseal;
 
 use super::{StoreError, Tx};

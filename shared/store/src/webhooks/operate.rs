@@ -1,8 +1,9 @@
 //! What operators do about endpoints, recorded in the same transaction.
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::{EventName, RunId, ShardCount, WebhookSecret};
+use satchel_model::access::WebhookSecret;
 use satchel_model::events::WebhookPing;
+use satchel_model::ids::{EventName, RunId, ShardCount};
 use satchel_model::moment;
 use satchel_security::sealing::SealKeys;
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! How secrets lie in the table: sealed, each for its endpoint.
 
-use satchel_model::domain::WebhookSecret;
+use satchel_model::access::WebhookSecret;
 use satchel_security::sealing::{SealError, SealKeys};
 use uuid::Uuid;
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use satchel_model::domain::WebhookSecret;
+use satchel_model::access::WebhookSecret;
 use satchel_model::events::{EventType, WebhookDisabled};
 use satchel_security::sealing::SealKeys;
 use uuid::Uuid;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use satchel_model::domain::{FunctionId, Shard, UserId};
+use satchel_model::ids::{FunctionId, Shard, UserId};
 use satchel_model::records::Place;
 use satchel_store::actions::Operator;
 use satchel_store::functions::cancel::{self, Filter};

@@ -6,10 +6,12 @@ mod functions;
 
 use chrono::Utc;
 use satchel_forms::{Node, Pointer};
-use satchel_model::domain::{Actor, Holding, ItemId, JobId, RequestId, Role, Scopes, Shard, UserId};
-use satchel_model::envelope::Envelope;
+use satchel_model::access::{Actor, Role, Scopes};
 use satchel_model::events::{EventType, ItemRewarded};
-use satchel_model::jobs::Submission;
+use satchel_model::facts::Holding;
+use satchel_model::ids::{ItemId, JobId, RequestId, Shard, UserId};
+use satchel_model::operations::Envelope;
+use satchel_model::operations::Submission;
 use satchel_private::{PostgresOptions, PrivatePostgres, SecretString};
 use satchel_store::actions::Operator;
 use satchel_store::events::NewEvent;

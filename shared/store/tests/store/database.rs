@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
-use satchel_model::domain::ShardCount;
+use satchel_model::ids::ShardCount;
 use satchel_private::{PostgresOptions, PrivatePostgres};
 use satchel_store::{Pool, PoolConfig, Program, RolePasswords, Session, migrate};
 use tempfile::TempDir;

@@ -1,8 +1,8 @@
 //! Events' numbers: in the order of commits, without a gap.
 
 use chrono::Utc;
-use satchel_model::domain::{JobId, Shard, UserId};
 use satchel_model::events::{EventType, ItemRewarded};
+use satchel_model::ids::{JobId, Shard, UserId};
 use satchel_store::Session;
 use satchel_store::events::NewEvent;
 use satchel_store::functions::dispatch;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use satchel_model::domain::{JobId, UserId};
+use satchel_model::ids::{JobId, UserId};
 use satchel_store::failed::{self, Filter};
 use satchel_store::jobs::{self, JobStatus};
 use satchel_store::parked::{self, ParkedState};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use satchel_model::domain::UserId;
+use satchel_model::ids::UserId;
 use satchel_store::functions::RunStatus;
 use satchel_store::functions::cancel::{self, Filter, MAX_PER_PORTION};
 use satchel_store::functions::claims::{KeyOf, Limits};

@@ -1,7 +1,7 @@
 //! Which runs begin: in order, within limits, and none that nobody will do.
 
 use chrono::{TimeDelta, Utc};
-use satchel_model::domain::{FunctionId, RunId, Shard, UserId};
+use satchel_model::ids::{FunctionId, RunId, Shard, UserId};
 use satchel_model::records::Place;
 use satchel_store::Retention;
 use satchel_store::functions::claims::{self, Claimed, KeyOf, Limits};

@@ -1,6 +1,6 @@
 //! Pages of inventories.
 
-use satchel_model::domain::{ItemId, UserId};
+use satchel_model::ids::{ItemId, UserId};
 use satchel_store::StoreError;
 use satchel_store::inventory::{InventoryPage, PageOf, pages};
 

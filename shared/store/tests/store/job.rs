@@ -4,9 +4,10 @@ use std::sync::LazyLock;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use satchel_forms::{Node, Pointer};
-use satchel_model::domain::{Actor, JobId, RequestId, Role, Scopes, Shard, ShardCount, UserId};
-use satchel_model::envelope::Envelope;
-use satchel_model::jobs::Submission;
+use satchel_model::access::{Actor, Role, Scopes};
+use satchel_model::ids::{JobId, RequestId, Shard, ShardCount, UserId};
+use satchel_model::operations::Envelope;
+use satchel_model::operations::Submission;
 use satchel_store::actions::Operator;
 use satchel_store::journal::JournalEntry;
 use satchel_store::parked::{self, SetAside};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use chrono::{TimeDelta, Utc};
-use satchel_model::domain::{IdempotencyKey, JobId};
-use satchel_model::envelope::Envelope;
+use satchel_model::ids::{IdempotencyKey, JobId};
+use satchel_model::operations::Envelope;
 use satchel_store::jobs::{JobRecord, JobStatus};
 use satchel_store::journal::{self, Appended, Beginning, Journaled};
 use satchel_store::progress::{self, Progress};

@@ -1,6 +1,6 @@
 //! Setting jobs aside, trying them again, and letting their users go on.
 
-use satchel_model::domain::UserId;
+use satchel_model::ids::UserId;
 use satchel_store::journal;
 use satchel_store::parked::{self, MAX_KEPT_FAILURES, ParkedJob, ParkedState};
 use satchel_store::waiting::WaitingStatus;
@@ -35,7 +35,7 @@ async fn a_failed_job_is_due_again_with_its_users_later_jobs_behind_it_in_order(
     assert!(parked::hold(&mut tx, &[aside(&jobs[2]), aside(&jobs[3])]).await.unwrap().is_empty());
     tx.commit().await.unwrap();
 
-    let others: Vec<_> = (0..4).map(satchel_model::domain::Shard::new).filter(|other| *other != shard(&u1)).collect();
+    let others: Vec<_> = (0..4).map(satchel_model::ids::Shard::new).filter(|other| *other != shard(&u1)).collect();
     assert!(parked::due(&mut session, &others, 10).await.unwrap().is_empty());
     assert_eq!(parked::due(&mut session, &[shard(&u1)], 10).await.unwrap(), ["u1"]);
     let found = chain(&mut session, &u1, 10).await;
@@ -65,7 +65,7 @@ async fn a_job_whose_time_has_not_come_keeps_its_user_waiting() {
     assert!(parked::due(&mut session, &[shard(&u1)], 10).await.unwrap().is_empty());
     assert!(chain(&mut session, &u1, 10).await.is_empty());
     let found = parked::find_many(&database.pool(), &ids([&first, &second])).await.unwrap();
-    let status = |job: &satchel_model::envelope::Envelope| (found[&job.job_id].status, found[&job.job_id].attempts);
+    let status = |job: &satchel_model::operations::Envelope| (found[&job.job_id].status, found[&job.job_id].attempts);
     assert_eq!((status(&first), status(&second)), ((WaitingStatus::Parked, 2), (WaitingStatus::Queued, 0)));
 }
 

@@ -1,8 +1,8 @@
 //! Pausing and publishing are strict against transactions in flight.
 
 use satchel_forms::Node;
-use satchel_model::domain::catalogue::Catalogue;
-use satchel_model::domain::{RequestId, Shard};
+use satchel_model::catalogue::Catalogue;
+use satchel_model::ids::{RequestId, Shard};
 use satchel_store::catalogue::{self, Publish};
 use satchel_store::rules::{self, Patience, Rules};
 use satchel_store::{actions, queue_state};

@@ -1,7 +1,7 @@
 //! Counters, reports and what the statistics say of shards and workers.
 
 use chrono::Utc;
-use satchel_model::domain::Shard;
+use satchel_model::ids::Shard;
 use satchel_store::Pool;
 use satchel_store::leases;
 use satchel_store::progress::{self, Progress};

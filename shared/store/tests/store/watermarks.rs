@@ -1,7 +1,7 @@
 //! What is noted of a queue that has what it had, or less.
 
 use chrono::{DateTime, Utc};
-use satchel_model::domain::Shard;
+use satchel_model::ids::Shard;
 use satchel_store::Session;
 use satchel_store::watermarks::{self, Found, State};
 

@@ -1,6 +1,6 @@
 //! Secrets of webhooks, sealed.
 
-use satchel_model::domain::WebhookSecret;
+use satchel_model::access::WebhookSecret;
 use satchel_security::sealing::SealKeys;
 use satchel_settings::Env;
 use satchel_store::actions::Operator;

@@ -1,0 +1,9 @@
+//! Who acts, and who may do what.
+
+mod actor;
+mod permission;
+mod webhook_secret;
+
+pub use actor::{Actor, Role, Scope, Scopes};
+pub use permission::{Denied, SubmitRule};
+pub use webhook_secret::{InvalidWebhookSecret, WebhookSecret};

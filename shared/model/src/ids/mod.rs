@@ -1,0 +1,15 @@
+//! A type per identifier and per bounded quantity, parsed once at the edge: one that exists is valid.
+
+mod event_name;
+mod function;
+mod quantity;
+mod replica;
+mod shard;
+mod text;
+
+pub use event_name::{EventName, InvalidEventName};
+pub use function::{FunctionId, InvalidFunctionId, RunId};
+pub use quantity::{InvalidQuantity, Quantity};
+pub use replica::ReplicaId;
+pub use shard::{Shard, ShardCount};
+pub use text::{EventId, IdempotencyKey, InvalidId, ItemId, JobId, Reason, RequestId, RuleId, UserId};

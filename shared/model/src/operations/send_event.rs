@@ -1,0 +1,213 @@
+//! A game server tells what happened; the catalogue's rules reward it in the same transaction.
+
+use chrono::{DateTime, Utc};
+use satchel_forms::{Faults, Fields, Node, Pointer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::Priority;
+use super::submission::read_time;
+use super::{Job, JobType, RewardResult};
+use crate::access::{Scope, SubmitRule};
+use crate::catalogue::Catalogue;
+use crate::decide::{Draft, Plan, Rejection, RejectionCode, RuleOutcome};
+use crate::events::Emission;
+use crate::events::{EventType, ItemRewarded, RuleRefused};
+use crate::facts::{Holdings, OnceKey};
+use crate::ids::{EventId, EventName, ItemId, UserId};
+use crate::json::raw;
+
+/// Tells of one of the game's own events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SendEvent {
+    /// The sender's name for it: the same one twice is one event.
+    pub event_id: EventId,
+    /// What happened.
+    pub name: EventName,
+    /// What there is to tell of it.
+    pub data: Map<String, Value>,
+    /// When it happened, as the sender says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "crate::moment::serialize")]
+    pub at: Option<DateTime<Utc>>,
+}
+
+/// What came of an event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EventResult {
+    /// The event.
+    pub event: Sent,
+    /// What rules gave for it.
+    pub rewards: Vec<RuleOutcome>,
+}
+
+/// An event that was told of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Sent {
+    /// Its sender's name for it.
+    pub id: String,
+    /// What happened.
+    pub name: String,
+}
+
+impl SendEvent {
+    /// The version of the game's own events: the catalogue's version says more.
+    const VERSION: i16 = 1;
+    /// The deepest nesting of `data` that is taken in, `data` itself being the first level. Far below what JSON is read
+    /// to: an event goes on in envelopes and messages, which wrap it, and each of them must be read again.
+    pub const MAX_DATA_LEVELS: usize = 32;
+
+    /// Reads an event as HTTP.md "Events" writes it: `{"id", "name", "userId", "data", "at", "quiet"}`.
+    ///
+    /// # Errors
+    /// Every fault with its pointer.
+    pub fn parse_event(node: Node, at: Pointer) -> Result<Job, Faults> {
+        let mut faults = Faults::default();
+        let read = Fields::open(node, at, &mut faults).and_then(|mut fields| {
+            let user_id = fields.required("userId", Node::read_string(UserId::parse));
+            let quiet = fields.optional("quiet", Node::read_bool).unwrap_or_default();
+            let event = Self::read_named(&mut fields, "id", read_sent_data);
+            fields.finish();
+            Some((user_id?, quiet, event?))
+        });
+        match read {
+            Some((user_id, quiet, event)) if faults.is_empty() => {
+                let (priority, work) = (Priority::default(), event.into());
+                Ok(Job { user_id, reason: None, priority, not_before: None, quiet, work })
+            }
+            _ => Err(faults),
+        }
+    }
+
+    fn read_named(
+        fields: &mut Fields<'_>,
+        id: &str,
+        read_data: impl FnOnce(Node, Pointer, &mut Faults) -> Option<Map<String, Value>>,
+    ) -> Option<Self> {
+        let event_id = fields.required(id, Node::read_string(EventId::parse));
+        let name = fields.required("name", Node::read_string(EventName::parse));
+        let data = fields.optional("data", read_data).unwrap_or_default();
+        let at = fields.optional("at", Node::read_string(read_time));
+        Some(Self { event_id: event_id?, name: name?, data, at })
+    }
+
+    /// Whether the catalogue has such an event.
+    ///
+    /// # Errors
+    /// Every fault, in an event that stands `at` some place.
+    pub fn check(&self, catalogue: &Catalogue, at: &Pointer) -> Result<(), Faults> {
+        if !catalogue.knows_event(&self.name) {
+            return Err(Faults::one(at.field("name"), format!("the catalogue has no event {}", self.name)));
+        }
+        catalogue.check_event(&self.name, &self.data, &at.field("data"))
+    }
+}
+
+impl JobType for SendEvent {
+    const TYPE: &'static str = "send_event";
+    const SUBMIT: SubmitRule = SubmitRule { scope: Scope::EventsWrite, players: false };
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        // What was accepted once is applied, whatever is asked of new events by now.
+        Self::read_named(fields, "eventId", Node::read_object)
+    }
+
+    fn touched<'a>(&'a self, catalogue: &'a Catalogue, touch: &mut dyn FnMut(&'a ItemId)) {
+        catalogue.rules_on(&self.name).flat_map(|rule| &rule.grant).for_each(|item| touch(&item.item_id));
+    }
+
+    fn once_keys(&self, catalogue: &Catalogue) -> Vec<OnceKey> {
+        catalogue.once_keys(&self.name, &self.data)
+    }
+
+    fn checks(&self, catalogue: &Catalogue) -> u64 {
+        catalogue.event_work(&self.name, &self.data)
+    }
+
+    fn plan(&self, holdings: &Holdings, catalogue: &Catalogue) -> Result<Plan, Rejection> {
+        if !catalogue.knows_event(&self.name) {
+            let message = format!("the catalogue has no event {}", self.name);
+            return Err(Rejection::new(RejectionCode::UnknownEvent, message));
+        }
+        self.check(catalogue, &Pointer::root()).map_err(|faults| Rejection::invalid_event(faults.to_string()))?;
+        let mut draft = Draft::new(holdings, catalogue);
+        let rewards = draft.follow_rules(&self.name, &self.data);
+        let mut events = vec![Emission {
+            name: self.name.to_string().into(),
+            version: Self::VERSION,
+            id: Some(self.event_id.to_string()),
+            occurred_at: self.at,
+            data: Some(raw(&self.data)),
+            with_job: false,
+        }];
+        events.extend(told_of_rules(&self.name, &rewards));
+        let sent = Sent { id: self.event_id.to_string(), name: self.name.to_string() };
+        let (changes, once) = draft.into_parts();
+        Ok(Plan { changes, used: None, once, events, result: raw(&EventResult { event: sent, rewards }) })
+    }
+}
+
+/// Reads the data of an event that is sent.
+fn read_sent_data(node: Node, at: Pointer, faults: &mut Faults) -> Option<Map<String, Value>> {
+    let most = SendEvent::MAX_DATA_LEVELS;
+    if node.is_deeper_than(most) {
+        faults.add(at, format!("must not be nested deeper than {most} levels"));
+        return None;
+    }
+    node.note_nul(&at, faults);
+    Node::read_object(node, at, faults)
+}
+
+/// What is told of the rules that gave something, and of those that could not give. Of one that had nothing to give nothing
+/// is told: most events of a rule that gives once come when it has.
+pub(super) fn told_of_rules(event: &EventName, rewards: &[RuleOutcome]) -> Vec<Emission> {
+    let told = |outcome: &RuleOutcome| {
+        let RuleOutcome { rule, granted, skipped, refused } = outcome;
+        match refused {
+            Some(refusal) => {
+                let refusal = refusal.clone();
+                Some(RuleRefused { rule: rule.clone(), event: event.to_string(), refusal }.emission())
+            }
+            None if granted.is_empty() => None,
+            None => {
+                let result = RewardResult { granted: granted.clone(), skipped: skipped.clone() };
+                Some(ItemRewarded::by_rule(&outcome.cause(), event, &result))
+            }
+        }
+    };
+    rewards.iter().filter_map(told).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads an event with such data.
+    fn with_data(data: &str) -> Result<Job, Vec<String>> {
+        let text = format!(r#"{{"id":"e","name":"a/b","userId":"u1","data":{data}}}"#);
+        SendEvent::parse_event(Node::parse(text.as_bytes()).unwrap(), Pointer::root()).map_err(|faults| {
+            faults.as_slice().iter().map(|fault| format!("{} {}", fault.pointer, fault.detail)).collect()
+        })
+    }
+
+    #[test]
+    fn data_is_nested_so_deep_and_no_deeper() {
+        let arrays = |levels: usize| format!(r#"{{"a":{}1{}}}"#, "[".repeat(levels - 1), "]".repeat(levels - 1));
+        let objects = |levels: usize| format!("{}{{}}{}", r#"{"a":"#.repeat(levels - 1), "}".repeat(levels - 1));
+        for data in [arrays(32), objects(32)] {
+            assert!(with_data(&data).is_ok(), "{data}");
+        }
+        for data in [arrays(33), objects(33), arrays(100)] {
+            assert_eq!(with_data(&data), Err(vec!["/data must not be nested deeper than 32 levels".to_owned()]));
+        }
+    }
+
+    #[test]
+    fn data_has_no_nul_in_any_text_or_name() {
+        let data = r#"{"a":["b",{"c":"d\u0000e"}],"f\u0000":{"\u0000":1},"g":"\\u0000","h":"\u0001"}"#;
+        let fault = |pointer: &str| format!("{pointer} must not contain the character U+0000");
+        assert_eq!(with_data(data), Err(vec![fault("/data/a/1/c"), fault("/data/f\0"), fault("/data/f\0/\0")]));
+    }
+}
