@@ -90,10 +90,10 @@ fn read_query(request: &HttpRequest) -> Result<HistoryQuery, ApiError> {
 }
 
 fn read_job_type(text: &str) -> Result<String, String> {
-    if Work::TYPES.contains(&text) {
+    if Work::NAMES.contains(&text) {
         return Ok(text.to_owned());
     }
-    Err(format!("must be one of {}", Work::TYPES.join(", ")))
+    Err(format!("must be one of {}", Work::NAMES.join(", ")))
 }
 
 fn read_order(text: &str) -> Result<Order, &'static str> {

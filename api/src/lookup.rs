@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use satchel_model::ids::JobId;
 use satchel_model::operations::PayloadHash;
-use satchel_store::jobs::{self, JobRecord};
+use satchel_model::records::JobRecord;
+use satchel_store::jobs;
 use satchel_store::waiting::{WaitingJob, WaitingStatus};
 use satchel_store::{Pool, StoreError, journal, parked};
 

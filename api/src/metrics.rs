@@ -93,7 +93,7 @@ pub(crate) struct SubmissionMeters {
 impl SubmissionMeters {
     pub(crate) fn new() -> Self {
         Self {
-            accepted: Work::TYPES.iter().map(|name| (*name, counter!(ACCEPTED, "type" => *name))).collect(),
+            accepted: Work::NAMES.iter().map(|name| (*name, counter!(ACCEPTED, "type" => *name))).collect(),
             invalid: counter!(INVALID),
             limited: counter!(LIMITED),
             queue_unavailable: counter!(QUEUE_UNAVAILABLE),

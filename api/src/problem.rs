@@ -181,7 +181,11 @@ impl ApiError {
                 }
                 Self::Unavailable(Store::Database)
             }
-            StoreError::Unreadable(_) | StoreError::Changed | StoreError::Ahead | StoreError::Decided => {
+            StoreError::Unreadable(_)
+            | StoreError::Changed
+            | StoreError::Ahead
+            | StoreError::Decided
+            | StoreError::Unread => {
                 tracing::error!(%error, "the database answered what cannot be");
                 Self::Internal
             }

@@ -9,20 +9,21 @@ use chrono::DateTime;
 use satchel_forms::{Node, Pointer};
 use satchel_model::access::{Actor, Role, Scopes};
 use satchel_model::catalogue::Catalogue;
-use satchel_model::facts::{Holding, Holdings};
+use satchel_model::decide::ChanceKey;
+use satchel_model::facts::{Facts, Holding};
+use satchel_model::fold::{Batch, UserState};
 use satchel_model::ids::{ItemId, JobId, RequestId, Shard, ShardCount, UserId};
 use satchel_model::installation::Installation;
+use satchel_model::ledger::Head;
 use satchel_model::operations::Envelope;
 use satchel_model::operations::Submission;
 use satchel_queue::{Entry, MemoryStore};
-use satchel_store::users::Head;
 use satchel_wire::envelope::EnvelopeKey;
 
 use uuid::Uuid;
 
 use crate::config::EnvelopeKeys;
 use crate::decode::{Decoded, Delivery, decode};
-use crate::world::{User, World};
 
 /// Jobs of a batch, each of a user of its own.
 const JOBS: usize = 1_000;
@@ -55,10 +56,10 @@ async fn allocations(job: &str) -> (usize, usize) {
     let decoding = measure(|| jobs = decode(entries, &keys, shards));
 
     let catalogue = Catalogue::parse(Node::parse(CATALOGUE).unwrap()).unwrap();
-    let mut world = world(&catalogue);
-    let batch: Vec<&Delivery> = jobs.deliveries.iter().collect();
+    let chance = ChanceKey::new([0; 32]);
+    let mut batch = batch(&catalogue, &chance);
     let mut outcome = None;
-    let folding = measure(|| outcome = Some(world.decide(&batch)));
+    let folding = measure(|| outcome = Some(batch.decide(jobs.deliveries.iter().map(Delivery::turn))));
     assert_eq!(outcome.unwrap().entries.len(), JOBS, "every job is applied");
     (decoding.count_total.try_into().unwrap(), folding.count_total.try_into().unwrap())
 }
@@ -99,18 +100,19 @@ async fn entries(job: &str, key: &EnvelopeKey, shards: ShardCount) -> Vec<Entry>
 }
 
 /// Every user has an arrow.
-fn world(catalogue: &Catalogue) -> World<'_> {
+fn batch<'c>(catalogue: &'c Catalogue, chance: &'c ChanceKey) -> Batch<'c> {
     let users = (0..JOBS).map(|user| {
-        let mut holdings = Holdings::default();
+        let mut facts = Facts::default();
         let holding = Holding { quantity: 1, granted_total: 1, used_total: 0 };
-        holdings.insert(ItemId::parse("arrow").unwrap(), holding);
-        (user_id(user), User::new(Head { version: 1, ..Head::GENESIS }, holdings))
+        facts.holdings.put(ItemId::parse("arrow").unwrap(), Some(holding));
+        (user_id(user), UserState::new(Head { version: 1, ..Head::GENESIS }, facts))
     });
-    World {
+    Batch {
         decided: HashMap::new(),
         users: users.collect(),
         catalogue,
         catalogue_version: 1,
+        chance,
         now: DateTime::from_timestamp_micros(1_700_000_000_000_000).unwrap(),
         attempts: 1,
     }

@@ -5,23 +5,23 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use satchel_model::catalogue::Catalogue;
-use satchel_model::facts::OnceKey;
-use satchel_model::ids::{ItemId, JobId, Shard, UserId};
-use satchel_store::jobs::JobRecord;
+use satchel_model::decide::ChanceKey;
+use satchel_model::fold::{Batch, Decisions, Disposition};
+use satchel_model::ids::{JobId, Shard, UserId};
+use satchel_model::ledger::Head;
+use satchel_model::records::JobRecord;
 use satchel_store::leases::{self, Fence, Lease};
 use satchel_store::parked;
 use satchel_store::quarantine::{self, Quarantined, RefusedRow};
 use satchel_store::rules::{self, Patience};
-use satchel_store::users::Head;
-use satchel_store::{Session, StoreError, Tx, catalogue, inventory, jobs, rule_grants, users};
+use satchel_store::{Session, StoreError, Tx, catalogue, jobs, users};
 use uuid::Uuid;
 
-use crate::complete::{Completed, complete};
-use crate::decide::{Decisions, Ending};
 use crate::decode::{Delivery, Source};
-use crate::recall::Recall;
+use crate::holdings_cache::HoldingsCache;
+use crate::journal_order::{Completed, complete};
+use crate::load::{self, Cut, Place};
 use crate::verify::Verifier;
-use crate::world::{User, World};
 use crate::write::{of, settle, tell_of_parking, write};
 
 /// Why a batch was not applied. Nothing of it was then, unless the answer to the commit was lost: in either
@@ -45,13 +45,6 @@ pub(crate) enum ApplyError {
     Store(#[from] StoreError),
 }
 
-/// Most holdings that one transaction may touch. A batch that could touch more is cut short: the rest is left.
-const MAX_BATCH_HOLDINGS: usize = 50_000;
-
-/// The most work that one transaction's events may make, in subschemas applied to values: about a second. A batch that could
-/// make more is cut short as well.
-const MAX_BATCH_CHECKS: u64 = 10_000_000;
-
 /// What is to be applied in one transaction.
 #[derive(Clone, Copy)]
 pub(crate) struct Portion<'p> {
@@ -70,9 +63,9 @@ pub(crate) struct Portion<'p> {
 /// What was applied.
 pub(crate) struct Applied {
     /// What came of each delivery, in their order; `None` for those that were left for another batch.
-    pub(crate) endings: Vec<Option<Ending>>,
+    pub(crate) dispositions: Vec<Option<Disposition>>,
     /// Jobs that Postgres had in its journal and that came before some of the batch, with what came of them.
-    pub(crate) extra: Vec<(Delivery, Ending)>,
+    pub(crate) extra: Vec<(Delivery, Disposition)>,
     /// Rows that were quarantined out of the journal.
     pub(crate) refused: Vec<RefusedRow>,
     /// Jobs decided for the first time.
@@ -88,12 +81,15 @@ pub(crate) struct Applier {
     /// The last catalogue seen; a batch reads it anew when another version is in force.
     catalogue: Catalogue,
     catalogue_version: i64,
-    recall: Recall,
+    cache: HoldingsCache,
+    chance: ChanceKey,
 }
 
 impl Applier {
     pub(crate) fn new(worker_id: Uuid, verifier: Verifier) -> Self {
-        Self { worker_id, verifier, catalogue: Catalogue::default(), catalogue_version: 0, recall: Recall::default() }
+        let chance = ChanceKey::new(verifier.key().derive(b"satchel/chance"));
+        let (catalogue, cache) = (Catalogue::default(), HoldingsCache::default());
+        Self { worker_id, verifier, catalogue, catalogue_version: 0, cache, chance }
     }
 
     /// By what jobs that wait in Postgres are trusted.
@@ -126,81 +122,45 @@ impl Applier {
         let shards = deliveries.iter().map(|delivery| delivery.shard);
         let now = self.enter(&mut tx, shards.chain(quarantined.iter().map(|entry| entry.shard)), held).await?;
         quarantine::insert(&mut tx, quarantined).await?;
-        let cut = self.cut(deliveries);
-        let places: Vec<Place> = sorted(cut.iter().map(|job| (&job.envelope.job.user_id, job.shard)).collect());
-        let user_ids: Vec<&UserId> = places.iter().map(|(user_id, _)| *user_id).collect();
+        let Cut { deliveries: cut, mut reads } = Cut::of(deliveries, &self.catalogue);
+        let places = load::parties(cut.iter(), &self.verifier);
         // First the locks: under them nobody else decides a job of these users. (The same id for another shard's user
         // meets the unique index; the batch is then taken apart and finds it decided.)
-        let heads = users::lock(&mut tx, &user_ids).await?;
+        let mut heads = lock(&mut tx, &places).await?;
         let completed = complete(&mut tx, cut, &self.verifier).await?;
         if !completed.refused().is_empty() {
             quarantine::journaled(&mut tx, completed.refused()).await?;
         }
-        let batch = completed.in_order(cut);
-        let must_look = trust == Trust::No || heads.values().any(|head| head.is_held);
-        let decided = if must_look { decided(&mut tx, &batch).await? } else { HashMap::new() };
-        let users = self.users(&mut tx, heads, &places, held, &batch).await?;
-        let mut world = World {
-            users,
+        let order = completed.in_order(cut);
+        let more = missing(load::parties(completed.extra().iter(), &self.verifier), &heads);
+        heads.extend(lock(&mut tx, &more).await?);
+        let places = [places, more].concat();
+        let must_look = trust == Trust::No || heads.values().any(|head| head.is_blocked);
+        let decided = if must_look { decided(&mut tx, &order).await? } else { HashMap::new() };
+        let mut batch = Batch {
+            users: load::users(heads, &places, held, &mut self.cache),
             decided,
             catalogue: &self.catalogue,
             catalogue_version: self.catalogue_version,
+            chance: &self.chance,
             now,
             attempts,
         };
-        let decisions = world.decide(&batch);
-        write(&mut tx, &world, &user_ids, &decisions).await?;
-        settle(&mut tx, &batch, &decisions.endings, self.verifier.key()).await?;
+        completed.extra().iter().for_each(|delivery| batch.ask(&delivery.envelope, &mut reads));
+        load::facts(&mut tx, &mut batch, &order, reads).await?;
+        let decisions = batch.decide(order.iter().map(|delivery| delivery.turn()));
+        if decisions.unread.is_some() {
+            return Err(StoreError::Unread.into());
+        }
+        for job_id in &decisions.conflicts {
+            tracing::warn!(job.id = %job_id, "a job was delivered under another job's id");
+        }
+        write(&mut tx, &batch, &places, &decisions).await?;
+        settle(&mut tx, &order, &decisions.dispositions, self.verifier.key()).await?;
         tx.commit().await?;
-        let users = world.users;
-        self.remember(users, &places, held);
+        let users = batch.users;
+        load::remember(users, &places, held, &mut self.cache);
         Ok(applied(completed, deliveries.len(), decisions))
-    }
-
-    /// The batch's users with the holdings that it can touch: remembered, or read now.
-    async fn users(
-        &mut self,
-        tx: &mut Tx<'_>,
-        mut heads: HashMap<UserId, Head>,
-        places: &[Place<'_>],
-        held: &[Lease],
-        batch: &[&Delivery],
-    ) -> Result<HashMap<UserId, User>, StoreError> {
-        let leases = by_shard(held);
-        let mut users: HashMap<UserId, User> = HashMap::with_capacity(places.len());
-        for (user_id, shard) in places {
-            let Some((user_id, found)) = heads.remove_entry(*user_id) else { continue };
-            let lease = leases.get(shard);
-            let holdings = lease.map(|lease| self.recall.take(&user_id, **lease, found.version)).unwrap_or_default();
-            users.insert(user_id, User::new(found, holdings));
-        }
-        let mut unknown = self.touched(batch);
-        unknown.retain(|(user_id, item_id)| users.get(*user_id).is_none_or(|user| !user.holdings.has(item_id)));
-        if !unknown.is_empty() {
-            for (user_id, read) in inventory::load(tx, &unknown).await? {
-                if let Some(user) = users.get_mut(&user_id) {
-                    user.holdings.extend(read);
-                }
-            }
-        }
-        let once = self.once_keys(batch);
-        if !once.is_empty() {
-            for (user_id, key) in rule_grants::find(tx, &once).await? {
-                if let Some(user) = users.get_mut(&user_id) {
-                    user.holdings.insert_once(key);
-                }
-            }
-        }
-        Ok(users)
-    }
-
-    fn remember(&mut self, mut users: HashMap<UserId, User>, places: &[Place<'_>], held: &[Lease]) {
-        let leases = by_shard(held);
-        for (user_id, shard) in places {
-            if let (Some((user_id, user)), Some(lease)) = (users.remove_entry(*user_id), leases.get(shard)) {
-                self.recall.keep(user_id, **lease, user);
-            }
-        }
     }
 
     /// Sets a job aside that failed alone, with what Postgres said of it; it is due again in `retry_in_ms`, or parked.
@@ -270,36 +230,6 @@ impl Applier {
         }
         Ok(rules.now)
     }
-
-    /// As many deliveries as touch [`MAX_BATCH_HOLDINGS`] and make [`MAX_BATCH_CHECKS`] at most, and at least one.
-    fn cut<'d>(&self, deliveries: &'d [Delivery]) -> &'d [Delivery] {
-        let (mut holdings, mut checks) = (0_usize, 0_u64);
-        let fits = |delivery: &&Delivery| {
-            delivery.envelope.job.work.touched(&self.catalogue, &mut |_| holdings += 1);
-            checks = checks.saturating_add(delivery.envelope.job.work.checks(&self.catalogue));
-            holdings <= MAX_BATCH_HOLDINGS && checks <= MAX_BATCH_CHECKS
-        };
-        let fitting = deliveries.iter().take_while(fits).count();
-        deliveries.get(..fitting.max(1)).unwrap_or(deliveries)
-    }
-
-    /// What the batch's jobs may have rules give for only once.
-    fn once_keys<'d>(&self, batch: &[&'d Delivery]) -> Vec<(&'d UserId, OnceKey)> {
-        let keys = batch.iter().flat_map(|Delivery { envelope, .. }| {
-            let keys = envelope.job.work.once_keys(&self.catalogue).into_iter();
-            keys.map(|key| (&envelope.job.user_id, key))
-        });
-        sorted(keys.collect())
-    }
-
-    /// The holdings that the batch can touch, sorted: so neighbours are read and written one after the other.
-    fn touched<'d>(&'d self, batch: &[&'d Delivery]) -> Vec<(&'d UserId, &'d ItemId)> {
-        let mut pairs = Vec::with_capacity(batch.len());
-        for Delivery { envelope, .. } in batch {
-            envelope.job.work.touched(&self.catalogue, &mut |item_id| pairs.push((&envelope.job.user_id, item_id)));
-        }
-        sorted(pairs)
-    }
 }
 
 /// Whether a batch takes its jobs for new. Nearly all are, and Postgres refuses the others ([`StoreError::Decided`]): to
@@ -310,31 +240,32 @@ enum Trust {
     No,
 }
 
+/// Locks users, who are in order.
+async fn lock(tx: &mut Tx<'_>, places: &[Place<'_>]) -> Result<HashMap<UserId, Head>, StoreError> {
+    if places.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let user_ids: Vec<&UserId> = places.iter().map(|(user_id, _)| *user_id).collect();
+    users::lock(tx, &user_ids).await
+}
+
+/// Those of the users that are not locked yet. (A batch that locks more of them later may meet another one that does: Postgres
+/// ends one of the two, which is then applied anew.)
+fn missing<'d>(places: Vec<Place<'d>>, heads: &HashMap<UserId, Head>) -> Vec<Place<'d>> {
+    places.into_iter().filter(|(user_id, _)| !heads.contains_key(*user_id)).collect()
+}
+
 /// Those of the jobs that were decided before.
-async fn decided(tx: &mut Tx<'_>, batch: &[&Delivery]) -> Result<HashMap<JobId, Arc<JobRecord>>, StoreError> {
-    let job_ids: Vec<JobId> = batch.iter().map(|delivery| delivery.envelope.job_id).collect();
+async fn decided(tx: &mut Tx<'_>, order: &[&Delivery]) -> Result<HashMap<JobId, Arc<JobRecord>>, StoreError> {
+    let job_ids: Vec<JobId> = order.iter().map(|delivery| delivery.envelope.job_id).collect();
     let found = jobs::find_decided(tx, &job_ids).await?;
     Ok(found.into_iter().map(|(job_id, record)| (job_id, Arc::new(record))).collect())
-}
-
-/// A user and its shard.
-type Place<'d> = (&'d UserId, Shard);
-
-fn by_shard(leases: &[Lease]) -> HashMap<Shard, &Lease> {
-    leases.iter().map(|lease| (lease.shard, lease)).collect()
-}
-
-/// In order, each once.
-fn sorted<T: Ord>(mut values: Vec<T>) -> Vec<T> {
-    values.sort_unstable();
-    values.dedup();
-    values
 }
 
 /// Gives each delivery its ending back.
 fn applied(completed: Completed, delivered: usize, decisions: Decisions) -> Applied {
     let decided = decisions.records.len();
     let refused = completed.refused().to_vec();
-    let (endings, extra) = completed.hand_back(delivered, decisions.endings);
-    Applied { endings, extra, refused, decided, redelivered: decisions.redelivered }
+    let (dispositions, extra) = completed.hand_back(delivered, decisions.dispositions);
+    Applied { dispositions, extra, refused, decided, redelivered: decisions.redelivered }
 }

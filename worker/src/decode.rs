@@ -1,5 +1,6 @@
 //! From stream entries to jobs that can be trusted. What cannot is quarantined, and the rest goes on.
 
+use satchel_model::fold::Turn;
 use satchel_model::ids::{Shard, ShardCount};
 use satchel_model::operations::Envelope;
 use satchel_model::operations::PayloadHash;
@@ -41,6 +42,17 @@ pub(crate) enum Source {
 }
 
 impl Delivery {
+    /// The job, to be decided.
+    pub(crate) fn turn(&self) -> Turn<'_> {
+        Turn {
+            envelope: &self.envelope,
+            payload_hash: self.payload_hash,
+            shard: self.shard,
+            failures: self.failures(),
+            was_parked: self.was_set_aside(),
+        }
+    }
+
     /// How often it failed before.
     pub(crate) fn failures(&self) -> i32 {
         match self.source {

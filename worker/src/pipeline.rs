@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use satchel_model::fold::Disposition;
 use satchel_model::ids::Shard;
 use satchel_model::json::raw;
 use satchel_queue::{Consumer, EntryRef, Finished, Outcome, Place, Queue, QueueError};
@@ -19,7 +20,6 @@ use crate::Config;
 use crate::active::Active;
 use crate::apply::{Applied, Applier, ApplyError, Portion};
 use crate::config::EnvelopeKeys;
-use crate::decide::Ending;
 use crate::decode::{Delivery, Source};
 use crate::functions::Signals;
 use crate::stalls::Stalls;
@@ -141,12 +141,12 @@ impl Pipeline {
     fn account(&mut self, batch: Vec<Delivery>, applied: Applied, finished: &mut Finished) -> Vec<Delivery> {
         let mut left = Vec::new();
         let is_stuck =
-            applied.extra.is_empty() && applied.refused.is_empty() && applied.endings.iter().all(Option::is_none);
-        for (delivery, ending) in applied.extra {
-            tell(&delivery, ending, finished);
+            applied.extra.is_empty() && applied.refused.is_empty() && applied.dispositions.iter().all(Option::is_none);
+        for (delivery, disposition) in applied.extra {
+            tell(&delivery, disposition, finished);
         }
-        for (delivery, ending) in batch.into_iter().zip(applied.endings) {
-            let Some(ending) = ending else {
+        for (delivery, disposition) in batch.into_iter().zip(applied.dispositions) {
+            let Some(disposition) = disposition else {
                 if is_stuck {
                     // It would be read again at once, and come to nothing again.
                     self.stalls.stall(delivery.shard);
@@ -155,12 +155,12 @@ impl Pipeline {
                 continue;
             };
             self.stalls.clear(delivery.shard);
-            let keeps_waiting = matches!(ending, Ending::Early);
+            let keeps_waiting = matches!(disposition, Disposition::Early);
             if keeps_waiting {
                 // Where the clocks differ, it comes again at once.
                 self.stalls.stall(delivery.shard);
             }
-            tell(&delivery, ending, finished);
+            tell(&delivery, disposition, finished);
             forget(delivery, keeps_waiting, finished);
         }
         left
@@ -193,13 +193,13 @@ async fn put_back(
     applied: &Applied,
 ) -> Result<(), QueueError> {
     let (mut delayed, mut others) = (Vec::new(), Vec::new());
-    for (delivery, ending) in batch.iter().zip(&applied.endings) {
+    for (delivery, disposition) in batch.iter().zip(&applied.dispositions) {
         let Delivery { envelope, source, .. } = delivery;
-        match (ending, source, envelope.job.not_before) {
-            (Some(Ending::Early), Source::Queue(entry), Some(due)) if entry.place == Place::Delayed => {
+        match (disposition, source, envelope.job.not_before) {
+            (Some(Disposition::Early), Source::Queue(entry), Some(due)) if entry.place == Place::Delayed => {
                 delayed.push((entry.clone(), due));
             }
-            (Some(Ending::Early), ..) => others.push(envelope.clone()),
+            (Some(Disposition::Early), ..) => others.push(envelope.clone()),
             _ => {}
         }
     }
@@ -221,9 +221,9 @@ pub(crate) async fn in_time<T, E: From<StoreError>>(
 }
 
 /// Who waits for a decided job is told.
-fn tell(delivery: &Delivery, ending: Ending, finished: &mut Finished) {
+fn tell(delivery: &Delivery, disposition: Disposition, finished: &mut Finished) {
     let envelope = &delivery.envelope;
-    if let (Ending::Decided(record), Some(replica)) = (ending, envelope.reply_to) {
+    if let (Disposition::Recorded(record), Some(replica)) = (disposition, envelope.reply_to) {
         let outcome =
             Outcome { job_id: envelope.job_id, request_id: envelope.request_id.clone(), document: raw(&record) };
         finished.outcomes.entry(replica).or_default().push(outcome);

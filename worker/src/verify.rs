@@ -2,7 +2,8 @@
 //! none, and brings none early.
 
 use chrono::TimeDelta;
-use satchel_model::ids::{JobId, ShardCount};
+use satchel_model::fold::MAX_CLOCK_SKEW_SECONDS;
+use satchel_model::ids::{JobId, Shard, ShardCount, UserId};
 use satchel_model::operations::Envelope;
 use satchel_store::journal::Journaled;
 use satchel_store::parked::ParkedJob;
@@ -10,7 +11,6 @@ use satchel_store::quarantine::RefusedRow;
 use satchel_wire::envelope::{EnvelopeKey, OpenError, SealedEnvelope};
 
 use crate::config::EnvelopeKeys;
-use crate::decide::MAX_CLOCK_SKEW_SECONDS;
 
 /// By which keys, and among how many shards.
 #[derive(Clone)]
@@ -46,6 +46,11 @@ impl Verifier {
     /// Signs what this worker writes.
     pub(crate) fn key(&self) -> &EnvelopeKey {
         &self.keys.current
+    }
+
+    /// The shard of a user's jobs.
+    pub(crate) fn shard_of(&self, user_id: &UserId) -> Shard {
+        self.shards.of_user(user_id)
     }
 
     /// The job of a row of the journal.

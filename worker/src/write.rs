@@ -6,41 +6,37 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use satchel_model::events::Emission;
 use satchel_model::events::{EventType, JobFacts, JobParked};
+use satchel_model::fold::{Batch, Decisions, Disposition};
 use satchel_model::ids::{Shard, UserId};
-use satchel_store::events::NewEvent;
-use satchel_store::jobs::{JobRecord, JobStatus};
+use satchel_model::records::{JobRecord, JobStatus, NewEvent};
 use satchel_store::parked::{self, SetAside};
 use satchel_store::progress::{self, Progress, ShardCounts};
-use satchel_store::{StoreError, Tx, decisions, journal, rule_grants};
+use satchel_store::{StoreError, Tx, decisions, facts, journal};
 use satchel_wire::envelope::EnvelopeKey;
 
-use crate::decide::{Decisions, Ending};
 use crate::decode::Delivery;
-use crate::world::World;
+use crate::load::Place;
 
 /// Records, holdings, ledger, heads, counters and events.
 pub(crate) async fn write(
     tx: &mut Tx<'_>,
-    world: &World<'_>,
-    user_ids: &[&UserId],
+    batch: &Batch<'_>,
+    places: &[Place<'_>],
     decided: &Decisions,
 ) -> Result<(), StoreError> {
     if decided.records.is_empty() {
         return Ok(());
     }
     decisions::add(tx, &decided.records, &decided.entries).await?;
-    let users = || user_ids.iter().filter_map(|user_id| Some((*user_id, world.users.get(*user_id)?)));
-    let holdings: Vec<_> = users().flat_map(|(user_id, user)| user.written(user_id)).collect();
+    let users = || places.iter().filter_map(|(user_id, _)| Some((*user_id, batch.users.get(*user_id)?)));
+    let holdings: Vec<_> = users().flat_map(|(user_id, user)| user.changes(user_id)).collect();
     let moved = users().filter(|(_, user)| user.has_moved());
     let heads: Vec<_> = moved.map(|(user_id, user)| (user_id, user.head)).collect();
     let counts = counts(&decided.records, &decided.shards);
     let events = &decided.events;
-    progress::write(tx, Progress { holdings: &holdings, heads: &heads, counts: &counts, events, at: world.now })
+    progress::write(tx, Progress { holdings: &holdings, heads: &heads, counts: &counts, events, at: batch.now })
         .await?;
-    if !decided.grants.is_empty() {
-        rule_grants::add(tx, &decided.grants, world.now).await?;
-    }
-    Ok(())
+    facts::write(tx, &decided.writes, batch.now).await
 }
 
 /// Moves jobs out of where Postgres kept them, now that they are decided, and those that have to wait to where they
@@ -48,21 +44,21 @@ pub(crate) async fn write(
 pub(crate) async fn settle(
     tx: &mut Tx<'_>,
     batch: &[&Delivery],
-    endings: &[Ending],
+    dispositions: &[Disposition],
     key: &EnvelopeKey,
 ) -> Result<(), StoreError> {
     let (mut waiting, mut journaled, mut done) = (Vec::new(), Vec::new(), Vec::new());
     let mut released: BTreeSet<&UserId> = BTreeSet::new();
-    for (delivery, ending) in batch.iter().zip(endings) {
-        match ending {
-            Ending::Held => waiting.push(of(delivery, key)),
-            Ending::Decided(_) if delivery.was_set_aside() => {
+    for (delivery, disposition) in batch.iter().zip(dispositions) {
+        match disposition {
+            Disposition::Blocked => waiting.push(of(delivery, key)),
+            Disposition::Recorded(_) if delivery.was_set_aside() => {
                 done.push(delivery.envelope.job_id);
                 released.insert(&delivery.envelope.job.user_id);
             }
             // What is set aside has left the journal before.
-            Ending::Decided(_) if delivery.envelope.journaled => journaled.push(delivery.envelope.job_id),
-            Ending::Decided(_) | Ending::Early => {}
+            Disposition::Recorded(_) if delivery.envelope.journaled => journaled.push(delivery.envelope.job_id),
+            Disposition::Recorded(_) | Disposition::Early => {}
         }
     }
     if !waiting.is_empty() {

@@ -57,7 +57,7 @@ async fn enqueue_all(state: &State, incoming: Vec<Incoming>) -> Result<Vec<Resul
     let mut refused = Vec::new();
     for ((envelope, before), answer) in envelopes.iter().zip(befores).zip(&answers) {
         if answer.is_ok() {
-            state.meters.accepted(envelope.job.work.type_name());
+            state.meters.accepted(envelope.job.work.name());
         } else if before == Before::Nothing {
             refused.push(envelope.job_id);
         }

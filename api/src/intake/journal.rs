@@ -89,7 +89,7 @@ pub(super) async fn keep(
     incoming: Vec<Incoming>,
 ) -> Result<Vec<Result<Kept, ApiError>>, ApiError> {
     let jobs: Vec<Job> = incoming.into_iter().map(|incoming| Job::of(incoming.envelope, journal.shards)).collect();
-    let types: Vec<&'static str> = jobs.iter().map(|job| job.envelope.job.work.type_name()).collect();
+    let types: Vec<&'static str> = jobs.iter().map(|job| job.envelope.job.work.name()).collect();
     let appended = journal.append(jobs).await.inspect_err(|_| state.meters.journal_unavailable.increment(1))?;
     let kept = appended.into_iter().zip(types).map(|(appended, job_type)| {
         let kept = match appended {

@@ -25,10 +25,10 @@ pub(super) fn filter(document: Node) -> Result<Filter, ApiError> {
 }
 
 fn read_type(text: &str) -> Result<String, String> {
-    if Work::TYPES.contains(&text) {
+    if Work::NAMES.contains(&text) {
         Ok(text.to_owned())
     } else {
-        Err(format!("must be one of {}", Work::TYPES.join(", ")))
+        Err(format!("must be one of {}", Work::NAMES.join(", ")))
     }
 }
 

@@ -69,7 +69,7 @@ impl Pending {
         Self {
             job_id: envelope.job_id,
             user_id: envelope.job.user_id.clone(),
-            job_type: envelope.job.work.type_name().to_owned(),
+            job_type: envelope.job.work.name().to_owned(),
             submitted_at: envelope.submitted_at,
             not_before: envelope.job.not_before,
             priority: envelope.job.priority,

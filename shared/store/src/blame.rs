@@ -25,6 +25,7 @@ impl StoreError {
         match self {
             Self::Unreadable(_)
             | Self::Decided
+            | Self::Unread
             | Self::Database(Error::ColumnDecode { .. } | Error::Decode(_) | Error::Encode(_)) => Blame::Job,
             // Whoever has the shard steps over it soon (`progress::step_over`).
             Self::Changed | Self::Ahead => Blame::Contention,

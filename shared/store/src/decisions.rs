@@ -4,9 +4,9 @@ use std::borrow::Borrow;
 
 use chrono::{DateTime, Utc};
 use satchel_model::ledger::LedgerEntry;
+use satchel_model::records::JobRecord;
 use uuid::Uuid;
 
-use super::jobs::JobRecord;
 use super::{StoreError, Tx};
 
 /// The constraint that keeps a job from being decided twice.

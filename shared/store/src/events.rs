@@ -1,83 +1,16 @@
 //! The record of what happened: events, in each shard in the order in which they were committed, without a gap.
 
-use std::borrow::Cow;
-
 use chrono::{DateTime, TimeDelta, Utc};
-use satchel_model::events::Emission;
 use satchel_model::events::{self, JobFacts};
-use satchel_model::ids::{EventName, JobId, Reason, Shard, UserId};
-use satchel_model::operations::{JobType, SendEvent};
+use satchel_model::ids::{EventName, JobId, Shard, UserId};
+use satchel_model::operations::{Operation, SendEvent};
 use satchel_model::records::{Event, OWN_SOURCE, Place};
 use serde_json::value::RawValue;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::functions::claims::Claimed;
 use super::stored::{self, Unreadable};
 use super::{Pool, StoreError};
-
-/// An event to be added: [`super::progress::Progress::events`].
-#[derive(Debug, Clone)]
-pub struct NewEvent {
-    /// Its user's shard.
-    pub shard: Shard,
-    /// Whom it is about.
-    pub user_id: UserId,
-    /// What happened.
-    pub name: Cow<'static, str>,
-    /// The version of its data's form.
-    pub version: i16,
-    /// The job that brought it about.
-    pub job_id: Option<JobId>,
-    /// Its id; `None` for the job's.
-    pub id: Option<String>,
-    /// When it happened, as its sender says.
-    pub occurred_at: Option<DateTime<Utc>>,
-    /// What it tells; `None` for what the job's record says.
-    pub data: Option<Box<RawValue>>,
-    /// Why, in the words of who submitted the job.
-    pub reason: Option<String>,
-    /// Whether it is given to no function.
-    pub is_quiet: bool,
-}
-
-impl NewEvent {
-    /// The `nth` event, counted from 0, of a job. Events of a job after its first one are called `job id:nth`.
-    #[must_use]
-    pub fn of_job(shard: Shard, user_id: &UserId, job_id: JobId, nth: usize, emission: Emission) -> Self {
-        let Emission { name, version, id, occurred_at, data, .. } = emission;
-        let id = id.or_else(|| (nth > 0).then(|| format!("{job_id}:{nth}")));
-        let (user_id, job_id) = (user_id.clone(), Some(job_id));
-        Self { shard, user_id, name, version, job_id, id, occurred_at, data, reason: None, is_quiet: false }
-    }
-
-    /// With the job's reason, if it has one and is what the event's data tells of: what has data of its own says there what it
-    /// has to say.
-    #[must_use]
-    pub fn because(self, reason: Option<&Reason>) -> Self {
-        let reason = reason.filter(|_| self.data.is_none()).map(ToString::to_string);
-        Self { reason, ..self }
-    }
-}
-
-impl NewEvent {
-    /// Of a function's run, about the user of its event.
-    #[must_use]
-    pub fn of_run(run: &Claimed, emission: Emission) -> Self {
-        Self {
-            shard: run.event.shard,
-            user_id: run.user_id.clone(),
-            name: emission.name,
-            version: emission.version,
-            job_id: None,
-            id: Some(format!("{}:{}", run.run_id, run.attempts)),
-            occurred_at: None,
-            data: emission.data,
-            reason: None,
-            is_quiet: false,
-        }
-    }
-}
 
 /// An event of a listing.
 #[derive(Debug, Clone)]
@@ -216,7 +149,7 @@ pub async fn find(pool: &Pool, place: Place) -> Result<Option<Event>, StoreError
 }
 
 /// The type of the jobs by which others tell of theirs.
-const SENDING: &str = SendEvent::TYPE;
+const SENDING: &str = SendEvent::NAME;
 
 impl TryFrom<Row> for Event {
     type Error = Unreadable;

@@ -1,8 +1,8 @@
 //! Parked jobs, as operators see them and what they do about them. Every change is recorded in its own transaction.
 
 use chrono::{DateTime, Utc};
-use satchel_model::decide::{Rejection, RejectionCode};
 use satchel_model::ids::{JobId, UserId};
+use satchel_model::rejection::{Rejection, RejectionCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;

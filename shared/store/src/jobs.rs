@@ -1,79 +1,15 @@
 //! Jobs that were decided: idempotency and job status in one table.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use satchel_model::ids::{JobId, UserId};
-use satchel_model::operations::PayloadHash;
-use serde::Serialize;
+use satchel_model::ids::JobId;
+use satchel_model::records::{JobRecord, JobStatus};
 use serde_json::value::RawValue;
 use sqlx::types::Json;
 
 use super::stored::{self, Unreadable};
 use super::{Pool, StoreError, Tx};
-
-/// How a job ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum JobStatus {
-    /// Its changes are in the ledger.
-    Applied,
-    /// The rules of the game refused it.
-    Rejected,
-}
-
-impl JobStatus {
-    /// `applied` or `rejected`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Applied => "applied",
-            Self::Rejected => "rejected",
-        }
-    }
-
-    fn parse(text: &str) -> Result<Self, Unreadable> {
-        [Self::Applied, Self::Rejected]
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or_else(|| Unreadable::new("status", text))
-    }
-}
-
-/// A decided job. Serialises as the job status of HTTP.md "Outcomes".
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct JobRecord {
-    /// The job.
-    pub job_id: JobId,
-    /// The job's type.
-    #[serde(rename = "type")]
-    pub job_type: Cow<'static, str>,
-    /// Whose.
-    pub user_id: UserId,
-    /// How it ended.
-    pub status: JobStatus,
-    /// When the API took it.
-    #[serde(serialize_with = "satchel_model::moment::serialize")]
-    pub submitted_at: DateTime<Utc>,
-    /// When it was decided, by the database's clock.
-    #[serde(serialize_with = "satchel_model::moment::serialize")]
-    pub applied_at: DateTime<Utc>,
-    /// How often it was tried.
-    pub attempts: i32,
-    /// What it answers to the client.
-    pub result: Box<RawValue>,
-    /// What exactly was asked.
-    #[serde(skip)]
-    pub payload_hash: PayloadHash,
-    /// Who asked, as `role:subject`.
-    #[serde(skip)]
-    pub actor: String,
-    /// In which HTTP request.
-    #[serde(skip)]
-    pub request_id: String,
-}
 
 struct Row {
     user_id: String,
@@ -97,7 +33,7 @@ impl TryFrom<Row> for JobRecord {
             job_id: row.job_id.into(),
             job_type: row.job_type.into(),
             user_id: stored::user_id(&row.user_id)?,
-            status: JobStatus::parse(&row.status)?,
+            status: JobStatus::parse(&row.status).ok_or_else(|| Unreadable::new("status", row.status))?,
             submitted_at: row.submitted_at,
             applied_at: row.applied_at,
             attempts: row.attempts,

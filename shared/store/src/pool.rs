@@ -117,6 +117,9 @@ pub enum StoreError {
     /// A job was decided before.
     #[error("a job was decided before")]
     Decided,
+    /// A job cannot be decided: its operation looks at a fact that it does not ask for.
+    #[error("the job's operation looks at a fact that it does not ask for")]
+    Unread,
     /// An event has a number that its shard has not given yet.
     #[error("an event is ahead of its shard's counter")]
     Ahead,

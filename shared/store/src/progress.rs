@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use satchel_model::fold::HoldingChange;
 use satchel_model::ids::{Shard, UserId};
+use satchel_model::ledger::Head;
+use satchel_model::records::NewEvent;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::events::NewEvent;
-use super::inventory::{self, Columns, Written};
-use super::users::Head;
+use super::inventory::{self, Columns};
 use super::{Session, StoreError, Tx, stored};
 
 /// The constraint that gives a number to one event.
@@ -33,8 +34,8 @@ pub struct ShardCounts {
 #[derive(Debug, Clone, Copy)]
 pub struct Progress<'a> {
     /// Holdings, each pair of user and item at most once.
-    pub holdings: &'a [Written<'a>],
-    /// Where the ledgers of the users end. (Whether they are held stays as it is.)
+    pub holdings: &'a [HoldingChange<'a>],
+    /// Where the ledgers of the users end. (Whether they are blocked stays as it is.)
     pub heads: &'a [(&'a UserId, Head)],
     /// Added to what their shards have decided, each shard's once.
     pub counts: &'a [ShardCounts],
@@ -68,7 +69,7 @@ pub async fn write(tx: &mut Tx<'_>, progress: Progress<'_>) -> Result<(), StoreE
 
 /// One statement, since each costs a batch a round trip. (Upserts would first look for each holding and lock it, which
 /// costs half as much again.)
-async fn move_on(tx: &mut Tx<'_>, known: &[&Written<'_>], progress: Progress<'_>) -> Result<(), StoreError> {
+async fn move_on(tx: &mut Tx<'_>, known: &[&HoldingChange<'_>], progress: Progress<'_>) -> Result<(), StoreError> {
     let Progress { heads, at, .. } = progress;
     let user_ids: Vec<&str> = heads.iter().map(|(user_id, _)| user_id.as_str()).collect();
     let versions: Vec<i64> = heads.iter().map(|(_, head)| head.version).collect();

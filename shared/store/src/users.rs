@@ -3,31 +3,9 @@
 use std::collections::HashMap;
 
 use satchel_model::ids::UserId;
-use satchel_model::ledger::ChainHash;
+use satchel_model::ledger::{ChainHash, Head};
 
 use super::{StoreError, Tx, stored};
-
-/// Where a user's ledger ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head {
-    /// How many entries there are.
-    pub version: i64,
-    /// The last one's hash.
-    pub hash: ChainHash,
-    /// Whether the user's jobs are set aside ([`super::parked`]): none of the queue's may be applied.
-    pub is_held: bool,
-}
-
-impl Default for Head {
-    fn default() -> Self {
-        Self::GENESIS
-    }
-}
-
-impl Head {
-    /// Of a user without entries.
-    pub const GENESIS: Self = Self { version: 0, hash: ChainHash::GENESIS, is_held: false };
-}
 
 /// Locks the users' rows until the transaction ends, creating missing ones. `user_ids` must be sorted and
 /// distinct: all transactions take the locks in the same order, so that no two can wait for each other.
@@ -70,7 +48,7 @@ async fn lock_existing(tx: &mut Tx<'_>, user_ids: &[&UserId]) -> Result<HashMap<
     .await?;
     rows.into_iter()
         .map(|row| {
-            let head = Head { version: row.version, hash: stored::chain_hash(&row.head)?, is_held: row.is_held };
+            let head = Head { version: row.version, hash: stored::chain_hash(&row.head)?, is_blocked: row.is_held };
             Ok((stored::user_id(&row.user_id)?, head))
         })
         .collect()

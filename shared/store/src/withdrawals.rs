@@ -3,10 +3,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use satchel_model::access::Role;
-use satchel_model::decide::{Rejection, RejectionCode};
 use satchel_model::ids::{JobId, Shard, UserId};
 use satchel_model::operations::MAX_JOB_AGE_DAYS;
 use satchel_model::operations::PayloadHash;
+use satchel_model::rejection::{Rejection, RejectionCode};
 use serde_json::json;
 
 use super::actions::{self, Action, Operator};

@@ -104,6 +104,12 @@ impl EnvelopeKey {
         Self(Hmac::new(&block.into()))
     }
 
+    /// 32 bytes for a purpose of their own, which say nothing about the key.
+    #[must_use]
+    pub fn derive(&self, purpose: &[u8]) -> [u8; 32] {
+        self.0.clone().chain_update(purpose).chain_update(b"\0").finalize().into_bytes().into()
+    }
+
     /// A key that nobody knows.
     fn useless() -> Self {
         let mut bytes = [0; 64];
@@ -177,7 +183,7 @@ pub fn parse_body(version: u32, body: &[u8]) -> Result<Envelope, OpenError> {
         return Err(OpenError::Newer(format!("envelope version {version}")));
     }
     let body: Body = serde_json::from_slice(body).map_err(OpenError::Shape)?;
-    if let Some(name) = Submission::type_name(&body.job).filter(|name| !Work::TYPES.contains(name)) {
+    if let Some(name) = Submission::type_name(&body.job).filter(|name| !Work::NAMES.contains(name)) {
         return Err(OpenError::Newer(format!("job type {name}")));
     }
     let Submission { job, .. } = Submission::parse(body.job, Pointer::root().field("job"))?;

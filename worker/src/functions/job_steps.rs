@@ -8,7 +8,8 @@ use satchel_model::ids::{EventId, EventName, IdempotencyKey, JobId, RequestId, U
 use satchel_model::operations::Envelope;
 use satchel_model::operations::Priority;
 use satchel_model::operations::{Job, SendEvent};
-use satchel_store::jobs::{self, JobStatus};
+use satchel_model::records::JobStatus;
+use satchel_store::jobs;
 use satchel_wire::envelope::{VERSION, parse_body};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

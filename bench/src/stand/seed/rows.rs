@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
 use satchel_model::ids::ShardCount;
 use satchel_model::ledger::ChainHash;
-use satchel_model::operations::{JobType, RewardInventoryItem};
+use satchel_model::operations::{Operation, RewardInventoryItem};
 
 use super::people::{ENTRIES_PER_USER, JOBS_PER_USER, Job, People, REWARDS};
 use super::tables::Columns;
@@ -16,7 +16,7 @@ use crate::stand::sql::Psql;
 /// Who submitted the jobs.
 pub(super) const ACTOR: &str = "service:bench";
 /// The jobs' type.
-pub(super) const TYPE: &str = RewardInventoryItem::TYPE;
+pub(super) const TYPE: &str = RewardInventoryItem::NAME;
 
 /// A moment as Postgres reads it fastest. Times that follow each other within a second are written quickly.
 #[derive(Debug, Default)]

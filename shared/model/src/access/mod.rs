@@ -5,5 +5,5 @@ mod permission;
 mod webhook_secret;
 
 pub use actor::{Actor, Role, Scope, Scopes};
-pub use permission::{Denied, SubmitRule};
+pub use permission::{Access, Denied};
 pub use webhook_secret::{InvalidWebhookSecret, WebhookSecret};

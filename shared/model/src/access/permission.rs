@@ -3,9 +3,9 @@
 use super::{Actor, Role, Scope};
 use crate::ids::UserId;
 
-/// What a job type asks of its submitter.
+/// What an operation asks of its submitter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SubmitRule {
+pub struct Access {
     /// The scope that a service needs.
     pub scope: Scope,
     /// Whether players may submit it for themselves.
@@ -29,7 +29,7 @@ pub enum Denied {
     Precedence,
 }
 
-impl SubmitRule {
+impl Access {
     /// Whether `actor` may submit a job of type `job_type` for `user_id`.
     ///
     /// # Errors
@@ -57,9 +57,9 @@ mod tests {
         let actor = |role, subject, scopes: &[Scope]| {
             Actor::new(role, subject, scopes.iter().copied().collect::<Scopes>()).unwrap()
         };
-        let use_item = SubmitRule { scope: Scope::ItemsUse, players: true };
-        let rewards = SubmitRule { scope: Scope::RewardsWrite, players: false };
-        let may = |rule: SubmitRule, actor: &Actor| rule.check(actor, &user, "x").is_ok();
+        let use_item = Access { scope: Scope::ItemsUse, players: true };
+        let rewards = Access { scope: Scope::RewardsWrite, players: false };
+        let may = |rule: Access, actor: &Actor| rule.check(actor, &user, "x").is_ok();
 
         assert!(may(use_item, &actor(Role::Player, "u1", &[])));
         assert!(!may(use_item, &actor(Role::Player, "u2", &[])));

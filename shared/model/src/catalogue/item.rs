@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::ItemQuantity;
+use super::{ItemQuantity, UseRules};
 use crate::facts::MAX_BALANCE;
 use crate::ids::{EventName, ItemId, Quantity};
 
@@ -86,15 +86,12 @@ pub enum Overflow {
     Clamp,
 }
 
-/// What using an item takes and gives, all of it or nothing.
+/// What using an item asks and gives, all of it or nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Use {
-    /// How many pieces of the item one use takes: 0 (it is kept) to [`Quantity::MAX`].
-    #[serde(skip_serializing_if = "Use::is_default_consume")]
-    pub consume: i64,
-    /// What the user must hold besides.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub requires: Vec<Requirement>,
+    /// What it asks of its user.
+    #[serde(flatten)]
+    pub rules: UseRules,
     /// What a use gives, in order.
     pub effects: Vec<Effect>,
     /// Whether a use that takes something is applied though all that its effects grant is skipped.
@@ -103,36 +100,8 @@ pub struct Use {
 }
 
 impl Use {
-    /// Pieces taken by a use whose definition does not say.
-    pub const DEFAULT_CONSUME: i64 = 1;
-    /// The most requirements of one item.
-    pub const MAX_REQUIRES: usize = 20;
     /// The most effects of one item.
     pub const MAX_EFFECTS: usize = 20;
-
-    /// Whether a use costs its user anything.
-    #[must_use]
-    pub fn takes(&self) -> bool {
-        self.consume > 0 || self.requires.iter().any(|requirement| requirement.consume)
-    }
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-    fn is_default_consume(consume: &i64) -> bool {
-        *consume == Self::DEFAULT_CONSUME
-    }
-}
-
-/// Another item that a use needs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Requirement {
-    /// Which item; never the used one itself.
-    pub item_id: ItemId,
-    /// How many pieces the user must hold, per use.
-    pub quantity: Quantity,
-    /// Whether the use takes them.
-    #[serde(skip_serializing_if = "Not::not")]
-    pub consume: bool,
 }
 
 /// One thing that a use does.

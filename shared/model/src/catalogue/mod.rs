@@ -16,6 +16,7 @@ mod required;
 mod rule;
 mod schema_cost;
 mod tightened;
+mod use_rules;
 
 #[cfg(test)]
 mod tests;
@@ -32,10 +33,11 @@ use crate::ids::{EventName, ItemId};
 
 pub use changes::{Changes, Difference};
 pub use event::{DataSchema, EventDefinition};
-pub use item::{Effect, GrantPolicy, Item, Overflow, Requirement, Use};
+pub use item::{Effect, GrantPolicy, Item, Overflow, Use};
 pub use item_quantity::ItemQuantity;
 pub use rule::{DataPointer, InvalidPointer, Rule};
 pub use tightened::Tightened;
+pub use use_rules::{Consume, Requirement, Requires, Usage, UseDraft, UseRule, UseRules};
 
 /// The items, events and rules of one published version. The default one has none.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -49,6 +51,8 @@ pub struct Catalogue {
     event_names: HashSet<EventName>,
     /// The rules for each event, as places in `rules`.
     rules_by_event: HashMap<EventName, Vec<usize>>,
+    /// The items that those may give, each once.
+    given_for: HashMap<EventName, Vec<ItemId>>,
 }
 
 impl Catalogue {
@@ -79,16 +83,21 @@ impl Catalogue {
     fn new(items: HashMap<ItemId, Item>, events: BTreeMap<EventName, EventDefinition>, rules: Vec<Rule>) -> Self {
         let mut event_names: HashSet<EventName> = events.keys().cloned().collect();
         let mut rules_by_event: HashMap<EventName, Vec<usize>> = HashMap::new();
+        let mut given_for: HashMap<EventName, Vec<ItemId>> = HashMap::new();
         for (place, rule) in rules.iter().enumerate() {
             event_names.insert(rule.on.clone());
             rules_by_event.entry(rule.on.clone()).or_default().push(place);
+            let given = given_for.entry(rule.on.clone()).or_default();
+            given.extend(rule.grant.iter().map(|item| item.item_id.clone()));
+            given.sort_unstable();
+            given.dedup();
         }
         for effect in items.values().filter_map(|item| item.use_.as_ref()).flat_map(|use_| &use_.effects) {
             if let Effect::Emit(name) = effect {
                 event_names.insert(name.clone());
             }
         }
-        Self { items, events, rules, event_names, rules_by_event }
+        Self { items, events, rules, event_names, rules_by_event, given_for }
     }
 
     /// Whether it is an event of the game's own.
@@ -109,6 +118,12 @@ impl Catalogue {
     pub fn rules_on(&self, name: &EventName) -> impl Iterator<Item = &Rule> {
         let places = self.rules_by_event.get(name).map(Vec::as_slice).unwrap_or_default();
         places.iter().filter_map(|place| self.rules.get(*place))
+    }
+
+    /// The items that the rules for an event may give, each once.
+    #[must_use]
+    pub fn given_for(&self, name: &EventName) -> &[ItemId] {
+        self.given_for.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// What the rules for an event with such data give for only once.

@@ -8,7 +8,7 @@ use satchel_forms::{Faults, Fields, Node, Pointer};
 use super::ItemQuantity;
 use super::read_events::{Rigour, read_event_name, read_events, read_rules};
 use super::references::{Kind, Reference, References, Thing};
-use super::{Catalogue, Effect, GrantPolicy, Item, Overflow, Requirement, Use};
+use super::{Catalogue, Consume, Effect, GrantPolicy, Item, Overflow, Requirement, Requires, Use, UseRules};
 use crate::ids::{ItemId, Quantity};
 
 /// Parts of CATALOGUE.md that a later version brings, by the object that will have them.
@@ -112,13 +112,11 @@ impl ItemReader<'_> {
 
     fn read_use(&mut self, node: Node, at: Pointer, faults: &mut Faults) -> Option<Use> {
         let mut fields = Fields::open(node, at, faults)?;
-        let consume = fields.optional("consume", Node::read_integer(consumed)).unwrap_or(Use::DEFAULT_CONSUME);
+        let consume = fields.optional("consume", Node::read_integer(consumed)).unwrap_or(Consume::DEFAULT_PIECES);
         let mut seen = Vec::new();
         let requires = fields.optional(
             "requires",
-            Node::read_array(0..=Use::MAX_REQUIRES, |node, at, faults| {
-                self.read_requirement(node, at, faults, &mut seen)
-            }),
+            Node::read_array(0..=Requires::MAX, |node, at, faults| self.read_requirement(node, at, faults, &mut seen)),
         );
         let effects = fields.optional(
             "effects",
@@ -127,7 +125,8 @@ impl ItemReader<'_> {
         let allow_skipped = fields.optional("allowSkipped", Node::read_bool).unwrap_or_default();
         fields.finish_with(not_taken(LATER_IN_USE));
         let (requires, effects) = (requires.unwrap_or_default(), effects.unwrap_or_default());
-        Some(Use { consume, requires, effects, allow_skipped })
+        let rules = UseRules { consume: Consume { pieces: consume }, requires: Requires { all: requires } };
+        Some(Use { rules, effects, allow_skipped })
     }
 
     fn read_requirement(

@@ -1,9 +1,16 @@
-//! What a job comes to, worked out on top of what its user has: no clock, no randomness, no I/O.
+//! What a job comes to, worked out on top of what its parties have. Time and chance are inputs: the same job on the same
+//! facts gives the same plan, for ever.
 
+mod chance;
 mod draft;
+mod party;
 mod plan;
 mod rewards;
+mod time;
 
-pub use draft::{Draft, GrantOutcome, Granted, SkipReason, Skipped, insufficient};
-pub use plan::{Change, Condition, Pieces, Plan, Rejection, RejectionCode, Used};
-pub use rewards::RuleOutcome;
+pub use chance::{Chance, ChanceKey};
+pub use draft::{Draft, Inputs, Verdict};
+pub use party::{GrantOutcome, Granted, Party, SkipReason, Skipped};
+pub use plan::{Change, GameEvent, Happening, PartyPlan, Plan, Used};
+pub use rewards::{RuleOutcome, reads_of_rules};
+pub use time::decision_time;

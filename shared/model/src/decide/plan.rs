@@ -1,27 +1,34 @@
-//! What a job type decides: a plan or a rejection, both plain data.
+//! What applying a job changes and what it answers: plain data.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 
-use crate::events::Emission;
-use crate::facts::OnceKey;
-use crate::ids::ItemId;
-use crate::json::raw;
+use super::RuleOutcome;
+use crate::facts::Writes;
+use crate::ids::{EventName, ItemId};
 
-/// What applying a job changes and what it answers.
+/// See the module.
 #[derive(Debug, Clone)]
 pub struct Plan {
+    /// For the user whom the job names.
+    pub user: PartyPlan,
+    /// For the other parties, in the operation's order.
+    pub others: Vec<PartyPlan>,
+    /// What happens by it, in order, beside the event that tells of the job itself.
+    pub happened: Vec<Happening>,
+    /// The job's result for the client, as HTTP.md "Outcomes" shows it.
+    pub result: Box<RawValue>,
+}
+
+/// What a job does to one user.
+#[derive(Debug, Clone, Default)]
+pub struct PartyPlan {
     /// The changes in order; each becomes one ledger entry.
     pub changes: Vec<Change>,
     /// The item that was used, also where using it consumes nothing.
     pub used: Option<Used>,
-    /// What rules have given for, and give for no more.
-    pub once: Vec<OnceKey>,
-    /// What happens by it, in order: at least one event.
-    pub events: Vec<Emission>,
-    /// The job's result for the client, as HTTP.md "Outcomes" shows it.
-    pub result: Box<RawValue>,
+    /// Facts beside the holdings.
+    pub writes: Writes,
 }
 
 /// One change of one holding.
@@ -46,106 +53,24 @@ pub struct Used {
     pub times: i64,
 }
 
-/// Why a job cannot be applied. A result like any other, never a failure.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Rejection {
-    /// For programs.
-    pub code: RejectionCode,
-    /// For people.
-    pub message: String,
-    /// The item in question.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub item_id: Option<ItemId>,
-    /// Pieces of it that the user has.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub balance: Option<i64>,
-    /// The condition that failed, for `condition_failed`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub condition: Option<Condition>,
+/// Something that happens by a job.
+#[derive(Debug, Clone)]
+pub enum Happening {
+    /// An event of the game's own.
+    Game(GameEvent),
+    /// A reward rule gave something for it, or could not.
+    Rule(EventName, RuleOutcome),
 }
 
-/// The codes of HTTP.md "Outcomes".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RejectionCode {
-    /// The catalogue has no such item, or has retired it.
-    UnknownItem,
-    /// The user has too few pieces.
-    InsufficientQuantity,
-    /// The item has no use.
-    NotUsable,
-    /// A condition of the use is not met.
-    ConditionFailed,
-    /// The stack would grow beyond its bound.
-    StackLimit,
-    /// All that a use would have granted, the user has or had already.
-    AlreadyGranted,
-    /// The submitter may not do this.
-    Forbidden,
-    /// The job's id belongs to another job.
-    IdempotencyConflict,
-    /// The job is too old to be told from a repeated one.
-    Expired,
-    /// It failed again and again, and an operator removed it.
-    Removed,
-    /// Who submitted it, or an operator, withdrew it before its turn.
-    Withdrawn,
-    /// The catalogue declares no such event.
-    UnknownEvent,
-    /// The event's data is not as the catalogue says.
-    InvalidEvent,
-}
-
-/// A condition of a use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Condition {
-    /// So many pieces of another item must be held.
-    Requires(Pieces),
-}
-
-/// Pieces of an item.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Pieces {
-    /// The item.
-    pub item_id: ItemId,
-    /// How many.
-    pub quantity: i64,
-}
-
-impl Rejection {
-    /// A rejection without item.
-    #[must_use]
-    pub fn new(code: RejectionCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), item_id: None, balance: None, condition: None }
-    }
-
-    /// A rejection for an item and what the user has of it.
-    #[must_use]
-    pub fn of_item(code: RejectionCode, item_id: &ItemId, balance: i64, message: impl Into<String>) -> Self {
-        Self { item_id: Some(item_id.clone()), balance: Some(balance), ..Self::new(code, message) }
-    }
-
-    /// The catalogue does not know `item_id`.
-    #[must_use]
-    pub fn unknown_item(item_id: &ItemId) -> Self {
-        Self {
-            item_id: Some(item_id.clone()),
-            ..Self::new(RejectionCode::UnknownItem, format!("the catalogue has no item {item_id}"))
-        }
-    }
-
-    /// An event's data is not as it must be.
-    #[must_use]
-    pub fn invalid_event(message: impl Into<String>) -> Self {
-        Self::new(RejectionCode::InvalidEvent, message)
-    }
-
-    /// The rejection as a job's result.
-    #[must_use]
-    pub fn result(&self) -> Box<RawValue> {
-        raw(self)
-    }
+/// An event of the game's own, as the catalogue declares them.
+#[derive(Debug, Clone)]
+pub struct GameEvent {
+    /// What happened.
+    pub name: EventName,
+    /// What its sender calls it; `None` if Satchel gives it an id.
+    pub id: Option<String>,
+    /// When it happened, as its sender says; `None` for when it is recorded.
+    pub occurred_at: Option<DateTime<Utc>>,
+    /// What it tells.
+    pub data: Box<RawValue>,
 }

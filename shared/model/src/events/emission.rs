@@ -18,7 +18,4 @@ pub struct Emission {
     pub occurred_at: Option<DateTime<Utc>>,
     /// What it tells; `None` if that is what the job's record says.
     pub data: Option<Box<RawValue>>,
-    /// Whether `data` is only what there is to tell beside the facts of the job
-    /// ([`JobFacts`](crate::events::JobFacts)), which whoever knows the job adds.
-    pub with_job: bool,
 }

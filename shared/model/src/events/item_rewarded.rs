@@ -3,13 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use serde_json::json;
-
-use super::Emission;
 use super::{EventType, JobFacts};
-use crate::ids::EventName;
-use crate::json::raw;
-use crate::operations::RewardResult;
+use crate::operations::{Operation, RewardInventoryItem, RewardResult};
 
 /// A `reward_inventory_item` was applied, or a rule gave something for an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -27,18 +22,10 @@ pub struct ItemRewarded {
     pub result: RewardResult,
 }
 
-impl ItemRewarded {
-    /// That a rule gave something for an event: what there is to tell beside the facts of the job.
-    #[must_use]
-    pub fn by_rule(cause: &str, event: &EventName, result: &RewardResult) -> Emission {
-        let beside = json!({"cause": cause, "event": event, "result": result});
-        Emission { data: Some(raw(&beside)), with_job: true, ..Self::of_record() }
-    }
-}
-
 impl EventType for ItemRewarded {
     const NAME: &'static str = "item/rewarded";
     const VERSION: i16 = 1;
+    const OF: Option<&'static str> = Some(RewardInventoryItem::NAME);
     const WHEN: &'static str = "A reward was applied; where all of it was skipped, `granted` is empty. Or a rule gave \
         something for an event: then `cause` names the rule.";
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{EventType, JobFacts};
-use crate::operations::UseResult;
+use crate::operations::{Operation, UseItem, UseResult};
 
 /// A `use_item` was applied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,5 +19,6 @@ pub struct ItemUsed {
 impl EventType for ItemUsed {
     const NAME: &'static str = "item/used";
     const VERSION: i16 = 1;
+    const OF: Option<&'static str> = Some(UseItem::NAME);
     const WHEN: &'static str = "A user used an item.";
 }

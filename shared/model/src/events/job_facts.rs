@@ -36,7 +36,7 @@ impl JobFacts {
         let Envelope { job_id, job, actor, request_id, submitted_at, .. } = envelope;
         Self {
             job_id: *job_id,
-            job_type: job.work.type_name().to_owned(),
+            job_type: job.work.name().to_owned(),
             actor: actor.to_string(),
             request_id: request_id.to_string(),
             submitted_at: *submitted_at,

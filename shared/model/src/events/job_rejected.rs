@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{EventType, JobFacts};
-use crate::decide::Rejection;
+use crate::rejection::Rejection;
 
 /// A job was rejected.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -2,16 +2,10 @@
 //! declares the game's own events beside them.
 
 mod emission;
-mod function_failed;
-mod item_rewarded;
-mod item_used;
 mod job_facts;
-mod job_parked;
-mod job_rejected;
+mod of_job;
+
 mod registry;
-mod rule_refused;
-mod webhook_disabled;
-mod webhook_ping;
 
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
@@ -21,25 +15,18 @@ use serde_json::value::RawValue;
 use crate::json::raw;
 
 pub use emission::Emission;
-pub use function_failed::FunctionFailed;
-pub use item_rewarded::ItemRewarded;
-pub use item_used::ItemUsed;
 pub use job_facts::JobFacts;
-pub use job_parked::JobParked;
-pub use job_rejected::JobRejected;
-pub use rule_refused::RuleRefused;
-pub use webhook_disabled::WebhookDisabled;
-pub use webhook_ping::WebhookPing;
+pub use of_job::{of_applied, of_rejected};
 
 registry::event_types! {
-    FunctionFailed,
-    ItemRewarded,
-    ItemUsed,
-    JobParked,
-    JobRejected,
-    RuleRefused,
-    WebhookDisabled,
-    WebhookPing,
+    function_failed: FunctionFailed,
+    item_rewarded: ItemRewarded,
+    item_used: ItemUsed,
+    job_parked: JobParked,
+    job_rejected: JobRejected,
+    rule_refused: RuleRefused,
+    webhook_disabled: WebhookDisabled,
+    webhook_ping: WebhookPing,
 }
 
 /// An event's data, its name, and the version of its form.
@@ -50,18 +37,13 @@ pub trait EventType: Serialize + DeserializeOwned + JsonSchema {
     const VERSION: i16;
     /// When it happens, for people.
     const WHEN: &'static str;
+    /// The operation whose record it tells, whenever a job of it is applied.
+    const OF: Option<&'static str> = None;
 
     /// The event that tells just what the record of its job says.
     #[must_use]
     fn of_record() -> Emission {
-        Emission {
-            name: Self::NAME.into(),
-            version: Self::VERSION,
-            id: None,
-            occurred_at: None,
-            data: None,
-            with_job: false,
-        }
+        Emission { name: Self::NAME.into(), version: Self::VERSION, id: None, occurred_at: None, data: None }
     }
 
     /// The event with its own data.
@@ -97,23 +79,6 @@ struct OfRecord<'a> {
 #[must_use]
 pub fn data_of_record(job: &JobFacts, result: &RawValue) -> Box<RawValue> {
     raw(&OfRecord { job, result })
-}
-
-/// What is told beside the facts of a job, and these.
-#[derive(Serialize)]
-struct WithJob<'a> {
-    #[serde(flatten)]
-    job: &'a JobFacts,
-    #[serde(flatten)]
-    beside: serde_json::Map<String, serde_json::Value>,
-}
-
-/// The data of an event that tells more than the record of its job says: the job's facts, and what is `beside` them.
-///
-/// # Errors
-/// If that is no object.
-pub fn data_with_job(job: &JobFacts, beside: &RawValue) -> serde_json::Result<Box<RawValue>> {
-    serde_json::from_str(beside.get()).map(|beside| raw(&WithJob { job, beside }))
 }
 
 #[cfg(test)]

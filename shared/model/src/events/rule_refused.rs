@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::EventType;
-use crate::decide::Rejection;
+use crate::rejection::Rejection;
 use crate::ids::RuleId;
 
 /// A rule gave nothing.

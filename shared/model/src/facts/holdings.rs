@@ -1,9 +1,7 @@
 //! What one user has.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use super::OnceKey;
-use crate::decide::{Change, Plan};
 use crate::ids::ItemId;
 
 /// The most of one item that a user can have, in pieces: 2^53 − 1, so that JSON readers that hold
@@ -31,81 +29,64 @@ impl Holding {
     }
 }
 
-/// One user's holdings, as far as they were loaded. An item that is not in it is not held.
+/// One user's holdings, as far as they are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Holdings {
-    items: HashMap<ItemId, Holding>,
-    /// What rules have given for, as far as it was loaded.
-    once: HashSet<OnceKey>,
+    /// `None` where somebody has looked and found no holding.
+    items: HashMap<ItemId, Option<Holding>>,
 }
 
 impl Holdings {
     /// The holding of `item_id`; all zero if there is none.
     #[must_use]
     pub fn get(&self, item_id: &ItemId) -> Holding {
-        self.items.get(item_id).copied().unwrap_or_default()
+        self.find(item_id).unwrap_or_default()
     }
 
-    /// How many holdings there are, with those of no pieces.
+    /// The holding of `item_id`, were it of no pieces; `None` if there is none.
+    #[must_use]
+    pub fn find(&self, item_id: &ItemId) -> Option<Holding> {
+        self.items.get(item_id).copied().flatten()
+    }
+
+    /// Whether somebody has looked for a holding of `item_id`.
+    #[must_use]
+    pub fn is_known(&self, item_id: &ItemId) -> bool {
+        self.items.contains_key(item_id)
+    }
+
+    /// How many items there are of which something is known.
     #[must_use]
     pub fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// Whether there is none.
+    /// Whether nothing is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// Whether there is a holding of `item_id`, were it of no pieces.
-    #[must_use]
-    pub fn has(&self, item_id: &ItemId) -> bool {
-        self.items.contains_key(item_id)
+    /// Puts what was found for an item.
+    pub fn put(&mut self, item_id: ItemId, found: Option<Holding>) {
+        self.items.insert(item_id, found);
     }
 
-    /// Puts what was loaded for an item.
-    pub fn insert(&mut self, item_id: ItemId, holding: Holding) {
-        self.items.insert(item_id, holding);
+    /// Takes over a change of `delta` pieces to `balance`.
+    pub(crate) fn change(&mut self, item_id: &ItemId, delta: i64, balance: i64) {
+        self.update(item_id, |holding| holding.changed(delta, balance));
     }
 
-    /// Whether a rule has given for this before.
-    #[must_use]
-    pub fn has_once(&self, key: &OnceKey) -> bool {
-        self.once.contains(key)
+    /// Takes over that an item was used so many times.
+    pub(crate) fn count_uses(&mut self, item_id: &ItemId, times: i64) {
+        self.update(item_id, |holding| Holding { used_total: holding.used_total.saturating_add(times), ..holding });
     }
 
-    /// Puts what was loaded of what rules have given for.
-    pub fn insert_once(&mut self, key: OnceKey) {
-        self.once.insert(key);
-    }
-
-    /// Forgets what rules have given for, which is loaded for every batch.
-    pub fn forget_once(&mut self) {
-        self.once = HashSet::new();
-    }
-
-    /// Adds others.
-    pub fn extend(&mut self, others: Self) {
-        self.items.extend(others.items);
-        self.once.extend(others.once);
-    }
-
-    /// Takes over what a plan decided.
-    pub fn apply(&mut self, plan: &Plan) {
-        for Change { item_id, delta, balance, .. } in &plan.changes {
-            let holding = self.items.entry(item_id.clone()).or_default();
-            *holding = holding.changed(*delta, *balance);
+    fn update(&mut self, item_id: &ItemId, change: impl FnOnce(Holding) -> Holding) {
+        let after = Some(change(self.get(item_id)));
+        match self.items.get_mut(item_id) {
+            Some(known) => *known = after,
+            None => self.put(item_id.clone(), after),
         }
-        self.once.extend(plan.once.iter().cloned());
-        if let Some(used) = &plan.used {
-            let holding = self.items.entry(used.item_id.clone()).or_default();
-            holding.used_total = holding.used_total.saturating_add(used.times);
-        }
-    }
-
-    /// Each item and its holding, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (&ItemId, &Holding)> {
-        self.items.iter()
     }
 }

@@ -3,6 +3,8 @@
 //! An entry's hash is SHA-256 over the previous entry's hash and the entry's canonical bytes, so that
 //! no entry can be changed, dropped or put in between without every later hash of that user changing.
 
+mod head;
+
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
@@ -10,6 +12,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::ids::{ItemId, JobId, UserId};
+
+pub use head::Head;
 
 /// The hash of an entry, or of no entry yet.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,123 +1,38 @@
-//! What can be asked of Satchel: one file per job type, and one line for it in the registry below.
+//! What can be asked of Satchel: one file per operation, and one line for it in the list below.
 //!
-//! A job is parsed the same way at both ends: by the API from the client's JSON, and again by the worker
+//! A job is read the same way at both ends: by the API from the client's JSON, and again by the worker
 //! from the queue, which it does not trust.
 
 mod envelope;
+mod job;
 mod limits;
 #[cfg(test)]
 mod model_tests;
+mod operation;
 mod priority;
 mod registry;
-mod reward_inventory_item;
-mod send_event;
 mod submission;
-mod use_item;
 
-use chrono::{DateTime, Utc};
 use satchel_forms::Fields;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
-use crate::access::{Actor, Denied, Role, SubmitRule};
+use crate::access::Access;
 use crate::catalogue::Catalogue;
-use crate::decide::{Plan, Rejection};
-use crate::facts::{Holdings, OnceKey};
-use crate::ids::{ItemId, Reason, UserId};
+use crate::decide::{Draft, Verdict};
+use crate::facts::Reads;
+use crate::ids::UserId;
+use crate::json::raw;
 
 pub use envelope::Envelope;
+pub use job::{Job, PayloadHash};
 pub use limits::{MAX_DELAY_DAYS, MAX_JOB_AGE_DAYS, MIN_JOB_RETENTION_DAYS, MIN_REJECTED_RETENTION_DAYS};
+pub use operation::{Context, Entrance, Operation};
 pub use priority::{InvalidPriority, Priority};
-pub use reward_inventory_item::{RewardInventoryItem, RewardResult};
-pub use send_event::{EventResult, SendEvent, Sent};
 pub use submission::Submission;
-pub use use_item::{Consumed, EffectResult, Emitted, UseItem, UseResult};
 
-registry::job_types! {
-    RewardInventoryItem,
-    SendEvent,
-    UseItem,
+registry::operations! {
+    reward_inventory_item: RewardInventoryItem,
+    send_event: SendEvent,
+    use_item: UseItem,
+    #[cfg(test)] give: Give,
 }
-
-/// A job type: how it is read, who may submit it, what it touches and what it decides.
-pub trait JobType: Sized + Serialize {
-    /// The name in the field `type`.
-    const TYPE: &'static str;
-    /// Who may submit it.
-    const SUBMIT: SubmitRule;
-
-    /// Takes the type's own fields, noting every fault.
-    fn read(fields: &mut Fields<'_>) -> Option<Self>;
-
-    /// Names every item whose holding [`JobType::plan`] may look at; they are loaded before it.
-    fn touched<'a>(&'a self, catalogue: &'a Catalogue, touch: &mut dyn FnMut(&'a ItemId));
-
-    /// What rules that may have to give for the job would give for only once; whether they have is loaded before
-    /// [`JobType::plan`].
-    fn once_keys(&self, _: &Catalogue) -> Vec<OnceKey> {
-        Vec::new()
-    }
-
-    /// The most work that checking it by schemas can make: see [`Catalogue::event_work`].
-    fn checks(&self, _: &Catalogue) -> u64 {
-        0
-    }
-
-    /// Decides, from the holdings and the catalogue alone: no clock, no randomness, no I/O.
-    ///
-    /// # Errors
-    /// A [`Rejection`] if the rules of the game refuse the job.
-    fn plan(&self, holdings: &Holdings, catalogue: &Catalogue) -> Result<Plan, Rejection>;
-}
-
-/// One valid job. Its JSON is the canonical form that [`Job::payload_hash`] is taken over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Job {
-    /// Whose inventory it changes.
-    pub user_id: UserId,
-    /// Why, in the submitter's words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Reason>,
-    /// Whether it may overtake other players' jobs.
-    #[serde(skip_serializing_if = "Priority::is_normal")]
-    pub priority: Priority,
-    /// When it may be applied at the earliest.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[serde(serialize_with = "crate::moment::serialize")]
-    pub not_before: Option<DateTime<Utc>>,
-    /// Whether its events are recorded, but given to no function.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub quiet: bool,
-    /// What to do.
-    #[serde(flatten)]
-    pub work: Work,
-}
-
-impl Job {
-    /// Whether `actor` may submit this job.
-    ///
-    /// # Errors
-    /// [`Denied`] with the reason.
-    pub fn check_submitter(&self, actor: &Actor) -> Result<(), Denied> {
-        self.work.submit_rule().check(actor, &self.user_id, self.work.type_name())?;
-        let is_ordinary = self.priority.is_normal() && self.not_before.is_none() && !self.quiet;
-        if actor.role == Role::Player && !is_ordinary { Err(Denied::Precedence) } else { Ok(()) }
-    }
-
-    /// When a job that was submitted at `submitted_at` joins its player's others: then, or when its delay is over.
-    #[must_use]
-    pub fn due_at(&self, submitted_at: DateTime<Utc>) -> DateTime<Utc> {
-        self.not_before.map_or(submitted_at, |not_before| not_before.max(submitted_at))
-    }
-
-    /// SHA-256 over the canonical form: equal for two submissions of the same job, however they were written.
-    #[must_use]
-    pub fn payload_hash(&self) -> PayloadHash {
-        PayloadHash(Sha256::digest(crate::json::raw(self).get()).into())
-    }
-}
-
-/// See [`Job::payload_hash`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PayloadHash(pub [u8; 32]);

@@ -7,12 +7,12 @@ use proptest::prelude::*;
 use satchel_forms::Node;
 use serde_json::{Map, json};
 
-use super::{RewardInventoryItem, SendEvent, UseItem, Work};
-use crate::catalogue::ItemQuantity;
-use crate::catalogue::{Catalogue, Effect, GrantPolicy, Item, Overflow, Use};
-use crate::decide::{Rejection, RejectionCode};
-use crate::facts::Holdings;
-use crate::ids::{EventId, EventName, ItemId, Quantity};
+use super::{Context, RewardInventoryItem, SendEvent, UseItem, Work};
+use crate::catalogue::{Catalogue, Effect, GrantPolicy, Item, ItemQuantity, Overflow, Use};
+use crate::decide::{ChanceKey, Draft, Inputs, Plan, Verdict};
+use crate::facts::{Facts, Reads};
+use crate::ids::{EventId, EventName, ItemId, JobId, Quantity, UserId};
+use crate::rejection::{Rejection, RejectionCode};
 
 /// A catalogue with every grant policy, uses that consume nothing, one, and more than one, and rules for events that are
 /// sent and for one that a use emits.
@@ -93,6 +93,7 @@ impl Model {
                 after.follow(catalogue, "purse", star, &[("gold", 50), ("key", 1)]);
             }
             Work::UseItem(job) => after.use_item(catalogue, &job.fields)?,
+            Work::Give(_) => {}
         }
         Ok(after)
     }
@@ -121,11 +122,11 @@ impl Model {
         let (id, times) = (job.item_id.as_str(), job.quantity.get());
         let item: &Item = catalogue.get(&job.item_id).ok_or(RejectionCode::UnknownItem)?;
         let definition: &Use = item.use_.as_ref().ok_or(RejectionCode::NotUsable)?;
-        if self.count(id) < (definition.consume * times).max(1) {
+        if self.count(id) < (definition.rules.consume.pieces * times).max(1) {
             return Err(RejectionCode::InsufficientQuantity);
         }
-        *self.held.entry(id.into()).or_default() -= definition.consume * times;
-        for requirement in &definition.requires {
+        *self.held.entry(id.into()).or_default() -= definition.rules.consume.pieces * times;
+        for requirement in &definition.rules.requires.all {
             let other = requirement.item_id.as_str();
             let needed = requirement.quantity.get() * if requirement.consume { times } else { 1 };
             if self.count(other) < needed {
@@ -153,7 +154,8 @@ impl Model {
                     first.or(Some(if is_stack { RejectionCode::StackLimit } else { RejectionCode::AlreadyGranted }));
             }
         }
-        let costs = definition.consume > 0 || definition.requires.iter().any(|other| other.consume);
+        let costs =
+            definition.rules.consume.pieces > 0 || definition.rules.requires.all.iter().any(|other| other.consume);
         match first {
             Some(code) if given == 0 && costs && !definition.allow_skipped => Err(code),
             _ => Ok(()),
@@ -183,17 +185,55 @@ fn work() -> impl Strategy<Value = Work> {
     prop_oneof![rewarded, used, sent]
 }
 
+/// What a job comes to on what its user has, given that everything is known that it asks for.
+fn decide(job: &Work, user_id: &UserId, facts: &Facts, catalogue: &Catalogue) -> Result<Plan, Rejection> {
+    let mut known = facts.clone();
+    let mut reads = Reads::default();
+    job.reads(&Context { user_id, catalogue, known: &|_| None }, &mut reads);
+    assert!(!reads.is_open());
+    reads.holdings.iter().filter(|(_, item_id)| !facts.holdings.is_known(item_id)).for_each(|(_, item_id)| {
+        known.holdings.put(item_id.clone(), None);
+    });
+    for (_, key) in reads.rule_grants {
+        let is_given = facts.rule_grants.get(&key).copied().unwrap_or_default();
+        known.rule_grants.put(key, is_given);
+    }
+    decide_on(job, user_id, &known, catalogue)
+}
+
+fn decide_on(job: &Work, user_id: &UserId, facts: &Facts, catalogue: &Catalogue) -> Result<Plan, Rejection> {
+    let (job_id, now, chance) =
+        (JobId::from(uuid::Uuid::nil()), chrono::DateTime::UNIX_EPOCH, &ChanceKey::new([0; 32]));
+    let inputs = Inputs { job_id, catalogue, now, chance };
+    match job.decide(Draft::new(inputs, (user_id, facts), [])) {
+        Verdict::Decided(decided) => decided,
+        Verdict::Unread => panic!("{job:?} looked at what it did not ask for"),
+    }
+}
+
+/// Takes over what a job does.
+fn apply(facts: &mut Facts, plan: &Plan) {
+    for change in &plan.user.changes {
+        facts.holdings.change(&change.item_id, change.delta, change.balance);
+    }
+    if let Some(used) = &plan.user.used {
+        facts.holdings.count_uses(&used.item_id, used.times);
+    }
+    facts.write(&plan.user.writes);
+}
+
 proptest! {
     #[test]
     fn any_sequence_of_jobs_does_what_the_model_does(jobs in prop::collection::vec(work(), 0..60)) {
         let catalogue = Catalogue::parse(Node::parse(CATALOGUE.as_bytes()).unwrap()).unwrap();
-        let (mut holdings, mut model) = (Holdings::default(), Model::default());
+        let user_id = UserId::parse("u1").unwrap();
+        let (mut facts, mut model) = (Facts::default(), Model::default());
         let mut ledger: BTreeMap<ItemId, i64> = BTreeMap::new();
         let mut chests_granted = 0;
         for job in &jobs {
-            match (job.plan(&holdings, &catalogue), model.apply(&catalogue, job)) {
+            match (decide(job, &user_id, &facts, &catalogue), model.apply(&catalogue, job)) {
                 (Ok(plan), Ok(after)) => {
-                    for change in &plan.changes {
+                    for change in &plan.user.changes {
                         let sum = ledger.entry(change.item_id.clone()).or_default();
                         *sum += change.delta;
                         prop_assert!(change.delta != 0);
@@ -201,43 +241,49 @@ proptest! {
                         prop_assert!(change.balance >= 0);
                         chests_granted += i64::from(change.item_id.as_str() == "chest" && change.delta > 0);
                     }
-                    holdings.apply(&plan);
+                    apply(&mut facts, &plan);
                     model = after;
                 }
                 (Err(Rejection { code, .. }), Err(expected)) => prop_assert_eq!(code, expected),
                 (plan, expected) => prop_assert!(false, "{:?}: {:?}, the model says {:?}", job, plan, expected),
             }
             for id in ITEMS {
-                prop_assert_eq!(holdings.get(&ItemId::parse(id).unwrap()).quantity, model.count(id));
+                prop_assert_eq!(facts.holdings.get(&ItemId::parse(id).unwrap()).quantity, model.count(id));
             }
         }
         prop_assert!(chests_granted <= 1, "once is once");
         for (item_id, sum) in &ledger {
-            prop_assert_eq!(holdings.get(item_id).quantity, *sum, "a holding is the sum of its ledger");
+            prop_assert_eq!(facts.holdings.get(item_id).quantity, *sum, "a holding is the sum of its ledger");
         }
     }
 
     #[test]
-    fn planning_touches_only_items_that_were_named_for_loading(
-        before in prop::collection::vec(work(), 0..20),
-        job in work(),
-    ) {
+    fn a_job_looks_only_at_what_it_asks_for(before in prop::collection::vec(work(), 0..20), job in work()) {
         let catalogue = Catalogue::parse(Node::parse(CATALOGUE.as_bytes()).unwrap()).unwrap();
-        let mut all = Holdings::default();
+        let user_id = UserId::parse("u1").unwrap();
+        let mut all = Facts::default();
         for job in &before {
-            if let Ok(plan) = job.plan(&all, &catalogue) {
-                all.apply(&plan);
+            if let Ok(plan) = decide(job, &user_id, &all, &catalogue) {
+                apply(&mut all, &plan);
             }
         }
-        let mut loaded = Holdings::default();
-        job.touched(&catalogue, &mut |item_id| loaded.insert(item_id.clone(), all.get(item_id)));
-        let once = job.once_keys(&catalogue).into_iter().filter(|key| all.has_once(key));
-        once.for_each(|key| loaded.insert_once(key));
-        let (with_all, with_loaded) = (job.plan(&all, &catalogue), job.plan(&loaded, &catalogue));
-        prop_assert_eq!(with_all.is_ok(), with_loaded.is_ok());
-        if let (Ok(a), Ok(b)) = (with_all, with_loaded) {
-            prop_assert_eq!(a.changes, b.changes);
-            prop_assert_eq!(a.once, b.once);
+        let mut asked = Facts::default();
+        let mut reads = Reads::default();
+        job.reads(&Context { user_id: &user_id, catalogue: &catalogue, known: &|_| None }, &mut reads);
+        for (_, item_id) in reads.holdings {
+            let found = all.holdings.find(&item_id);
+            asked.holdings.put(item_id, found);
+        }
+        for (_, key) in reads.rule_grants {
+            let is_given = all.rule_grants.get(&key).copied().unwrap_or_default();
+            asked.rule_grants.put(key, is_given);
+        }
+        let (with_all, with_asked) =
+            (decide(&job, &user_id, &all, &catalogue), decide_on(&job, &user_id, &asked, &catalogue));
+        prop_assert_eq!(with_all.is_ok(), with_asked.is_ok());
+        if let (Ok(a), Ok(b)) = (with_all, with_asked) {
+            prop_assert_eq!(a.user.changes, b.user.changes);
+            prop_assert_eq!(a.user.writes, b.user.writes);
         }
     }
 }

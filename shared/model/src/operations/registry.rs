@@ -1,89 +1,105 @@
-//! Makes one [`Work`](super::Work) of all job types. A name that is taken twice does not compile.
+//! Makes one [`Work`](super::Work) of all operations. A name that is taken twice does not compile.
 
-/// Lists the job types.
-macro_rules! job_types {
-    ($($Type:ident),+ $(,)?) => {
+/// Lists the operations: the module of each, and its type.
+macro_rules! operations {
+    ($($(#[$cfg:meta])? $module:ident: $Operation:ident),+ $(,)?) => {
+        $(
+            $(#[$cfg])?
+            mod $module;
+            $(#[$cfg])?
+            pub use $module::*;
+        )+
+
         /// What one job does.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
         #[serde(untagged)]
         pub enum Work {
             $(
-                #[doc = concat!("See [`", stringify!($Type), "`].")]
-                $Type(Tagged<$Type>),
+                #[doc = concat!("See [`", stringify!($Operation), "`].")]
+                $(#[$cfg])?
+                $Operation(Tagged<$Operation>),
             )+
         }
 
-        /// A job type's fields with its name in front.
+        /// An operation's fields with its name in front.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
         pub struct Tagged<T> {
             #[serde(rename = "type")]
             name: &'static str,
-            /// The type's own fields.
+            /// The operation's own fields.
             #[serde(flatten)]
             pub fields: T,
         }
 
         $(
-            impl From<$Type> for Work {
-                fn from(fields: $Type) -> Self {
-                    Self::$Type(Tagged { name: $Type::TYPE, fields })
+            $(#[$cfg])?
+            impl From<$Operation> for Work {
+                fn from(fields: $Operation) -> Self {
+                    Self::$Operation(Tagged { name: $Operation::NAME, fields })
                 }
             }
         )+
 
         impl Work {
-            /// The names of all job types.
-            pub const TYPES: &'static [&'static str] = &[$($Type::TYPE),+];
+            /// The names of all operations.
+            pub const NAMES: &'static [&'static str] = &[$($(#[$cfg])? $Operation::NAME),+];
 
-            /// Takes the fields of the job type called `name`; `None` if there is none of that name or a
+            /// Takes the fields of the operation called `name`; `None` if there is none of that name or a
             /// field is at fault (which is then noted).
             pub(super) fn read(name: &str, fields: &mut Fields<'_>) -> Option<Self> {
                 match name {
-                    $($Type::TYPE => $Type::read(fields).map(Self::from),)+
+                    $($(#[$cfg])? $Operation::NAME => $Operation::read(fields).map(Self::from),)+
                     _ => None,
                 }
             }
 
-            /// The name of the job's type.
+            /// See [`Operation::NAME`].
             #[must_use]
-            pub fn type_name(&self) -> &'static str {
-                match self { $(Self::$Type(_) => $Type::TYPE,)+ }
+            pub fn name(&self) -> &'static str {
+                match self { $($(#[$cfg])? Self::$Operation(_) => $Operation::NAME,)+ }
             }
 
-            /// Who may submit it.
+            /// See [`Operation::ACCESS`].
             #[must_use]
-            pub fn submit_rule(&self) -> SubmitRule {
-                match self { $(Self::$Type(_) => $Type::SUBMIT,)+ }
+            pub fn access(&self) -> Access {
+                match self { $($(#[$cfg])? Self::$Operation(_) => $Operation::ACCESS,)+ }
             }
 
-            /// See [`JobType::touched`].
-            pub fn touched<'a>(&'a self, catalogue: &'a Catalogue, touch: &mut dyn FnMut(&'a ItemId)) {
-                match self { $(Self::$Type(job) => job.fields.touched(catalogue, touch),)+ }
-            }
-
-            /// See [`JobType::once_keys`].
+            /// See [`Operation::ENTRANCE`].
             #[must_use]
-            pub fn once_keys(&self, catalogue: &Catalogue) -> Vec<OnceKey> {
-                match self { $(Self::$Type(job) => job.fields.once_keys(catalogue),)+ }
+            pub fn entrance(&self) -> Entrance {
+                match self { $($(#[$cfg])? Self::$Operation(_) => $Operation::ENTRANCE,)+ }
             }
 
-            /// See [`JobType::checks`].
+            /// See [`Operation::other_parties`].
+            #[must_use]
+            pub fn other_parties(&self) -> &[UserId] {
+                match self { $($(#[$cfg])? Self::$Operation(job) => job.fields.other_parties(),)+ }
+            }
+
+            /// See [`Operation::reads`].
+            pub fn reads<'a>(&'a self, context: &Context<'a, '_>, reads: &mut Reads<'a>) {
+                match self { $($(#[$cfg])? Self::$Operation(job) => job.fields.reads(context, reads),)+ }
+            }
+
+            /// See [`Operation::checks`].
             #[must_use]
             pub fn checks(&self, catalogue: &Catalogue) -> u64 {
-                match self { $(Self::$Type(job) => job.fields.checks(catalogue),)+ }
+                match self { $($(#[$cfg])? Self::$Operation(job) => job.fields.checks(catalogue),)+ }
             }
 
-            /// See [`JobType::plan`].
-            ///
-            /// # Errors
-            /// A [`Rejection`] if the rules of the game refuse the job.
-            pub fn plan(&self, holdings: &Holdings, catalogue: &Catalogue) -> Result<Plan, Rejection> {
-                match self { $(Self::$Type(job) => job.fields.plan(holdings, catalogue),)+ }
+            /// See [`Operation::decide`].
+            #[must_use]
+            pub fn decide(&self, mut draft: Draft<'_>) -> Verdict {
+                let outcome = match self {
+                    $($(#[$cfg])? Self::$Operation(job) => job.fields.decide(&mut draft).map(|outcome| raw(&outcome)),)+
+                };
+                draft.finish(outcome)
             }
         }
 
-        const _: () = $crate::distinct::assert_distinct(Work::TYPES);
+        const _: () = $crate::distinct::assert_distinct(Work::NAMES);
     };
 }
 
-pub(super) use job_types;
+pub(super) use operations;

@@ -4,15 +4,12 @@ use satchel_forms::Fields;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::JobType;
-use crate::access::{Scope, SubmitRule};
-use crate::catalogue::Catalogue;
+use super::{Context, Operation};
+use crate::access::{Access, Scope};
 use crate::catalogue::ItemQuantity;
-use crate::decide::{Draft, Granted, Plan, Rejection, Skipped};
-use crate::events::{EventType, ItemRewarded};
-use crate::facts::Holdings;
-use crate::ids::ItemId;
-use crate::json::raw;
+use crate::decide::{Draft, Granted, Skipped};
+use crate::facts::Reads;
+use crate::rejection::Rejection;
 
 /// Most entries in `items`.
 const MAX_ITEMS: usize = 50;
@@ -33,27 +30,26 @@ pub struct RewardResult {
     pub skipped: Vec<Skipped>,
 }
 
-impl JobType for RewardInventoryItem {
-    const TYPE: &'static str = "reward_inventory_item";
-    const SUBMIT: SubmitRule = SubmitRule { scope: Scope::RewardsWrite, players: false };
+impl Operation for RewardInventoryItem {
+    const NAME: &'static str = "reward_inventory_item";
+    const ACCESS: Access = Access { scope: Scope::RewardsWrite, players: false };
+    type Outcome = RewardResult;
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         fields.required("items", ItemQuantity::read_list(MAX_ITEMS)).map(|items| Self { items })
     }
 
-    fn touched<'a>(&'a self, _: &'a Catalogue, touch: &mut dyn FnMut(&'a ItemId)) {
-        self.items.iter().for_each(|item| touch(&item.item_id));
+    fn reads<'a>(&'a self, context: &Context<'a, '_>, reads: &mut Reads<'a>) {
+        self.items.iter().for_each(|item| reads.holding(context.user_id, &item.item_id));
     }
 
-    fn plan(&self, holdings: &Holdings, catalogue: &Catalogue) -> Result<Plan, Rejection> {
-        let mut draft = Draft::new(holdings, catalogue);
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<RewardResult, Rejection> {
         let mut result = RewardResult { granted: Vec::new(), skipped: Vec::new() };
         for item in &self.items {
-            let outcome = draft.grant(item, None)?;
+            let outcome = draft.user.grant(item, None)?;
             result.granted.extend(outcome.granted);
             result.skipped.extend(outcome.skipped);
         }
-        let (changes, once) = draft.into_parts();
-        Ok(Plan { changes, used: None, once, events: vec![ItemRewarded::of_record()], result: raw(&result) })
+        Ok(result)
     }
 }

@@ -6,17 +6,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::Priority;
 use super::submission::read_time;
-use super::{Job, JobType, RewardResult};
-use crate::access::{Scope, SubmitRule};
+use super::{Context, Entrance, Job, Operation, Priority};
+use crate::access::{Access, Scope};
 use crate::catalogue::Catalogue;
-use crate::decide::{Draft, Plan, Rejection, RejectionCode, RuleOutcome};
-use crate::events::Emission;
-use crate::events::{EventType, ItemRewarded, RuleRefused};
-use crate::facts::{Holdings, OnceKey};
-use crate::ids::{EventId, EventName, ItemId, UserId};
+use crate::decide::{Draft, GameEvent, RuleOutcome, reads_of_rules};
+use crate::facts::Reads;
+use crate::ids::{EventId, EventName, UserId};
 use crate::json::raw;
+use crate::rejection::{Rejection, RejectionCode};
 
 /// Tells of one of the game's own events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,8 +51,6 @@ pub struct Sent {
 }
 
 impl SendEvent {
-    /// The version of the game's own events: the catalogue's version says more.
-    const VERSION: i16 = 1;
     /// The deepest nesting of `data` that is taken in, `data` itself being the first level. Far below what JSON is read
     /// to: an event goes on in envelopes and messages, which wrap it, and each of them must be read again.
     pub const MAX_DATA_LEVELS: usize = 32;
@@ -105,47 +101,36 @@ impl SendEvent {
     }
 }
 
-impl JobType for SendEvent {
-    const TYPE: &'static str = "send_event";
-    const SUBMIT: SubmitRule = SubmitRule { scope: Scope::EventsWrite, players: false };
+impl Operation for SendEvent {
+    const NAME: &'static str = "send_event";
+    const ACCESS: Access = Access { scope: Scope::EventsWrite, players: false };
+    const ENTRANCE: Entrance = Entrance::Events;
+    type Outcome = EventResult;
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         // What was accepted once is applied, whatever is asked of new events by now.
         Self::read_named(fields, "eventId", Node::read_object)
     }
 
-    fn touched<'a>(&'a self, catalogue: &'a Catalogue, touch: &mut dyn FnMut(&'a ItemId)) {
-        catalogue.rules_on(&self.name).flat_map(|rule| &rule.grant).for_each(|item| touch(&item.item_id));
-    }
-
-    fn once_keys(&self, catalogue: &Catalogue) -> Vec<OnceKey> {
-        catalogue.once_keys(&self.name, &self.data)
+    fn reads<'a>(&'a self, context: &Context<'a, '_>, reads: &mut Reads<'a>) {
+        reads_of_rules(context.catalogue, context.user_id, &self.name, &self.data, reads);
     }
 
     fn checks(&self, catalogue: &Catalogue) -> u64 {
         catalogue.event_work(&self.name, &self.data)
     }
 
-    fn plan(&self, holdings: &Holdings, catalogue: &Catalogue) -> Result<Plan, Rejection> {
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<EventResult, Rejection> {
+        let catalogue = draft.catalogue();
         if !catalogue.knows_event(&self.name) {
             let message = format!("the catalogue has no event {}", self.name);
             return Err(Rejection::new(RejectionCode::UnknownEvent, message));
         }
         self.check(catalogue, &Pointer::root()).map_err(|faults| Rejection::invalid_event(faults.to_string()))?;
-        let mut draft = Draft::new(holdings, catalogue);
-        let rewards = draft.follow_rules(&self.name, &self.data);
-        let mut events = vec![Emission {
-            name: self.name.to_string().into(),
-            version: Self::VERSION,
-            id: Some(self.event_id.to_string()),
-            occurred_at: self.at,
-            data: Some(raw(&self.data)),
-            with_job: false,
-        }];
-        events.extend(told_of_rules(&self.name, &rewards));
-        let sent = Sent { id: self.event_id.to_string(), name: self.name.to_string() };
-        let (changes, once) = draft.into_parts();
-        Ok(Plan { changes, used: None, once, events, result: raw(&EventResult { event: sent, rewards }) })
+        let (id, name) = (self.event_id.to_string(), self.name.clone());
+        let sent = Sent { id: id.clone(), name: name.to_string() };
+        let event = GameEvent { name, id: Some(id), occurred_at: self.at, data: raw(&self.data) };
+        Ok(EventResult { event: sent, rewards: draft.record(event, &self.data) })
     }
 }
 
@@ -158,26 +143,6 @@ fn read_sent_data(node: Node, at: Pointer, faults: &mut Faults) -> Option<Map<St
     }
     node.note_nul(&at, faults);
     Node::read_object(node, at, faults)
-}
-
-/// What is told of the rules that gave something, and of those that could not give. Of one that had nothing to give nothing
-/// is told: most events of a rule that gives once come when it has.
-pub(super) fn told_of_rules(event: &EventName, rewards: &[RuleOutcome]) -> Vec<Emission> {
-    let told = |outcome: &RuleOutcome| {
-        let RuleOutcome { rule, granted, skipped, refused } = outcome;
-        match refused {
-            Some(refusal) => {
-                let refusal = refusal.clone();
-                Some(RuleRefused { rule: rule.clone(), event: event.to_string(), refusal }.emission())
-            }
-            None if granted.is_empty() => None,
-            None => {
-                let result = RewardResult { granted: granted.clone(), skipped: skipped.clone() };
-                Some(ItemRewarded::by_rule(&outcome.cause(), event, &result))
-            }
-        }
-    };
-    rewards.iter().filter_map(told).collect()
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use satchel_model::events::Emission;
 use satchel_model::ids::{FunctionId, RunId, Shard, UserId};
-use satchel_model::records::Place;
+use satchel_model::records::{NewEvent, Place};
 use uuid::Uuid;
 
 use super::candidates::{self, Candidate, Search};
@@ -74,6 +75,24 @@ pub struct Claimed {
     pub epoch: i64,
     /// When, by the database's clock and by this process's.
     pub begun: (DateTime<Utc>, Instant),
+}
+
+impl Claimed {
+    /// An event that its function tells of, about the user of the run's own event.
+    pub(crate) fn new_event(&self, emission: Emission) -> NewEvent {
+        NewEvent {
+            shard: self.event.shard,
+            user_id: self.user_id.clone(),
+            name: emission.name,
+            version: emission.version,
+            job_id: None,
+            id: Some(format!("{}:{}", self.run_id, self.attempts)),
+            occurred_at: None,
+            data: emission.data,
+            reason: None,
+            is_quiet: false,
+        }
+    }
 }
 
 impl Claimed {

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use sqlx::types::Json;
 
 use super::claims::Claimed;
-use crate::events::{self, NewEvent};
+use crate::events;
 use crate::progress::{self, Progress};
 use crate::{Pool, StoreError, Tx, parked};
 
@@ -193,7 +193,7 @@ pub async fn finish(
             attempts: run.attempts,
             code: FunctionFailed::RUN_FAILED.to_owned(),
         };
-        let told = NewEvent::of_run(run, failed.emission());
+        let told = run.new_event(failed.emission());
         progress::write(&mut tx, Progress { events: &[told], ..Progress::none(now) }).await?;
     }
     tx.commit().await?;

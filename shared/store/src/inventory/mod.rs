@@ -1,24 +1,21 @@
-//! What users hold: [`load`] and [`Written`] are a batch's, [`pages`] are what clients read.
+//! What users have: [`load`] is a batch's, [`pages`] are what clients read.
 
 mod pages;
 mod write;
 
-use std::collections::HashMap;
-
-use satchel_model::facts::{Holding, Holdings};
+use satchel_model::facts::Holding;
 use satchel_model::ids::{ItemId, UserId};
 
 use super::{StoreError, Tx, stored};
 
 pub use pages::{HeldItem, InventoryPage, PageOf, pages};
-pub use write::Written;
 pub(super) use write::{Columns, insert};
 
-/// Loads the holdings of these (user, item) pairs. A pair that is not held is left out.
+/// The holdings of these (user, item) pairs. A pair of which there is none is left out.
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn load(tx: &mut Tx<'_>, pairs: &[(&UserId, &ItemId)]) -> Result<HashMap<UserId, Holdings>, StoreError> {
+pub async fn load(tx: &mut Tx<'_>, pairs: &[(&UserId, ItemId)]) -> Result<Vec<(UserId, ItemId, Holding)>, StoreError> {
     let user_ids: Vec<&str> = pairs.iter().map(|(user_id, _)| user_id.as_str()).collect();
     let item_ids: Vec<&str> = pairs.iter().map(|(_, item_id)| item_id.as_str()).collect();
     let rows = sqlx::query!(
@@ -30,10 +27,11 @@ pub async fn load(tx: &mut Tx<'_>, pairs: &[(&UserId, &ItemId)]) -> Result<HashM
     )
     .fetch_all(&mut *tx.0)
     .await?;
-    let mut users: HashMap<UserId, Holdings> = HashMap::new();
-    for row in rows {
-        let holding = Holding { quantity: row.quantity, granted_total: row.granted_total, used_total: row.used_total };
-        users.entry(stored::user_id(&row.user_id)?).or_default().insert(stored::item_id(&row.item_id)?, holding);
-    }
-    Ok(users)
+    rows.into_iter()
+        .map(|row| {
+            let holding =
+                Holding { quantity: row.quantity, granted_total: row.granted_total, used_total: row.used_total };
+            Ok((stored::user_id(&row.user_id)?, stored::item_id(&row.item_id)?, holding))
+        })
+        .collect()
 }

@@ -1,33 +1,15 @@
 //! Writing what a batch leaves.
 
 use chrono::{DateTime, Utc};
-use satchel_model::facts::Holding;
-use satchel_model::ids::{ItemId, UserId};
+use satchel_model::fold::HoldingChange;
 
 use crate::{StoreError, Tx};
-
-/// A holding as a batch leaves it.
-#[derive(Debug, Clone, Copy)]
-pub struct Written<'a> {
-    /// Whose.
-    pub user_id: &'a UserId,
-    /// Of what.
-    pub item_id: &'a ItemId,
-    /// What it is now.
-    pub holding: Holding,
-    /// How many pieces there were before; `None` if there was no such holding.
-    pub found: Option<i64>,
-    /// Whether the batch granted some.
-    pub granted: bool,
-    /// Whether the batch used it.
-    pub used: bool,
-}
 
 /// Adds holdings that were not there.
 ///
 /// # Errors
 /// If Postgres is away, or one is there.
-pub(crate) async fn insert(tx: &mut Tx<'_>, rows: &[&Written<'_>], at: DateTime<Utc>) -> Result<(), StoreError> {
+pub(crate) async fn insert(tx: &mut Tx<'_>, rows: &[&HoldingChange<'_>], at: DateTime<Utc>) -> Result<(), StoreError> {
     let columns = Columns::of(rows, at);
     sqlx::query!(
         "INSERT INTO inventory (user_id, item_id, quantity, granted_total, used_total, last_granted_at, last_used_at,
@@ -62,7 +44,7 @@ pub(crate) struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    pub(crate) fn of(rows: &[&Written<'a>], at: DateTime<Utc>) -> Self {
+    pub(crate) fn of(rows: &[&HoldingChange<'a>], at: DateTime<Utc>) -> Self {
         Self {
             user_ids: rows.iter().map(|row| row.user_id.as_str()).collect(),
             item_ids: rows.iter().map(|row| row.item_id.as_str()).collect(),

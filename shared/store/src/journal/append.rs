@@ -112,7 +112,7 @@ async fn insert(connection: &mut PgConnection, entries: &[&JournalEntry<'_>]) ->
     let user_ids: Vec<_> = entries.iter().map(|entry| entry.envelope.job.user_id.as_str()).collect();
     let job_ids: Vec<_> = entries.iter().map(|entry| entry.envelope.job_id.as_uuid()).collect();
     let shards: Vec<_> = entries.iter().map(|entry| i32::from(entry.shard.get())).collect();
-    let types: Vec<_> = entries.iter().map(|entry| entry.envelope.job.work.type_name()).collect();
+    let types: Vec<_> = entries.iter().map(|entry| entry.envelope.job.work.name()).collect();
     let payload_hashes: Vec<_> = entries.iter().map(|entry| &entry.payload_hash.0[..]).collect();
     let actors: Vec<_> = entries.iter().map(|entry| entry.envelope.actor.to_string()).collect();
     let submitted_at: Vec<_> = entries.iter().map(|entry| entry.envelope.submitted_at).collect();

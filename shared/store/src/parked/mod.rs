@@ -89,7 +89,7 @@ async fn insert(
     let user_ids: Vec<_> = jobs.iter().map(|job| job.envelope.job.user_id.as_str()).collect();
     let job_ids: Vec<_> = jobs.iter().map(|job| job.envelope.job_id.as_uuid()).collect();
     let shards: Vec<_> = jobs.iter().map(|job| i32::from(job.shard.get())).collect();
-    let types: Vec<_> = jobs.iter().map(|job| job.envelope.job.work.type_name()).collect();
+    let types: Vec<_> = jobs.iter().map(|job| job.envelope.job.work.name()).collect();
     let payload_hashes: Vec<_> = jobs.iter().map(|job| &job.payload_hash.0[..]).collect();
     let actors: Vec<_> = jobs.iter().map(|job| job.envelope.actor.to_string()).collect();
     let request_ids: Vec<_> = jobs.iter().map(|job| job.envelope.request_id.as_str()).collect();

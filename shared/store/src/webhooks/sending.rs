@@ -8,11 +8,11 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use satchel_model::access::WebhookSecret;
 use satchel_model::events::{EventType, WebhookDisabled};
+use satchel_model::records::NewEvent;
 use satchel_security::sealing::SealKeys;
 use uuid::Uuid;
 
 use super::secrets;
-use crate::events::NewEvent;
 use crate::functions::claims::Claimed;
 use crate::progress::{self, Progress};
 use crate::{Pool, StoreError, Tx};
@@ -194,7 +194,7 @@ async fn disable(
     // What follows in it may be a secret, and other receivers are told.
     let origin = url::Url::parse(&url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     let disabled = WebhookDisabled { endpoint_id, url: origin, reason, run_id: run.run_id.as_uuid() };
-    let told = NewEvent::of_run(run, disabled.emission());
+    let told = run.new_event(disabled.emission());
     // The run may fail in this attempt as well, which is told of under the attempt's own id.
     let told = NewEvent { id: told.id.map(|id| format!("{id}:disabled")), ..told };
     progress::write(tx, Progress { events: &[told], ..Progress::none(now) }).await

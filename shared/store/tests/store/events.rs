@@ -3,8 +3,8 @@
 use chrono::Utc;
 use satchel_model::events::{EventType, ItemRewarded};
 use satchel_model::ids::{JobId, Shard, UserId};
+use satchel_model::records::NewEvent;
 use satchel_store::Session;
-use satchel_store::events::NewEvent;
 use satchel_store::functions::dispatch;
 use satchel_store::progress::{self, Progress};
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use satchel_model::ids::{JobId, UserId};
+use satchel_model::records::JobStatus;
 use satchel_store::failed::{self, Filter};
-use satchel_store::jobs::{self, JobStatus};
+use satchel_store::jobs;
 use satchel_store::parked::{self, ParkedState};
 use satchel_store::{Pool, actions, audit, stats};
 

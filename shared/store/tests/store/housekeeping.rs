@@ -1,8 +1,9 @@
 //! Retention, and what the service may not do.
 
+use satchel_model::records::JobStatus;
 use satchel_store::Retention;
 use satchel_store::housekeeping::{self, Cleaned};
-use satchel_store::jobs::{self, JobStatus};
+use satchel_store::jobs;
 use satchel_store::{actions, audit};
 
 use crate::database::Database;

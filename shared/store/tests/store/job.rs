@@ -78,7 +78,7 @@ pub(crate) fn counts(shard: Shard, applied: i64, rejected: i64) -> ShardCounts {
 pub(crate) async fn lock<'s>(session: &'s mut Session, user_id: &UserId) -> (Tx<'s>, bool) {
     let mut tx = session.begin().await.unwrap();
     let heads = users::lock(&mut tx, &[user_id]).await.unwrap();
-    let is_held = heads[user_id].is_held;
+    let is_held = heads[user_id].is_blocked;
     (tx, is_held)
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{TimeDelta, Utc};
 use satchel_model::ids::{IdempotencyKey, JobId};
 use satchel_model::operations::Envelope;
-use satchel_store::jobs::{JobRecord, JobStatus};
+use satchel_model::records::{JobRecord, JobStatus};
 use satchel_store::journal::{self, Appended, Beginning, Journaled};
 use satchel_store::progress::{self, Progress};
 use satchel_store::waiting::WaitingStatus;
@@ -40,7 +40,7 @@ fn under_the_id_of(job: &Envelope, user_id: &str, quantity: u32) -> Envelope {
 async fn decide(session: &mut Session, job: &Envelope) {
     let record = JobRecord {
         job_id: job.job_id,
-        job_type: job.job.work.type_name().into(),
+        job_type: job.job.work.name().into(),
         user_id: job.job.user_id.clone(),
         status: JobStatus::Applied,
         submitted_at: job.submitted_at,

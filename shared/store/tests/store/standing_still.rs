@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::Utc;
 use satchel_model::events::{EventType, ItemRewarded};
 use satchel_model::ids::{JobId, Shard, UserId};
-use satchel_store::events::NewEvent;
+use satchel_model::records::NewEvent;
 use satchel_store::leases;
 use satchel_store::progress::{self, Progress};
 use satchel_store::stuck::{self, TransactionLimit};

@@ -10,7 +10,7 @@ fn the_sample_is_read_and_written_as_it_is() {
     let vault = catalogue.get(&id("vault")).unwrap();
     assert_eq!(vault.grant, GrantPolicy::Unique);
     let use_ = vault.use_.as_ref().unwrap();
-    assert_eq!((use_.consume, use_.requires[0].consume), (0, true));
+    assert_eq!((use_.rules.consume.pieces, use_.rules.requires.all[0].consume), (0, true));
     assert_eq!(serde_json::to_value(&catalogue).unwrap(), sample());
     assert_eq!(catalogue.get(&id("nothing")), None);
 }

@@ -85,13 +85,20 @@ fn catalogue() -> impl Strategy<Value = Catalogue> {
         let items = drafts.into_values().enumerate().map(|(at, (name, grant, parts, retired_))| {
             let may_grant = |other: &usize| *other > at && *other < ids.len() && !retired[*other];
             let use_ = parts.map(|(consume, requires, effects)| Use {
-                consume,
+                rules: UseRules {
+                    consume: Consume { pieces: consume },
+                    requires: Requires {
+                        all: requires
+                            .into_iter()
+                            .filter(|(other, _)| *other != at && *other < ids.len())
+                            .map(|(other, (quantity, consume))| {
+                                let item_id = ids[other].clone();
+                                Requirement { item_id, quantity, consume }
+                            })
+                            .collect(),
+                    },
+                },
                 allow_skipped: consume % 2 == 1,
-                requires: requires
-                    .into_iter()
-                    .filter(|(other, _)| *other != at && *other < ids.len())
-                    .map(|(other, (quantity, consume))| Requirement { item_id: ids[other].clone(), quantity, consume })
-                    .collect(),
                 effects: effects
                     .into_iter()
                     .map(|granted| -> Vec<ItemQuantity> {

@@ -5,12 +5,12 @@
 
 use std::collections::{HashMap, HashSet};
 
+use satchel_model::fold::Disposition;
 use satchel_model::ids::JobId;
 use satchel_store::journal::{self, Journaled};
 use satchel_store::quarantine::RefusedRow;
 use satchel_store::{StoreError, Tx};
 
-use crate::decide::Ending;
 use crate::decode::{Delivery, Source};
 use crate::verify::{Distrust, Verifier};
 
@@ -137,6 +137,11 @@ impl Completed {
     }
 
     /// The jobs that were not among the deliveries.
+    pub(crate) fn extra(&self) -> &[Delivery] {
+        &self.extra
+    }
+
+    /// The same, and nothing else.
     pub(crate) fn into_extra(self) -> Vec<Delivery> {
         self.extra
     }
@@ -150,25 +155,26 @@ impl Completed {
         self.order.iter().filter_map(at).collect()
     }
 
-    /// Gives the endings of [`Completed::in_order`] to the deliveries, `None` to those that were left out, and
+    /// Gives the dispositions of [`Completed::in_order`] to the deliveries, `None` to those that were left out, and
     /// to the extra ones.
     pub(crate) fn hand_back(
         self,
         delivered: usize,
-        endings: Vec<Ending>,
-    ) -> (Vec<Option<Ending>>, Vec<(Delivery, Ending)>) {
-        let mut of_delivered: Vec<Option<Ending>> = std::iter::repeat_with(|| None).take(delivered).collect();
-        let mut of_extra: Vec<Option<Ending>> = std::iter::repeat_with(|| None).take(self.extra.len()).collect();
-        for (place, ending) in self.order.into_iter().zip(endings) {
+        dispositions: Vec<Disposition>,
+    ) -> (Vec<Option<Disposition>>, Vec<(Delivery, Disposition)>) {
+        let mut of_delivered: Vec<Option<Disposition>> = std::iter::repeat_with(|| None).take(delivered).collect();
+        let mut of_extra: Vec<Option<Disposition>> = std::iter::repeat_with(|| None).take(self.extra.len()).collect();
+        for (place, disposition) in self.order.into_iter().zip(dispositions) {
             let slot = match place {
                 Place::Delivered(index) => of_delivered.get_mut(index),
                 Place::Extra(index) => of_extra.get_mut(index),
             };
             if let Some(slot) = slot {
-                *slot = Some(ending);
+                *slot = Some(disposition);
             }
         }
-        let extra = self.extra.into_iter().zip(of_extra).filter_map(|(delivery, ending)| Some((delivery, ending?)));
+        let extra =
+            self.extra.into_iter().zip(of_extra).filter_map(|(delivery, disposition)| Some((delivery, disposition?)));
         (of_delivered, extra.collect())
     }
 }
@@ -293,8 +299,8 @@ mod tests {
         let rows = [unreadable, row(&batch[0], 2), row(&batch[1], 3)];
         let completed = Completed::of(&batch, &rows, false, &verifier());
         assert_eq!(completed.in_order(&batch).len(), 1);
-        let (endings, extra) = completed.hand_back(2, vec![Ending::Held]);
-        assert!(matches!(endings[..], [None, Some(Ending::Held)]) && extra.is_empty());
+        let (dispositions, extra) = completed.hand_back(2, vec![Disposition::Blocked]);
+        assert!(matches!(dispositions[..], [None, Some(Disposition::Blocked)]) && extra.is_empty());
     }
 
     #[test]

@@ -1,8 +1,18 @@
-//! What a rule gives only once.
+//! What reward rules have given for, of those that give once for each value.
 
 use serde_json::{Number, Value};
 
+use super::Fact;
 use crate::ids::RuleId;
+
+/// Whether a rule has given to a user for a value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RuleGrant;
+
+impl Fact for RuleGrant {
+    type Key = OnceKey;
+    type Value = bool;
+}
 
 /// A rule, and the value for which it has given to a user: it gives nothing for it again, ever.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

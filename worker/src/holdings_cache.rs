@@ -7,17 +7,16 @@
 use std::collections::HashMap;
 
 use satchel_model::facts::Holdings;
+use satchel_model::fold::UserState;
 use satchel_model::ids::UserId;
 use satchel_store::leases::Lease;
-
-use crate::world::User;
 
 /// How many holdings a lane remembers. Beyond that it begins anew.
 const MAX_REMEMBERED_HOLDINGS: usize = 25_000;
 
 /// See the module.
 #[derive(Default)]
-pub(crate) struct Recall {
+pub(crate) struct HoldingsCache {
     users: HashMap<UserId, Remembered>,
     holdings: usize,
 }
@@ -28,7 +27,7 @@ struct Remembered {
     holdings: Holdings,
 }
 
-impl Recall {
+impl HoldingsCache {
     /// What is remembered of a user. It is forgotten with that: only a batch that was committed gives it back.
     pub(crate) fn take(&mut self, user_id: &UserId, lease: Lease, version: i64) -> Holdings {
         let Some(remembered) = self.users.remove(user_id) else { return Holdings::default() };
@@ -38,9 +37,8 @@ impl Recall {
     }
 
     /// Remembers a user as a committed batch has left it.
-    pub(crate) fn keep(&mut self, user_id: UserId, lease: Lease, user: User) {
-        let (version, mut holdings) = (user.head.version, user.holdings);
-        holdings.forget_once();
+    pub(crate) fn keep(&mut self, user_id: UserId, lease: Lease, user: UserState) {
+        let (version, holdings) = (user.head.version, user.facts.holdings);
         if self.holdings + holdings.len() > MAX_REMEMBERED_HOLDINGS {
             self.users.clear();
             self.holdings = 0;
@@ -54,9 +52,9 @@ impl Recall {
 
 #[cfg(test)]
 mod tests {
-    use satchel_model::facts::Holding;
+    use satchel_model::facts::{Facts, Holding};
     use satchel_model::ids::{ItemId, Shard};
-    use satchel_store::users::Head;
+    use satchel_model::ledger::Head;
 
     use super::*;
 
@@ -66,21 +64,21 @@ mod tests {
         UserId::parse(text).unwrap()
     }
 
-    fn user(version: i64, items: usize) -> User {
+    fn user(version: i64, items: usize) -> UserState {
         let mut holdings = Holdings::default();
         for number in 0..items {
-            holdings.insert(ItemId::parse(&format!("item-{number}")).unwrap(), Holding::default());
+            holdings.put(ItemId::parse(&format!("item-{number}")).unwrap(), Some(Holding::default()));
         }
-        User::new(Head { version, ..Head::GENESIS }, holdings)
+        UserState::new(Head { version, ..Head::GENESIS }, Facts { holdings, ..Facts::default() })
     }
 
     #[test]
     fn what_was_kept_counts_once_under_the_same_lease_and_version() {
-        let mut recall = Recall::default();
+        let mut cache = HoldingsCache::default();
         let mut taken = |lease, version| {
-            recall.keep(user_id("u1"), LEASE, user(3, 2));
-            let holdings = recall.take(&user_id("u1"), lease, version);
-            assert_eq!(recall.take(&user_id("u1"), LEASE, 3), Holdings::default());
+            cache.keep(user_id("u1"), LEASE, user(3, 2));
+            let holdings = cache.take(&user_id("u1"), lease, version);
+            assert_eq!(cache.take(&user_id("u1"), LEASE, 3), Holdings::default());
             holdings.len()
         };
         assert_eq!(taken(LEASE, 3), 2);
@@ -90,13 +88,13 @@ mod tests {
 
     #[test]
     fn it_begins_anew_where_it_would_become_too_much() {
-        let mut recall = Recall::default();
-        recall.keep(user_id("u1"), LEASE, user(1, 2));
-        recall.keep(user_id("u2"), LEASE, user(1, MAX_REMEMBERED_HOLDINGS - 1));
-        assert_eq!((recall.users.len(), recall.holdings), (1, MAX_REMEMBERED_HOLDINGS - 1));
-        recall.keep(user_id("u3"), LEASE, user(1, 1));
-        assert_eq!((recall.users.len(), recall.holdings), (2, MAX_REMEMBERED_HOLDINGS));
-        recall.keep(user_id("u4"), LEASE, user(1, MAX_REMEMBERED_HOLDINGS + 1));
-        assert_eq!((recall.users.len(), recall.holdings), (0, 0));
+        let mut cache = HoldingsCache::default();
+        cache.keep(user_id("u1"), LEASE, user(1, 2));
+        cache.keep(user_id("u2"), LEASE, user(1, MAX_REMEMBERED_HOLDINGS - 1));
+        assert_eq!((cache.users.len(), cache.holdings), (1, MAX_REMEMBERED_HOLDINGS - 1));
+        cache.keep(user_id("u3"), LEASE, user(1, 1));
+        assert_eq!((cache.users.len(), cache.holdings), (2, MAX_REMEMBERED_HOLDINGS));
+        cache.keep(user_id("u4"), LEASE, user(1, MAX_REMEMBERED_HOLDINGS + 1));
+        assert_eq!((cache.users.len(), cache.holdings), (0, 0));
     }
 }

@@ -1,0 +1,202 @@
+//! The fold itself.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Decisions, Disposition, PartyWrites, Turn, UserState};
+use crate::catalogue::Catalogue;
+use crate::decide::{ChanceKey, Draft, Inputs, PartyPlan, Plan, Verdict, decision_time};
+use crate::events::{of_applied, of_rejected};
+use crate::facts::{Facts, Reads};
+use crate::ids::{JobId, UserId};
+use crate::ledger::{Head, LedgerEntry};
+use crate::operations::{Context, Envelope, MAX_JOB_AGE_DAYS};
+use crate::records::{JobRecord, JobStatus, NewEvent};
+use crate::rejection::{Rejection, RejectionCode};
+
+/// How far the clocks of Redis, which says when a delayed job is due, and of Postgres may be apart, in seconds.
+pub const MAX_CLOCK_SKEW_SECONDS: i64 = 60;
+
+/// What a batch's jobs are decided on, as the transaction sees it, and what they are decided by.
+#[derive(Debug)]
+pub struct Batch<'c> {
+    /// Those of the batch's jobs that were decided before.
+    pub decided: HashMap<JobId, Arc<JobRecord>>,
+    /// The parties of its jobs.
+    pub users: HashMap<UserId, UserState>,
+    /// The catalogue in force.
+    pub catalogue: &'c Catalogue,
+    /// Its version.
+    pub catalogue_version: i64,
+    /// What chance is drawn from.
+    pub chance: &'c ChanceKey,
+    /// The database's clock, once for the whole batch.
+    pub now: DateTime<Utc>,
+    /// How often this batch was tried, this time included.
+    pub attempts: i32,
+}
+
+impl Batch<'_> {
+    /// Asks for what a job may look at, as far as that can be told from what is known.
+    pub fn ask<'d>(&self, envelope: &'d Envelope, reads: &mut Reads<'d>) {
+        let known = |user_id: &UserId| self.users.get(user_id).map(|user| &user.facts);
+        let job = &envelope.job;
+        job.work.reads(&Context { user_id: &job.user_id, catalogue: self.catalogue, known: &known }, reads);
+    }
+
+    /// Decides the jobs, one after the other. Afterwards its users are as the batch leaves them.
+    pub fn decide<'d>(&mut self, turns: impl ExactSizeIterator<Item = Turn<'d>>) -> Decisions {
+        let mut decisions = Decisions::for_batch_of(turns.len());
+        for turn in turns {
+            let disposition = if let Some(decided) = self.decided.get(&turn.envelope.job_id) {
+                Disposition::Recorded(self.again(turn, Arc::clone(decided), &mut decisions))
+            } else if self.is_early(turn) {
+                Disposition::Early
+            } else if self.is_blocked(turn) {
+                Disposition::Blocked
+            } else {
+                match self.verdict(turn.envelope) {
+                    Verdict::Decided(plan) => Disposition::Recorded(self.settle(turn, plan, &mut decisions)),
+                    Verdict::Unread => {
+                        // What a job before it made is read by the next batch.
+                        decisions.unread = decisions.records.is_empty().then_some(turn.envelope.job_id);
+                        return decisions;
+                    }
+                }
+            };
+            decisions.dispositions.push(disposition);
+        }
+        decisions
+    }
+
+    /// A job that was decided before.
+    fn again(&self, turn: Turn<'_>, decided: Arc<JobRecord>, decisions: &mut Decisions) -> Arc<JobRecord> {
+        decisions.redelivered += 1;
+        let Envelope { job_id, job, .. } = turn.envelope;
+        // An id without a key is nobody else's, and one that was withdrawn may lack the hash.
+        let is_same = decided.payload_hash == turn.payload_hash || !job_id.is_of_key();
+        if decided.user_id == job.user_id && is_same {
+            return decided;
+        }
+        decisions.conflicts.push(*job_id);
+        let conflict = Rejection::new(RejectionCode::IdempotencyConflict, "the job's id belongs to another job");
+        Arc::new(self.record(turn, Err(conflict)))
+    }
+
+    /// Whether somebody brought it here before its time: the queue is not trusted to say when that is. (What was parked was
+    /// due before.)
+    fn is_early(&self, turn: Turn<'_>) -> bool {
+        let skew = TimeDelta::seconds(MAX_CLOCK_SKEW_SECONDS);
+        let is_early = turn.envelope.job.not_before.is_some_and(|not_before| not_before > self.now + skew);
+        is_early && !turn.was_parked
+    }
+
+    /// Whether its user has a parked job, behind which it has to stay.
+    fn is_blocked(&self, turn: Turn<'_>) -> bool {
+        let is_blocked = self.users.get(&turn.envelope.job.user_id).is_some_and(|user| user.head.is_blocked);
+        is_blocked && !turn.was_parked
+    }
+
+    /// What the operation decides, after the checks that hold for all of them.
+    fn verdict(&mut self, envelope: &Envelope) -> Verdict {
+        let job = &envelope.job;
+        if let Err(denied) = job.check_submitter(&envelope.actor) {
+            return Verdict::Decided(Err(Rejection::new(RejectionCode::Forbidden, denied.to_string())));
+        }
+        let due = job.due_at(envelope.submitted_at);
+        if self.now - due > TimeDelta::days(MAX_JOB_AGE_DAYS.into()) {
+            let message = format!("the job waited longer than {MAX_JOB_AGE_DAYS} days");
+            return Verdict::Decided(Err(Rejection::new(RejectionCode::Expired, message)));
+        }
+        let others = job.work.other_parties();
+        for user_id in std::iter::once(&job.user_id).chain(others) {
+            if !self.users.contains_key(user_id) {
+                self.users.insert(user_id.clone(), UserState::default());
+            }
+        }
+        let nothing = Facts::default();
+        let user = |user_id| self.users.get(user_id);
+        let facts = |user_id| (user_id, user(user_id).map_or(&nothing, |user| &user.facts));
+        let last = std::iter::once(&job.user_id).chain(others).filter_map(|user_id| user(user_id)?.decided_at);
+        let now = decision_time(self.now, due, last);
+        let inputs = Inputs { job_id: envelope.job_id, catalogue: self.catalogue, now, chance: self.chance };
+        job.work.decide(Draft::new(inputs, facts(&job.user_id), others.iter().map(facts)))
+    }
+
+    /// Takes a decision over: for the jobs that follow, and to be written.
+    fn settle(&mut self, turn: Turn<'_>, plan: Result<Plan, Rejection>, decisions: &mut Decisions) -> Arc<JobRecord> {
+        let Envelope { job_id, job, .. } = turn.envelope;
+        let (outcome, told) = match plan {
+            Ok(Plan { user, others, happened, result }) => {
+                self.follow(turn.envelope, &job.user_id, user, decisions);
+                for (user_id, plan) in job.work.other_parties().iter().zip(others) {
+                    self.follow(turn.envelope, user_id, plan, decisions);
+                }
+                (Ok(result), of_applied(turn.envelope, happened))
+            }
+            Err(rejection) => (Err(rejection), of_rejected()),
+        };
+        let event = |(nth, told)| NewEvent {
+            is_quiet: job.quiet,
+            ..NewEvent::of_job(turn.shard, &job.user_id, *job_id, nth, told).because(job.reason.as_ref())
+        };
+        decisions.events.extend(told.into_iter().enumerate().map(event));
+        let record = Arc::new(self.record(turn, outcome));
+        self.decided.insert(*job_id, Arc::clone(&record));
+        decisions.records.push(Arc::clone(&record));
+        decisions.shards.push(turn.shard);
+        record
+    }
+
+    /// Takes over what a job does to one user: ledger entries on its chain, and its facts for the jobs that follow.
+    fn follow(&mut self, envelope: &Envelope, user_id: &UserId, plan: PartyPlan, decisions: &mut Decisions) {
+        let Some(user) = self.users.get_mut(user_id) else { return };
+        for change in &plan.changes {
+            let mut entry = LedgerEntry {
+                user_id: user_id.clone(),
+                seq: user.head.version + 1,
+                at: self.now,
+                job_id: envelope.job_id,
+                job_type: envelope.job.work.name().into(),
+                item_id: change.item_id.clone(),
+                delta: change.delta,
+                balance: change.balance,
+                actor: envelope.actor.to_string(),
+                reason: envelope.job.reason.as_ref().map(ToString::to_string),
+                request_id: envelope.request_id.to_string(),
+                cause: change.cause.clone(),
+                catalogue_version: self.catalogue_version,
+                hash: user.head.hash,
+            };
+            entry.hash = entry.chain(user.head.hash);
+            user.head = Head { version: entry.seq, hash: entry.hash, ..user.head };
+            decisions.entries.push(entry);
+        }
+        user.follow(&plan);
+        let last = user.decided_at.into_iter();
+        user.decided_at = Some(decision_time(self.now, envelope.job.due_at(envelope.submitted_at), last));
+        if !plan.writes.is_empty() {
+            let (user_id, job_id) = (user_id.clone(), envelope.job_id);
+            decisions.writes.push(PartyWrites { user_id, job_id, writes: plan.writes });
+        }
+    }
+
+    fn record(&self, turn: Turn<'_>, outcome: Result<Box<serde_json::value::RawValue>, Rejection>) -> JobRecord {
+        let envelope = turn.envelope;
+        JobRecord {
+            job_id: envelope.job_id,
+            job_type: envelope.job.work.name().into(),
+            user_id: envelope.job.user_id.clone(),
+            status: if outcome.is_ok() { JobStatus::Applied } else { JobStatus::Rejected },
+            submitted_at: envelope.submitted_at,
+            applied_at: self.now,
+            attempts: turn.failures.saturating_add(self.attempts),
+            result: outcome.unwrap_or_else(|rejection| rejection.result()),
+            payload_hash: turn.payload_hash,
+            actor: envelope.actor.to_string(),
+            request_id: envelope.request_id.to_string(),
+        }
+    }
+}

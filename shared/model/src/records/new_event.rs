@@ -1,0 +1,53 @@
+//! An event that is to be added.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+use serde_json::value::RawValue;
+
+use crate::events::Emission;
+use crate::ids::{JobId, Reason, Shard, UserId};
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    /// Its user's shard.
+    pub shard: Shard,
+    /// Whom it is about.
+    pub user_id: UserId,
+    /// What happened.
+    pub name: Cow<'static, str>,
+    /// The version of its data's form.
+    pub version: i16,
+    /// The job that brought it about.
+    pub job_id: Option<JobId>,
+    /// Its id; `None` for the job's.
+    pub id: Option<String>,
+    /// When it happened, as its sender says.
+    pub occurred_at: Option<DateTime<Utc>>,
+    /// What it tells; `None` for what the job's record says.
+    pub data: Option<Box<RawValue>>,
+    /// Why, in the words of who submitted the job.
+    pub reason: Option<String>,
+    /// Whether it is given to no function.
+    pub is_quiet: bool,
+}
+
+impl NewEvent {
+    /// The `nth` event, counted from 0, of a job. Events of a job after its first one are called `job id:nth`.
+    #[must_use]
+    pub fn of_job(shard: Shard, user_id: &UserId, job_id: JobId, nth: usize, emission: Emission) -> Self {
+        let Emission { name, version, id, occurred_at, data, .. } = emission;
+        let id = id.or_else(|| (nth > 0).then(|| format!("{job_id}:{nth}")));
+        let (user_id, job_id) = (user_id.clone(), Some(job_id));
+        Self { shard, user_id, name, version, job_id, id, occurred_at, data, reason: None, is_quiet: false }
+    }
+
+    /// With the job's reason, if it has one and is what the event's data tells of: what has data of its own says there what it
+    /// has to say.
+    #[must_use]
+    pub fn because(self, reason: Option<&Reason>) -> Self {
+        let reason = reason.filter(|_| self.data.is_none()).map(ToString::to_string);
+        Self { reason, ..self }
+    }
+}
