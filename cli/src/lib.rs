@@ -12,5 +12,3 @@ mod migrate;
 mod token;
 
 pub use command::run;
-/// Private Postgres and Redis, for `satchel dev` and the tests.
-pub use satchel_private as private;

@@ -8,11 +8,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use satchel_private::free_port;
 use uuid::Uuid;
 
 use crate::load::job::Accepted;
 use crate::stand::contender::{Contender, Kind};
-use crate::stand::process::{Child, free_port};
+use crate::stand::process::Child;
 use crate::stand::servers::Servers;
 use crate::stand::token;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use satchel_model::domain::{ChainHash, ChainVerifier, ItemId, JobId, LedgerEntry, UserId};
 use serde_json::Value;
 
-use crate::Psql;
+use satchel_testkit::Psql;
 
 /// The tables as they are after a test.
 pub(super) struct Facts {

@@ -5,9 +5,10 @@ use satchel_forms::{Node, Pointer};
 use satchel_model::domain::{Actor, JobId, RequestId, Role, Scopes};
 use satchel_model::envelope::Envelope;
 use satchel_model::jobs::Submission;
-use satchel_tests::job::{reward, reward_pieces};
-use satchel_tests::streams::{seal, seal_as, seal_by};
-use satchel_tests::{ENVELOPE_KEY, Satchel, Setup, invariants, wait};
+use satchel_testkit::job::{reward, reward_pieces};
+use satchel_testkit::streams::{seal, seal_as, seal_by};
+use satchel_testkit::{ENVELOPE_KEY, Satchel, Setup, wait};
+use satchel_tests::invariants;
 use satchel_wire::envelope::{SealedEnvelope, VERSION};
 use serde_json::{Value, json};
 

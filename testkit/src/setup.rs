@@ -102,7 +102,7 @@ impl Setup {
     }
 
     /// Whether the test may set the clock of its Postgres.
-    pub(crate) fn sets_postgres_clock(&self) -> bool {
+    pub fn sets_postgres_clock(&self) -> bool {
         !self.postgres_env.is_empty()
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-use satchel_cli::private::{ExposeSecret, PrivateCluster, PrivateRedis, RedisOptions};
+use satchel_private::{ExposeSecret, PrivateCluster, PrivateRedis, RedisOptions};
 use sha2::{Digest, Sha256};
 
 use crate::certificates::Certificates;

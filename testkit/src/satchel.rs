@@ -1,6 +1,5 @@
 //! A whole Satchel: stores of its own, one API and some workers, as processes.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -19,8 +18,6 @@ pub const ENVELOPE_KEY: &str = "test-envelope-key-test-envelope-key!";
 /// The key that seals the secrets of webhooks.
 const SECRETS_KEY: &str = "test-secrets-key-test-secrets-key!";
 
-/// Ports below those that systems give to outgoing connections, so that no client takes the API's while it restarts.
-const PORTS: std::ops::Range<u16> = 15_000..32_000;
 /// How many ports are tried: another process may take one just before the API does.
 const MAX_PORTS_TRIED: usize = 10;
 
@@ -35,7 +32,8 @@ pub struct Satchel {
     pub redis: TestRedis,
     /// Its database.
     pub database: Database,
-    pub(crate) setup: Setup,
+    /// How it was set up.
+    pub setup: Setup,
     ways: Option<Ways>,
     address: String,
     anyone: Caller,
@@ -262,14 +260,7 @@ pub(crate) async fn new_api(
     panic!("no free port for the API in {MAX_PORTS_TRIED} tries");
 }
 
-/// A port that nobody listens on at this moment.
+/// A port of 127.0.0.1 that nobody listens on at this moment.
 pub(crate) fn free_port() -> u16 {
-    loop {
-        // The last bytes of a version 7 UUID are random.
-        let random = u16::from_be_bytes(*uuid::Uuid::now_v7().as_bytes().last_chunk().expect("16 bytes"));
-        let port = PORTS.start + random % (PORTS.end - PORTS.start);
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
+    satchel_private::free_port().unwrap_or_else(|error| panic!("{error}"))
 }
