@@ -4,11 +4,13 @@ mod audit;
 mod catalogue;
 mod command;
 mod dev;
+mod dev_env;
 mod environment;
 mod functions;
 mod http;
 mod key;
 mod migrate;
+mod settings;
 mod token;
 
 pub use command::run;

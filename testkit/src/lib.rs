@@ -23,6 +23,7 @@ pub mod operate;
 mod other_api;
 pub mod players;
 pub mod poison;
+mod port;
 mod postgres;
 mod process;
 mod psql;

@@ -8,6 +8,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::job::test_catalogue;
+use crate::port::free_port;
 use crate::token::{ALL_SCOPES, SECRET, token};
 use crate::way::Ways;
 use crate::{Caller, Database, Journal, Process, Psql, Server, Setup, TestRedis, binary, wait};
@@ -37,6 +38,15 @@ pub struct Satchel {
     ways: Option<Ways>,
     address: String,
     anyone: Caller,
+}
+
+impl Setup {
+    /// Starts everything; returns when the API is ready and the test catalogue published.
+    pub async fn start(self) -> Satchel {
+        let own = |settings| Arc::new(Server::private(settings, &self.postgres_env));
+        let server = self.own_postgres.map_or_else(Server::shared, own);
+        Satchel::launch(self, server).await
+    }
 }
 
 impl Satchel {
@@ -258,9 +268,4 @@ pub(crate) async fn new_api(
         assert!(api.output().contains("in use"), "satchel-api ended at once:\n{}", api.output());
     }
     panic!("no free port for the API in {MAX_PORTS_TRIED} tries");
-}
-
-/// A port of 127.0.0.1 that nobody listens on at this moment.
-pub(crate) fn free_port() -> u16 {
-    satchel_private::free_port().unwrap_or_else(|error| panic!("{error}"))
 }

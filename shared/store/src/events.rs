@@ -11,7 +11,6 @@ use serde_json::value::RawValue;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::functions::claims::Claimed;
 use super::stored::{self, Unreadable};
 use super::{Pool, StoreError};
 
@@ -56,25 +55,6 @@ impl NewEvent {
     pub fn because(self, reason: Option<&Reason>) -> Self {
         let reason = reason.filter(|_| self.data.is_none()).map(ToString::to_string);
         Self { reason, ..self }
-    }
-}
-
-impl NewEvent {
-    /// Of a function's run, about the user of its event.
-    #[must_use]
-    pub fn of_run(run: &Claimed, emission: Emission) -> Self {
-        Self {
-            shard: run.event.shard,
-            user_id: run.user_id.clone(),
-            name: emission.name,
-            version: emission.version,
-            job_id: None,
-            id: Some(format!("{}:{}", run.run_id, run.attempts)),
-            occurred_at: None,
-            data: emission.data,
-            reason: None,
-            is_quiet: false,
-        }
     }
 }
 

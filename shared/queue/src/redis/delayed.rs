@@ -12,7 +12,8 @@ use satchel_model::domain::{Priority, Shard};
 use tokio::time::Instant;
 
 use super::batch::Batch;
-use super::client::{Connection, no_answer};
+use super::connection::Connection;
+use super::failure::no_answer;
 use super::{keys, scripts, streams};
 use crate::{Entry, Place, QueueError};
 

@@ -4,7 +4,7 @@ use redis::{RedisError, Value, from_redis_value};
 use satchel_model::domain::{Priority, Shard};
 
 use super::batch::Batch;
-use super::client::Connection;
+use super::connection::Connection;
 use super::{keys, scripts, streams};
 use crate::{Depth, Entry, Place, QueueError};
 

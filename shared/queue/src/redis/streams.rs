@@ -4,7 +4,8 @@ use redis::{Cmd, Value};
 use satchel_model::domain::{Priority, Shard};
 
 use super::batch::Batch;
-use super::client::{Connection, no_answer};
+use super::connection::Connection;
+use super::failure::no_answer;
 use super::keys;
 use crate::entry::EntryId;
 use crate::{Entry, Place, QueueError};
