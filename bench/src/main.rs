@@ -8,11 +8,9 @@ mod check;
 mod command;
 mod load;
 mod marks;
-mod peer;
 mod report;
 mod scenario;
 mod stand;
-mod targets;
 
 use std::process::ExitCode;
 

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use satchel_store::{Pool, PoolConfig, Program, audit};
 
-use crate::command::Settings;
+use crate::settings::Settings;
 
 #[derive(Debug, Args)]
 pub(crate) struct AuditArgs {

@@ -12,8 +12,8 @@ use satchel_model::ids::RequestId;
 use satchel_store::catalogue::{self, Publication, Publish, PublishError, Warning};
 use satchel_store::{Pool, PoolConfig, Program};
 
-use crate::command::Settings;
 use crate::environment::Environment;
+use crate::settings::Settings;
 
 const SAMPLE: &str = include_str!("../../catalogue/sample.json");
 

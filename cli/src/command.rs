@@ -1,11 +1,10 @@
 //! The command line.
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use satchel_settings::init_logging;
 use tokio::runtime::Builder;
 
@@ -55,25 +54,6 @@ enum Command {
         /// For example <http://127.0.0.1:8080/readyz>
         url: String,
     },
-}
-
-/// Where settings come from; each command that needs any has it.
-#[derive(Debug, Args)]
-pub(crate) struct Settings {
-    /// Use the settings of the `satchel dev` with this data directory instead of the environment's.
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-}
-
-impl Settings {
-    /// The environment, overlaid with `dev.env` if a data directory is given.
-    pub(crate) fn environment(&self) -> anyhow::Result<Environment> {
-        let mut environment = Environment::process();
-        if let Some(dir) = &self.data_dir {
-            environment.overlay(dev::settings_of(dir)?);
-        }
-        Ok(environment)
-    }
 }
 
 /// Runs the program: what it was asked for goes to standard output, logs and errors to standard error.

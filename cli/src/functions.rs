@@ -13,7 +13,7 @@ use satchel_store::functions::{operate, pause};
 use satchel_store::{Pool, PoolConfig, Program};
 use serde_json::json;
 
-use crate::command::Settings;
+use crate::settings::Settings;
 
 /// Who acts, as the record of actions has it.
 const ACTOR: &str = "operator:cli";

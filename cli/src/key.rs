@@ -6,7 +6,7 @@ use satchel_model::access::{Role, Scope};
 use satchel_store::{Pool, PoolConfig, api_keys};
 use sha2::{Digest, Sha256};
 
-use crate::command::Settings;
+use crate::settings::Settings;
 use crate::token;
 
 const PREFIX_BYTES: usize = 6;

@@ -4,13 +4,13 @@ mod audit;
 mod catalogue;
 mod command;
 mod dev;
+mod dev_env;
 mod environment;
 mod functions;
 mod http;
 mod key;
 mod migrate;
+mod settings;
 mod token;
 
 pub use command::run;
-/// Private Postgres and Redis, for `satchel dev` and the tests.
-pub use satchel_private as private;

@@ -5,8 +5,8 @@ use clap::Args;
 use satchel_model::ids::ShardCount;
 use satchel_store::{Program, RolePasswords};
 
-use crate::command::Settings;
 use crate::environment::Environment;
+use crate::settings::Settings;
 
 #[derive(Debug, Args)]
 pub(crate) struct MigrateArgs {

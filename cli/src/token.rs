@@ -12,7 +12,7 @@ use satchel_settings::{Env, Span};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-use crate::command::Settings;
+use crate::settings::Settings;
 
 /// As RFC 7518 section 3.2 asks of HS256.
 const MIN_SECRET_BYTES: usize = 32;

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use clap::{Args, Command};
 
-use super::{drain, functions, growth, history, journal, latency, profile, query, skew, sustain};
+use super::{drain, functions, growth, history, journal, latency, profile, query, skew, sustain, targets};
 use crate::bench::Bench;
-use crate::{marks, targets};
+use crate::marks;
 
 /// How thoroughly.
 #[derive(Debug, Args)]

@@ -14,4 +14,5 @@ pub(crate) mod profile;
 pub(crate) mod query;
 pub(crate) mod skew;
 pub(crate) mod sustain;
+mod targets;
 mod verdict;

@@ -5,11 +5,9 @@ use std::net::SocketAddr;
 use anyhow::Result;
 
 use super::process::Child;
-use super::satchel::Satchel;
 use super::servers::Servers;
 use super::usage::Processes;
 use crate::load::job::Accepted;
-use crate::peer::Peer;
 
 /// Which one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,14 +28,6 @@ impl Kind {
             Self::Bullmq => "bullmq",
             Self::Graphile => "graphile",
         }
-    }
-
-    /// Starts one on these servers: its API runs, every user has a stock of every item, no worker runs.
-    pub(crate) fn start(self, servers: Servers) -> Result<Box<dyn Contender>> {
-        Ok(match self {
-            Self::Satchel => Box::new(Satchel::start(servers, &super::satchel::Settings::default())?),
-            Self::Bullmq | Self::Graphile => Box::new(Peer::start(self, servers)?),
-        })
     }
 }
 

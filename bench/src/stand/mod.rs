@@ -2,6 +2,7 @@
 
 pub(crate) mod applied;
 pub(crate) mod contender;
+pub(crate) mod peer;
 pub(crate) mod process;
 pub(crate) mod programs;
 pub(crate) mod receiver;
@@ -10,6 +11,7 @@ pub(crate) mod scratch;
 pub(crate) mod seed;
 pub(crate) mod servers;
 pub(crate) mod sql;
+mod start;
 pub(crate) mod statements;
 pub(crate) mod token;
 pub(crate) mod usage;

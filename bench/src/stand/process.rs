@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -12,14 +11,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use uuid::Uuid;
 
 const POLL: Duration = Duration::from_millis(10);
 /// How long a program may take to stop before it is killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(40);
-/// Ports below those that systems give to outgoing connections, so that no client takes one before its server does.
-const PORTS: std::ops::Range<u16> = 15_000..32_000;
-const MAX_PORTS_TRIED: u32 = 200;
 const MAX_TAIL_LINES: usize = 15;
 
 /// Ends the process of its argument when its standard input is closed, which we alone hold open.
@@ -138,19 +133,6 @@ impl Drop for Child {
         let _ = self.guard.kill();
         let _ = self.guard.wait();
     }
-}
-
-/// A port of 127.0.0.1 that nobody listens on at this moment.
-pub(crate) fn free_port() -> Result<u16> {
-    for _ in 0..MAX_PORTS_TRIED {
-        // The last bytes of a version 7 UUID are random.
-        let [.., high, low] = Uuid::now_v7().into_bytes();
-        let port = PORTS.start + u16::from_be_bytes([high, low]) % (PORTS.end - PORTS.start);
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    bail!("found no free port on 127.0.0.1")
 }
 
 #[cfg(test)]

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
+use satchel_private::free_port;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::applied;
 use super::contender::{Contender, Kind};
-use super::process::{Child, free_port};
+use super::process::Child;
 use super::programs;
 use super::servers::Servers;
 use super::token;

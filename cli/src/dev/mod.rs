@@ -12,7 +12,7 @@ mod tour;
 use std::future::Future;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, ensure};
 use clap::{Args, ValueEnum};
@@ -62,11 +62,6 @@ impl QueueKind {
     fn own(self) -> Option<satchel_queue::Config> {
         (self == Self::Memory).then(|| satchel_queue::Config::Memory(MemoryStore::default()))
     }
-}
-
-/// The settings that the `satchel dev` with this data directory runs with.
-pub(crate) fn settings_of(data_dir: &Path) -> Result<Environment> {
-    settings::read(data_dir)
 }
 
 /// Runs everything until it is told to stop or a part of it ends.

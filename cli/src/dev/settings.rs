@@ -2,18 +2,14 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
 
 use anyhow::{Context, Result};
-use satchel_private::write_private;
 use satchel_store::Program;
 use secrecy::ExposeSecret;
 
 use super::directory::DataDir;
+use crate::dev_env::{self, FILE};
 use crate::environment::Environment;
-
-/// The file in the data directory.
-const FILE: &str = "dev.env";
 
 /// Made once if the environment does not give them.
 const SECRETS: [&str; 5] =
@@ -43,20 +39,12 @@ const KEPT: [&str; 14] = [
 /// Which of the servers in the file are private ones: `postgres`, `redis`, both or none.
 pub(super) const PRIVATE: &str = "SATCHEL_DEV_PRIVATE";
 
-/// Reads `dev.env`.
-pub(super) fn read(data_dir: &Path) -> Result<Environment> {
-    let path = data_dir.join(FILE);
-    let text = fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}: has `satchel dev` run with this data directory?", path.display()))?;
-    Ok(parse(&text))
-}
-
 /// This process's environment, completed with the secrets, which come from the environment, else from the last
 /// run, else from chance.
 pub(super) fn prepare(directory: &DataDir) -> Result<Environment> {
     let path = directory.path().join(FILE);
     let last = match fs::read_to_string(&path) {
-        Ok(text) => parse(&text),
+        Ok(text) => dev_env::parse(&text),
         Err(error) if error.kind() == ErrorKind::NotFound => Environment::default(),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
@@ -91,24 +79,10 @@ fn forget_private(environment: &mut Environment, last: &Environment) {
     }
 }
 
-/// Writes `dev.env`: `NAME='value'` lines that a shell can read too, for its owner only.
+/// Keeps the settings for the next start.
 pub(super) fn write(directory: &DataDir, environment: &Environment) -> Result<()> {
     let kept = |name: &str| SECRETS.contains(&name) || KEPT.contains(&name) || name == PRIVATE;
-    let mut lines = vec!["# Written by `satchel dev` at each start; the secrets in it are kept.\n".to_owned()];
-    let named = environment.iter().filter(|(name, value)| kept(name) && !value.is_empty());
-    lines.extend(named.map(|(name, value)| format!("{name}='{}'\n", value.replace('\'', r"'\''"))));
-    Ok(write_private(&directory.path().join(FILE), &lines.concat())?)
-}
-
-/// Reads what [`write`] writes, and plain `NAME=value`.
-fn parse(text: &str) -> Environment {
-    let mut environment = Environment::default();
-    for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
-        let Some((name, value)) = line.split_once('=') else { continue };
-        let quoted = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\''));
-        environment.set(name, quoted.map_or_else(|| value.to_owned(), |value| value.replace(r"'\''", "'")));
-    }
-    environment
+    dev_env::write(directory.path(), environment.iter().filter(|(name, value)| kept(name) && !value.is_empty()))
 }
 
 fn random_secret() -> Result<String> {
@@ -134,7 +108,7 @@ mod tests {
 
         let file = dir.path().join(FILE);
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-        let read = read(dir.path()).unwrap();
+        let read = dev_env::read(dir.path()).unwrap();
         assert_eq!(read.get("DATABASE_URL"), environment.get("DATABASE_URL"));
         assert_eq!(read.get("HOME"), None);
         let script = format!(". '{}'; printf %s \"$DATABASE_URL\"", file.display());

@@ -17,7 +17,7 @@ use sqlx::postgres::{
 use sqlx::{Connection, Describe, Either, Error, Execute, Executor, Postgres, SqlStr, Transaction};
 use tokio::time::timeout;
 
-use super::session::make_durable;
+use super::durability::make_durable;
 use super::vigil::{Subject, Vigil, asking};
 use super::{PoolConfig, StoreError};
 

@@ -8,49 +8,13 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Row};
 
-use super::StoreError;
 use super::connections::Connections;
-use super::roles::{self, Program, RolePasswords};
-use super::scram::NoVerifier;
+use super::program::{Program, RolePasswords};
+use super::roles;
+use super::{MigrateError, StoreError};
 
 /// Every migration, in order, built into the program.
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
-
-/// Why a database could not be migrated.
-#[derive(Debug, thiserror::Error)]
-pub enum MigrateError {
-    /// Postgres is away or refused.
-    #[error("Postgres: {0}")]
-    Database(#[from] sqlx::Error),
-    /// The schema is newer than this program, or was changed by hand.
-    #[error("{0}")]
-    Schema(#[from] sqlx::migrate::MigrateError),
-    /// The number of shards is fixed: jobs in the queue lie where it put them.
-    #[error("the database has {actual} shards, which cannot be changed to {wanted}")]
-    ShardsFixed {
-        /// As the first migration made it.
-        actual: i64,
-        /// As asked for.
-        wanted: u16,
-    },
-    /// Postgres could not keep every text that is valid here.
-    #[error("the database's encoding is {0}, but must be UTF8")]
-    Encoding(String),
-    /// A program would not be bound by its grants.
-    #[error("the role {0} is a superuser: grants do not bind it")]
-    Unbound(&'static str),
-    /// A program's password cannot be set.
-    #[error("{setting}: {source}")]
-    Password {
-        /// What gives it.
-        setting: &'static str,
-        /// Why not.
-        source: NoVerifier,
-    },
-    /// The login that connected is also a program's role.
-    #[error("connect as the owner of the schema, not as {0}")]
-    NotOwner(&'static str),
-}
 
 /// Creates or updates the schema. Makes the programs' roles if they are not there; with a password one may log in,
 /// else it is a role for others to act as. Safe to run again and side by side. The owner needs no more than `CREATEROLE`,

@@ -1,61 +1,11 @@
 //! The roles that the programs log in as, each with no more than its program needs (`migrations/0027_roles.sql`).
 
-use secrecy::SecretString;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
 
+use super::MigrateError;
+use super::program::{Program, RolePasswords};
 use super::scram;
-use super::{MigrateError, Pool, StoreError};
-
-/// Whose login it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Program {
-    /// `satchel-api`, and the tools of operators.
-    Api,
-    /// `satchel-worker`.
-    Worker,
-}
-
-impl Program {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Api, Self::Worker];
-
-    /// Its role.
-    #[must_use]
-    pub const fn role(self) -> &'static str {
-        match self {
-            Self::Api => "satchel_api",
-            Self::Worker => "satchel_worker",
-        }
-    }
-
-    /// The setting of `satchel migrate` that lets the role log in.
-    #[must_use]
-    pub const fn password_setting(self) -> &'static str {
-        match self {
-            Self::Api => "SATCHEL_API_PASSWORD",
-            Self::Worker => "SATCHEL_WORKER_PASSWORD",
-        }
-    }
-}
-
-/// What the roles log in with.
-#[derive(Debug, Clone, Default)]
-pub struct RolePasswords {
-    /// `SATCHEL_API_PASSWORD`: of `satchel_api`.
-    pub api: Option<SecretString>,
-    /// `SATCHEL_WORKER_PASSWORD`: of `satchel_worker`.
-    pub worker: Option<SecretString>,
-}
-
-impl RolePasswords {
-    fn of(&self, program: Program) -> Option<&SecretString> {
-        match program {
-            Program::Api => self.api.as_ref(),
-            Program::Worker => self.worker.as_ref(),
-        }
-    }
-}
 
 /// A role of early schemas, which their migrations name. It has nothing any more, and nobody logs in as it.
 const FORMER_ROLE: &str = "satchel_app";
@@ -103,39 +53,4 @@ async fn make(connection: &mut PgConnection, role: &'static str) -> Result<(), M
     );
     sqlx::query(AssertSqlSafe(statement)).execute(&mut *connection).await?;
     Ok(())
-}
-
-impl Pool {
-    /// Why the login is one that could do more than the program needs, e.g. by `SET ROLE NONE`; `None` if it is not.
-    ///
-    /// # Errors
-    /// If Postgres is away, or has no schema.
-    pub async fn excess_of_login(&self, program: Program) -> Result<Option<&'static str>, StoreError> {
-        // Each program by what the other one alone may do.
-        let asked = sqlx::query(
-            "SELECT rolsuper, pg_has_role(session_user, relowner, 'MEMBER'),
-                    has_schema_privilege(session_user, relnamespace, 'CREATE'),
-                    has_table_privilege(session_user, 'ledger', 'INSERT')
-                        OR pg_has_role(session_user, 'satchel_worker', 'MEMBER'),
-                    has_any_column_privilege(session_user, 'journal', 'INSERT')
-                        OR pg_has_role(session_user, 'satchel_api', 'MEMBER')
-             FROM pg_roles, pg_class
-             WHERE rolname = session_user AND pg_class.oid = 'shard_leases'::regclass",
-        );
-        let row = asked.fetch_one(&self.0).await?;
-        let (does_workers, does_apis): (bool, bool) = (row.try_get(3)?, row.try_get(4)?);
-        Ok(if row.try_get(0)? {
-            Some("is a superuser")
-        } else if row.try_get(1)? {
-            Some("owns the schema")
-        } else if row.try_get(2)? {
-            Some("may make objects in the schema (REVOKE CREATE ON SCHEMA public FROM PUBLIC)")
-        } else if program == Program::Api && does_workers {
-            Some("may do what workers do")
-        } else if program == Program::Worker && does_apis {
-            Some("may do what the API does")
-        } else {
-            None
-        })
-    }
 }

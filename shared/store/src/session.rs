@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Transaction};
 
+use super::durability::make_durable;
 use super::vigil::{Backend, Subject, Vigil, asking};
 use super::{Pool, PoolConfig, StoreError};
 
@@ -119,17 +120,5 @@ pub(super) async fn limit_statements(connection: &mut PgConnection, limit_ms: u3
     sqlx::query!("SELECT set_config('statement_timeout', $1, true)", limit_ms.to_string())
         .fetch_one(connection)
         .await?;
-    Ok(())
-}
-
-/// Sees to it that a commit that was answered is on disk, whatever the server's default: jobs are deleted from the
-/// queue, and accepted ones answered, after a commit. Stricter settings, which wait for replicas, stay.
-pub(super) async fn make_durable(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "SELECT set_config('synchronous_commit', 'on', false)
-         WHERE current_setting('synchronous_commit') = 'off'"
-    )
-    .fetch_optional(connection)
-    .await?;
     Ok(())
 }

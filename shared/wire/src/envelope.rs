@@ -132,6 +132,7 @@ impl EnvelopeKey {
     }
 
     /// The MAC of an envelope's body as this program writes it: of [`VERSION`].
+    #[must_use]
     pub fn sign(&self, body: &str) -> Vec<u8> {
         self.mac(VERSION, body.as_bytes()).finalize().into_bytes().to_vec()
     }
@@ -142,6 +143,7 @@ impl EnvelopeKey {
     }
 
     /// Signs a message between worker and API that is no job: its MAC, then the body.
+    #[must_use]
     pub fn sign_message(&self, body: &[u8]) -> Vec<u8> {
         let mut message = self.message_mac(body).finalize().into_bytes().to_vec();
         message.extend_from_slice(body);
@@ -149,6 +151,7 @@ impl EnvelopeKey {
     }
 
     /// The body of a message that this key signed; compared in constant time.
+    #[must_use]
     pub fn open_message<'m>(&self, message: &'m [u8]) -> Option<&'m [u8]> {
         let (mac, body) = message.split_first_chunk::<32>()?;
         self.message_mac(body).verify_slice(mac).is_ok().then_some(body)

@@ -6,7 +6,7 @@ use satchel_model::ids::{ItemId, JobId, UserId};
 use satchel_model::ledger::{ChainHash, ChainVerifier, LedgerEntry};
 use serde_json::Value;
 
-use crate::Psql;
+use satchel_testkit::Psql;
 
 /// The tables as they are after a test.
 pub(super) struct Facts {

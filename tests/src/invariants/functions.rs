@@ -1,11 +1,11 @@
 //! D, the second half: each event reaches each function that hears of it, or its run is shown.
 
-use crate::{Satchel, wait};
+use satchel_testkit::{Satchel, wait};
 
 /// Waits until every event was given to functions, if any worker lives that would.
 pub(super) async fn every_event_is_given(satchel: &Satchel) {
     let owner = &satchel.database.owner;
-    if owner.number("SELECT count(*) FROM functions") == 0 || satchel.workers.lock().unwrap().is_empty() {
+    if owner.number("SELECT count(*) FROM functions") == 0 || !satchel.has_workers() {
         return;
     }
     let left = "SELECT count(*) FROM event_cursors JOIN shard_counters USING (shard) WHERE events > dispatched";

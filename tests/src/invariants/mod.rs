@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use serde_json::Value;
 
 use self::facts::Facts;
-use crate::{Accepted, Satchel, wait};
+use satchel_testkit::{Accepted, Satchel, wait};
 
 /// Most violations listed; there are seldom few.
 const SHOWN: usize = 20;

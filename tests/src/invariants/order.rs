@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::facts::{Facts, number, text};
-use crate::Accepted;
+use satchel_testkit::Accepted;
 
 impl Facts {
     /// F, for jobs without effect too: no job was decided earlier than one that was accepted before it was asked

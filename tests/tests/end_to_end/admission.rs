@@ -1,9 +1,10 @@
 //! How many jobs one actor may bring.
 
-use satchel_tests::job::{reward_pieces, use_item};
-use satchel_tests::players::neighbours;
-use satchel_tests::token::ALL_SCOPES;
-use satchel_tests::{Answer, Satchel, Setup, invariants, poison, wait};
+use satchel_testkit::job::{reward_pieces, use_item};
+use satchel_testkit::players::neighbours;
+use satchel_testkit::token::ALL_SCOPES;
+use satchel_testkit::{Answer, Satchel, Setup, poison, wait};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 fn uses(user: &str, number: usize) -> Value {

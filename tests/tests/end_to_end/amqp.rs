@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use nix::sys::signal::Signal;
-use satchel_tests::job::{reward_pieces, test_catalogue, use_item};
-use satchel_tests::{Certificates, Message, Satchel, Setup, TestRabbit, invariants, load, wait};
+use satchel_testkit::job::{reward_pieces, test_catalogue, use_item};
+use satchel_testkit::{Certificates, Message, Satchel, Setup, TestRabbit, load, wait};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 const EXCHANGE: &str = "satchel.events";

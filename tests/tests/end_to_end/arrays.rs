@@ -1,7 +1,8 @@
 //! Many jobs in one request.
 
-use satchel_tests::job::{reward, reward_pieces, use_item};
-use satchel_tests::{Satchel, Setup, invariants};
+use satchel_testkit::job::{reward, reward_pieces, use_item};
+use satchel_testkit::{Satchel, Setup};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 fn pointers(problem: &Value) -> Vec<&str> {

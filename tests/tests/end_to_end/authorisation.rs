@@ -1,9 +1,10 @@
 //! Who may do what: each route with each kind of caller (HTTP.md "Who may").
 
 use reqwest::Method;
-use satchel_tests::job::{reward, test_catalogue, use_item};
-use satchel_tests::token::{ALL_SCOPES, token};
-use satchel_tests::{Answer, Caller, Satchel, Setup, invariants};
+use satchel_testkit::job::{reward, test_catalogue, use_item};
+use satchel_testkit::token::{ALL_SCOPES, token};
+use satchel_testkit::{Answer, Caller, Satchel, Setup};
+use satchel_tests::invariants;
 use serde_json::json;
 
 /// One kind of caller; the resources asked for are those of `u1`.
@@ -228,7 +229,7 @@ async fn a_revoked_key_is_refused_at_once() {
     caller.submit(&reward("u1", json!(["key"]))).await.expect(202);
     callers.satchel.revoke_api_key(&callers.api_key);
     // The API may remember a key for a moment, but not for long.
-    satchel_tests::wait::until("the key is refused", || async {
+    satchel_testkit::wait::until("the key is refused", || async {
         (caller.submit(&reward("u1", json!(["key"]))).await.status == 401).then_some(())
     })
     .await;

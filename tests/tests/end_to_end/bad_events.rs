@@ -1,7 +1,8 @@
 //! Events that cannot be taken in.
 
-use satchel_tests::job::test_catalogue;
-use satchel_tests::{Satchel, invariants};
+use satchel_testkit::Satchel;
+use satchel_testkit::job::test_catalogue;
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 async fn start() -> Satchel {

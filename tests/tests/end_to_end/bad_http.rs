@@ -5,9 +5,10 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use reqwest::Method;
-use satchel_tests::job::{reward, reward_pieces};
-use satchel_tests::raw_http::{Reply, send};
-use satchel_tests::{Caller, Satchel, invariants};
+use satchel_testkit::job::{reward, reward_pieces};
+use satchel_testkit::raw_http::{Reply, send};
+use satchel_testkit::{Caller, Satchel};
+use satchel_tests::invariants;
 use serde_json::json;
 
 #[tokio::test]
@@ -37,7 +38,7 @@ fn gzipped(text: &[u8]) -> Vec<u8> {
     output.stdout
 }
 
-async fn post_gzipped(caller: &Caller, text: &[u8]) -> satchel_tests::Answer {
+async fn post_gzipped(caller: &Caller, text: &[u8]) -> satchel_testkit::Answer {
     let request = caller.request(Method::POST, "/api/v1/jobs");
     let request = request.header("Content-Type", "application/json").header("Content-Encoding", "gzip");
     caller.send(request.body(gzipped(text))).await
@@ -120,7 +121,7 @@ async fn another_method_is_refused_and_told_which_are_allowed() {
 #[tokio::test]
 async fn a_dot_segment_is_no_id() {
     let satchel = Satchel::start().await;
-    let token = satchel_tests::token::token("operator", "ops", "");
+    let token = satchel_testkit::token::token("operator", "ops", "");
     // Usual clients would take the dots out.
     for (path, status) in [
         ("/api/v1/users/../inventory", 422),
@@ -180,7 +181,7 @@ async fn a_request_that_two_servers_could_read_differently_is_refused() {
     }
     assert_eq!(send(satchel.address(), &post(&satchel, &[&length], &job)).await, Reply::Status(202));
     let accepted = "SELECT count(*) FROM jobs";
-    satchel_tests::wait::until_true("the one job is applied", || satchel.database.owner.number(accepted) == 1).await;
+    satchel_testkit::wait::until_true("the one job is applied", || satchel.database.owner.number(accepted) == 1).await;
     invariants::check(&satchel).await;
 }
 

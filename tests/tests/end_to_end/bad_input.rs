@@ -1,7 +1,8 @@
 //! Bodies that are no valid job: 400 if they are no JSON, 422 with every fault's pointer if they are.
 
-use satchel_tests::job::{reward, use_item};
-use satchel_tests::{Satchel, invariants};
+use satchel_testkit::Satchel;
+use satchel_testkit::job::{reward, use_item};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! What a request may cost, and what a part of it that is wrong may cost the others.
 
 use reqwest::Method;
-use satchel_tests::job::{reward_pieces, test_catalogue};
-use satchel_tests::{Answer, Satchel, Setup, invariants};
+use satchel_testkit::job::{reward_pieces, test_catalogue};
+use satchel_testkit::{Answer, Satchel, Setup};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 /// Publishes a catalogue with an event of such a schema.
@@ -97,7 +98,7 @@ async fn an_entry_that_cannot_be_read_is_answered_for_itself() {
             game.post_text(path, text).await.problem(400);
         }
     }
-    satchel_tests::wait::until_true("all good ones are applied", || {
+    satchel_testkit::wait::until_true("all good ones are applied", || {
         satchel.database.owner.number("SELECT count(*) FROM jobs") == 2 * 5 + 1
     })
     .await;

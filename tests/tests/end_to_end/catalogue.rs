@@ -1,8 +1,9 @@
 //! Publishing and reading what items there are.
 
 use reqwest::Method;
-use satchel_tests::job::{reward, reward_pieces, test_catalogue, use_item};
-use satchel_tests::{Answer, Satchel, invariants, scratch_dir};
+use satchel_testkit::job::{reward, reward_pieces, test_catalogue, use_item};
+use satchel_testkit::{Answer, Satchel, scratch_dir};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 const PATH: &str = "/api/v1/catalogue";
@@ -52,7 +53,7 @@ async fn who_holds_more_than_a_new_catalogue_would_give_is_warned_of() {
         {"pointer": "/items/potion/maxStack", "detail": "at least 1 user holds more than 20 of potion: they keep what they have"},
     ]);
     // The look is short: on a busy machine it may end before it has found anybody.
-    satchel_tests::wait::until("they are found in time", || async {
+    satchel_testkit::wait::until("they are found in time", || async {
         let answer = put(&satchel, "?dryRun=true", None, &next).await.expect(200).json();
         (answer["warnings"] == warnings).then_some(())
     })
@@ -63,7 +64,7 @@ async fn who_holds_more_than_a_new_catalogue_would_give_is_warned_of() {
     assert_eq!(put(&satchel, "", None, &test_catalogue()).await.expect(200).json()["warnings"], json!([]));
     let file = scratch_dir("warnings").join("catalogue.json");
     std::fs::write(&file, next.to_string()).unwrap();
-    satchel_tests::wait::until("the tool says so, too", || async {
+    satchel_testkit::wait::until("the tool says so, too", || async {
         let said = satchel.tool(&["catalogue", "publish", "--dry-run", file.to_str().unwrap()]);
         said.contains("warning: /items/arrow/grant: at least 2 users").then_some(())
     })
@@ -75,7 +76,7 @@ async fn who_holds_more_than_a_new_catalogue_would_give_is_warned_of() {
 #[tokio::test]
 async fn a_published_catalogue_can_be_read_whole_and_by_item() {
     let satchel = Satchel::start().await;
-    let current = satchel.anyone().with(&satchel_tests::token::token("player", "u1", "")).get(PATH).await.expect(200);
+    let current = satchel.anyone().with(&satchel_testkit::token::token("player", "u1", "")).get(PATH).await.expect(200);
     assert_eq!(current.json()["version"], 1);
     assert!(current.text.contains("Welcome chest"), "{}", current.text);
     let item = satchel.player("u1").get("/api/v1/items/gold").await.expect(200).json();
@@ -150,7 +151,7 @@ async fn a_new_version_counts_for_the_next_job_and_old_entries_keep_theirs() {
     assert!(published.to_string().contains("sword"), "the answer says what changed: {published}");
 
     // A worker may take a moment to see the new version, but no job after that sees the old one.
-    satchel_tests::wait::until("the new item is granted", || async {
+    satchel_testkit::wait::until("the new item is granted", || async {
         let job = satchel.game().submit_and_wait(&sword).await.expect(200).json();
         (job["status"] == "applied").then_some(())
     })
@@ -261,7 +262,7 @@ async fn an_item_that_someone_holds_is_retired_and_not_removed() {
     let mut retired = test_catalogue();
     retired["items"]["potion"]["retired"] = json!(true);
     put(&satchel, "", Some(&current), &retired).await.expect(200);
-    satchel_tests::wait::until("the retired item is granted no more", || async {
+    satchel_testkit::wait::until("the retired item is granted no more", || async {
         let job = satchel.game().submit_and_wait(&reward("u2", json!(["potion"]))).await.expect(200).json();
         (job["result"]["code"] == "unknown_item").then_some(())
     })

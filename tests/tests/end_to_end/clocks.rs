@@ -3,10 +3,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nix::sys::signal::Signal;
-use satchel_tests::clock::{Steered, shifted};
-use satchel_tests::job::{not_before, reward_pieces};
-use satchel_tests::load::{self, Endless};
-use satchel_tests::{Satchel, Setup, invariants, wait};
+use satchel_testkit::clock::{Steered, shifted};
+use satchel_testkit::job::{not_before, reward_pieces};
+use satchel_testkit::load::{self, Endless};
+use satchel_testkit::{Satchel, Setup, wait};
+use satchel_tests::invariants;
 use serde_json::json;
 
 /// How long the job of the test is delayed, in seconds.

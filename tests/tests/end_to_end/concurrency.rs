@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use satchel_tests::job::{reward_pieces, use_item};
-use satchel_tests::{Answer, Caller, Setup, invariants};
+use satchel_testkit::job::{reward_pieces, use_item};
+use satchel_testkit::{Answer, Caller, Setup};
+use satchel_tests::invariants;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;

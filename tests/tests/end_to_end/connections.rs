@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use reqwest::Method;
-use satchel_tests::job::{not_before, reward_pieces};
-use satchel_tests::load::Endless;
-use satchel_tests::players::one_per_shard;
-use satchel_tests::way::{Traffic, Way, Ways, WebServer};
-use satchel_tests::{Answer, RedisKind, Satchel, Setup, TestRedis, invariants, load, wait};
+use satchel_testkit::job::{not_before, reward_pieces};
+use satchel_testkit::load::Endless;
+use satchel_testkit::players::one_per_shard;
+use satchel_testkit::way::{Traffic, Way, Ways, WebServer};
+use satchel_testkit::{Answer, RedisKind, Satchel, Setup, TestRedis, load, wait};
+use satchel_tests::invariants;
 use serde_json::Value;
 use tokio::task::JoinSet;
 

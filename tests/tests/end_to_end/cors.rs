@@ -1,7 +1,8 @@
 //! Which web pages may call.
 
 use reqwest::Method;
-use satchel_tests::{Answer, Caller, Satchel, Setup, invariants};
+use satchel_testkit::{Answer, Caller, Satchel, Setup};
+use satchel_tests::invariants;
 
 const PAGE: &str = "https://game.example";
 const ALLOW_ORIGIN: &str = "access-control-allow-origin";

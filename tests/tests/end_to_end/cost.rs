@@ -7,11 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use satchel_model::ids::{JobId, ShardCount};
-use satchel_tests::job::{reward, reward_pieces, use_item};
-use satchel_tests::players::{neighbours, one_per_shard};
-use satchel_tests::statements::{self, Statement};
-use satchel_tests::wire::{Transaction, Wire};
-use satchel_tests::{Satchel, Setup, invariants, load, wait};
+use satchel_testkit::job::{reward, reward_pieces, use_item};
+use satchel_testkit::players::{neighbours, one_per_shard};
+use satchel_testkit::statements::{self, Statement};
+use satchel_testkit::wire::{Transaction, Wire};
+use satchel_testkit::{Satchel, Setup, load, wait};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 /// One player of each shard.

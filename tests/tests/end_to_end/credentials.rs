@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Method;
-use satchel_tests::job::reward;
-use satchel_tests::token::{claims, now, sign, sign_with, token};
-use satchel_tests::{Answer, Satchel, Setup, invariants, scratch_dir};
+use satchel_testkit::job::reward;
+use satchel_testkit::token::{claims, now, sign, sign_with, token};
+use satchel_testkit::{Answer, Satchel, Setup, scratch_dir};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 /// The keys that the unit tests of the API use.
@@ -50,7 +51,7 @@ fn without(name: &str) -> String {
 /// A good token under an `Authorization` scheme or a header that must not let it in.
 fn attacks() -> Vec<(&'static str, String)> {
     let hs256 = || Header::new(Algorithm::HS256);
-    let secret = satchel_tests::token::SECRET.as_bytes();
+    let secret = satchel_testkit::token::SECRET.as_bytes();
     let good = token("operator", "ops", "");
     let (message, signature) = good.rsplit_once('.').unwrap();
     let edited = base64_url(claims("operator", "intruder", "").to_string().as_bytes());

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nix::sys::signal::Signal;
-use satchel_tests::job::{high, not_before, reward_pieces, use_item};
-use satchel_tests::{Satchel, Setup, invariants, wait};
+use satchel_testkit::job::{high, not_before, reward_pieces, use_item};
+use satchel_testkit::{Satchel, Setup, wait};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 /// Far enough ahead that a loaded machine gets there in time, in seconds.
@@ -156,7 +157,7 @@ async fn a_job_submitted_after_another_was_due_stays_behind_it_while_no_worker_l
     let satchel = Setup::new().workers(0).start().await;
     let game = satchel.game();
     let due = in_s(2);
-    let reward = |user: &str| not_before(satchel_tests::job::reward(user, json!(["vault", "key"])), due);
+    let reward = |user: &str| not_before(satchel_testkit::job::reward(user, json!(["vault", "key"])), due);
     game.submit(&json!([reward("u1"), reward("u2")])).await.expect(202);
     assert_eq!(satchel.redis.cli.delayed(), 2);
     wait::until_true("it is due", || Utc::now() > due).await;

@@ -8,8 +8,9 @@ use std::process::{Command, Stdio};
 use chrono::{DateTime, TimeDelta, Utc};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use satchel_tests::job::{high, not_before, reward};
-use satchel_tests::{Process, Satchel, Setup, binary, invariants, scratch_dir, wait};
+use satchel_testkit::job::{high, not_before, reward};
+use satchel_testkit::{Process, Satchel, Setup, binary, scratch_dir, wait};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 /// A running `satchel dev`.

@@ -1,8 +1,9 @@
 //! What players get and use is told to Discord channels, at the pace that Discord asks for.
 
-use satchel_tests::job::{reward, use_item};
-use satchel_tests::receiver::{Receiver, Reply};
-use satchel_tests::{Satchel, Setup, invariants, wait};
+use satchel_testkit::job::{reward, use_item};
+use satchel_testkit::receiver::{Receiver, Reply};
+use satchel_testkit::{Satchel, Setup, wait};
+use satchel_tests::invariants;
 use serde_json::json;
 
 async fn start(rewarded: &Receiver, used: &Receiver) -> Satchel {

@@ -1,7 +1,8 @@
 //! What happens is told of, and rewarded by the catalogue's rules.
 
-use satchel_tests::job::{reward, reward_pieces, test_catalogue, use_item};
-use satchel_tests::{Satchel, invariants};
+use satchel_testkit::Satchel;
+use satchel_testkit::job::{reward, reward_pieces, test_catalogue, use_item};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 /// The test catalogue with rules for events.

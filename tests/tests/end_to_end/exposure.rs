@@ -3,9 +3,10 @@
 use std::net::TcpListener;
 
 use reqwest::Method;
-use satchel_tests::job::reward_pieces;
-use satchel_tests::poison::{self, poisonous};
-use satchel_tests::{Psql, Satchel, Server, Setup, invariants, refused_start, wait};
+use satchel_testkit::job::reward_pieces;
+use satchel_testkit::poison::{self, poisonous};
+use satchel_testkit::{Psql, Satchel, Server, Setup, refused_start, wait};
+use satchel_tests::invariants;
 use serde_json::json;
 
 #[tokio::test]

@@ -8,11 +8,12 @@ use satchel_model::access::{Actor, Role, Scopes};
 use satchel_model::ids::{JobId, RequestId, ShardCount, UserId};
 use satchel_model::operations::Envelope;
 use satchel_model::operations::Submission;
-use satchel_tests::job::{reward_pieces, use_item};
-use satchel_tests::players::strangers;
-use satchel_tests::poison::{self, poisonous};
-use satchel_tests::streams::{seal, seal_by};
-use satchel_tests::{ENVELOPE_KEY, Satchel, Setup, invariants, wait};
+use satchel_testkit::job::{reward_pieces, use_item};
+use satchel_testkit::players::strangers;
+use satchel_testkit::poison::{self, poisonous};
+use satchel_testkit::streams::{seal, seal_by};
+use satchel_testkit::{ENVELOPE_KEY, Satchel, Setup, wait};
+use satchel_tests::invariants;
 use satchel_wire::envelope::SealedEnvelope;
 use serde_json::json;
 

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use nix::sys::signal::Signal;
-use satchel_tests::job::reward_pieces;
-use satchel_tests::{RedisKind, Satchel, Setup, invariants, wait};
+use satchel_testkit::job::reward_pieces;
+use satchel_testkit::{RedisKind, Satchel, Setup, wait};
+use satchel_tests::invariants;
 use serde_json::Value;
 
 /// Waits until it was looked what Redis has, twice in every shard.

@@ -1,7 +1,8 @@
 //! Whether the service is alive and ready, and whether its queue keeps what it is given.
 
-use satchel_tests::job::reward_pieces;
-use satchel_tests::{Satchel, Setup, invariants, wait};
+use satchel_testkit::job::reward_pieces;
+use satchel_testkit::{Satchel, Setup, wait};
+use satchel_tests::invariants;
 
 /// Waits until `/readyz` answers with `status`, and gives what it says.
 async fn ready_with(satchel: &Satchel, status: u16) -> String {

@@ -1,7 +1,8 @@
 //! Reading how it came about.
 
-use satchel_tests::job::{reward, reward_pieces, use_item};
-use satchel_tests::{Satchel, invariants};
+use satchel_testkit::Satchel;
+use satchel_testkit::job::{reward, reward_pieces, use_item};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 /// Ten ledger entries: gold +1 … +5, then vault and key, then the vault's use: key −1, gold +500; arrow +1.

@@ -1,8 +1,9 @@
 //! Reading what a user holds.
 
 use reqwest::Method;
-use satchel_tests::job::{reward, reward_pieces, use_item};
-use satchel_tests::{Satchel, invariants};
+use satchel_testkit::Satchel;
+use satchel_testkit::job::{reward, reward_pieces, use_item};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -60,7 +61,7 @@ async fn items_come_in_order_of_their_ids_without_those_used_up() {
 #[tokio::test]
 async fn a_long_inventory_is_read_page_by_page() {
     let satchel = Satchel::start().await;
-    let mut catalogue = satchel_tests::job::test_catalogue();
+    let mut catalogue = satchel_testkit::job::test_catalogue();
     let ids: Vec<String> = (0..25).map(|i| format!("item-{i:02}")).collect();
     for id in &ids {
         catalogue["items"][id] = json!({"name": id, "grant": "stack"});

@@ -1,11 +1,12 @@
 //! `SATCHEL_JOURNAL=postgres`: what was accepted is applied, whatever Redis forgets.
 
 use chrono::{TimeDelta, Utc};
-use satchel_tests::job::{high, not_before, reward_pieces, use_item};
-use satchel_tests::load::{self, Endless};
-use satchel_tests::players::neighbours;
-use satchel_tests::poison::{self, poisonous};
-use satchel_tests::{Satchel, Setup, invariants, wait};
+use satchel_testkit::job::{high, not_before, reward_pieces, use_item};
+use satchel_testkit::load::{self, Endless};
+use satchel_testkit::players::neighbours;
+use satchel_testkit::poison::{self, poisonous};
+use satchel_testkit::{Satchel, Setup, wait};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 async fn start() -> Satchel {

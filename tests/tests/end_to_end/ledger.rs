@@ -1,7 +1,8 @@
 //! The ledger keeps what it has: by privileges for the application, by triggers for everyone.
 
-use satchel_tests::job::{reward, reward_pieces};
-use satchel_tests::{Satchel, invariants};
+use satchel_testkit::Satchel;
+use satchel_testkit::job::{reward, reward_pieces};
+use satchel_tests::invariants;
 use serde_json::json;
 
 async fn satchel_with_entries() -> Satchel {

@@ -3,12 +3,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use nix::sys::signal::Signal;
 use reqwest::Method;
-use satchel_tests::job::{high, not_before, reward_pieces, use_item};
-use satchel_tests::load::{self, Endless};
-use satchel_tests::players::{shard_of, strangers};
-use satchel_tests::poison::{self, poisonous};
-use satchel_tests::token::{ALL_SCOPES, token};
-use satchel_tests::{Satchel, Setup, invariants};
+use satchel_testkit::job::{high, not_before, reward_pieces, use_item};
+use satchel_testkit::load::{self, Endless};
+use satchel_testkit::players::{shard_of, strangers};
+use satchel_testkit::poison::{self, poisonous};
+use satchel_testkit::token::{ALL_SCOPES, token};
+use satchel_testkit::{Satchel, Setup};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 /// How far ahead the delayed job of the statistics is: so far that it is counted before it is due, in seconds.

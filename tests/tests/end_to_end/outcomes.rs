@@ -1,7 +1,8 @@
 //! What becomes of a job by the rules of the catalogue.
 
-use satchel_tests::job::{reward, reward_pieces, test_catalogue, use_item};
-use satchel_tests::{Satchel, invariants};
+use satchel_testkit::Satchel;
+use satchel_testkit::job::{reward, reward_pieces, test_catalogue, use_item};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 /// Submits as the game server and gives the outcome.

@@ -1,10 +1,11 @@
 //! A job that fails every time is parked, and only its player waits (docs/FAULTS.md 23).
 
 use chrono::DateTime;
-use satchel_tests::job::{high, reward_pieces, use_item};
-use satchel_tests::players::{neighbours, strangers};
-use satchel_tests::poison::{self, failing_with, poisonous};
-use satchel_tests::{Satchel, Setup, invariants, wait};
+use satchel_testkit::job::{high, reward_pieces, use_item};
+use satchel_testkit::players::{neighbours, strangers};
+use satchel_testkit::poison::{self, failing_with, poisonous};
+use satchel_testkit::{Satchel, Setup, wait};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 /// Jobs of `u1`. The second one is poisonous; the third needs what the first two give, the fifth what the fourth does.

@@ -1,8 +1,9 @@
 //! What is sent behind a request whose answer closes the connection (RFC 9112 section 9.6).
 
-use satchel_tests::job::reward_pieces;
-use satchel_tests::raw_http::exchange;
-use satchel_tests::{Satchel, invariants};
+use satchel_testkit::Satchel;
+use satchel_testkit::job::reward_pieces;
+use satchel_testkit::raw_http::exchange;
+use satchel_tests::invariants;
 
 /// A job for a user as a client writes it to the connection, behind so much white space.
 fn post(satchel: &Satchel, user_id: &str, more: &str, spaces: usize) -> String {
@@ -37,7 +38,7 @@ async fn what_comes_behind_an_answer_that_closes_the_connection_has_no_effect() 
 
     satchel.game().submit_and_wait(&reward_pieces("second", "gold", 5)).await.expect(200);
     assert_eq!(satchel.holdings("second").await, [("gold".to_owned(), 5)]);
-    satchel_tests::wait::until_true("the others are applied", || {
+    satchel_testkit::wait::until_true("the others are applied", || {
         satchel.database.owner.number("SELECT count(*) FROM jobs") == 4
     })
     .await;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use satchel_tests::job::reward_pieces;
-use satchel_tests::players::{neighbours, one_per_shard, strangers};
-use satchel_tests::{Satchel, Setup, invariants, load, wait};
+use satchel_testkit::job::reward_pieces;
+use satchel_testkit::players::{neighbours, one_per_shard, strangers};
+use satchel_testkit::{Satchel, Setup, load, wait};
+use satchel_tests::invariants;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,8 +1,9 @@
 //! High jobs overtake waiting jobs of other players, and never an earlier one of their own.
 
-use satchel_tests::job::{high, reward_pieces, use_item};
-use satchel_tests::players::neighbours;
-use satchel_tests::{Satchel, Setup, invariants};
+use satchel_testkit::job::{high, reward_pieces, use_item};
+use satchel_testkit::players::neighbours;
+use satchel_testkit::{Satchel, Setup};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 /// A Satchel whose worker, once it is started, needs many batches for what waits.

@@ -6,9 +6,10 @@ use satchel_model::access::{Actor, Role, Scopes};
 use satchel_model::ids::{JobId, RequestId};
 use satchel_model::operations::Envelope;
 use satchel_model::operations::Submission;
-use satchel_tests::job::{reward, reward_pieces};
-use satchel_tests::streams::{seal, seal_as, seal_by};
-use satchel_tests::{ENVELOPE_KEY, Satchel, Setup, invariants, wait};
+use satchel_testkit::job::{reward, reward_pieces};
+use satchel_testkit::streams::{seal, seal_as, seal_by};
+use satchel_testkit::{ENVELOPE_KEY, Satchel, Setup, wait};
+use satchel_tests::invariants;
 use satchel_wire::envelope::{SealedEnvelope, VERSION};
 use serde_json::{Value, json};
 

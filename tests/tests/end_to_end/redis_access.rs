@@ -1,11 +1,12 @@
 //! Ways to a Redis: as a user of its own that may do little, behind TLS, and a cluster.
 
 use chrono::{TimeDelta, Utc};
-use satchel_tests::job::{high, not_before, reward_pieces, use_item};
-use satchel_tests::load::{self, Endless};
-use satchel_tests::players::one_per_shard;
-use satchel_tests::poison::{self, poisonous};
-use satchel_tests::{RedisKind, Satchel, Setup, invariants};
+use satchel_testkit::job::{high, not_before, reward_pieces, use_item};
+use satchel_testkit::load::{self, Endless};
+use satchel_testkit::players::one_per_shard;
+use satchel_testkit::poison::{self, poisonous};
+use satchel_testkit::{RedisKind, Satchel, Setup};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 /// Everything that the service does with Redis, once.

@@ -1,7 +1,8 @@
 //! Redis dies, hangs, fills up and forgets (docs/FAULTS.md 6, 8, 10, 11).
 
-use satchel_tests::job::{reward, reward_pieces};
-use satchel_tests::{Satchel, Setup, invariants, load, wait};
+use satchel_testkit::job::{reward, reward_pieces};
+use satchel_testkit::{Satchel, Setup, load, wait};
+use satchel_tests::invariants;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use satchel_tests::token::{claims, now, sign, sign_with, token};
-use satchel_tests::{Satchel, Setup, invariants, scratch_dir, wait};
+use satchel_testkit::token::{claims, now, sign, sign_with, token};
+use satchel_testkit::{Satchel, Setup, scratch_dir, wait};
+use satchel_tests::invariants;
 use serde_json::json;
 
 const PATH: &str = "/api/v1/users/u1/inventory";

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use satchel_tests::job::test_catalogue;
-use satchel_tests::{Satchel, Setup, invariants, wait};
+use satchel_testkit::job::test_catalogue;
+use satchel_testkit::{Satchel, Setup, wait};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 /// The catalogue with an event that has such a schema.

@@ -2,9 +2,10 @@
 
 use nix::sys::signal::Signal;
 use reqwest::Method;
-use satchel_tests::job::{reward_pieces, use_item};
-use satchel_tests::poison::{self, poisonous};
-use satchel_tests::{Satchel, Setup, invariants};
+use satchel_testkit::job::{reward_pieces, use_item};
+use satchel_testkit::poison::{self, poisonous};
+use satchel_testkit::{Satchel, Setup};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! What the thief of one program's login can do: no more than that program.
 
-use satchel_tests::job::reward_pieces;
-use satchel_tests::{Psql, Setup, invariants, refused_start};
+use satchel_testkit::job::reward_pieces;
+use satchel_testkit::{Psql, Setup, refused_start};
+use satchel_tests::invariants;
 
 const LEDGER_ROW: &str = "INSERT INTO ledger VALUES ('u2', 1, gen_random_uuid(), 'gold', 1000000, 1000000,
     'reward_inventory_item', 'service:game', NULL, 'r', NULL, 1, now(), sha256('x'))";

@@ -1,8 +1,9 @@
 //! Many workers, one order (docs/FAULTS.md 4, 24): how exact the order is, and how long shards wait when workers come and go.
 
 use nix::sys::signal::Signal;
-use satchel_tests::load::{self, Endless};
-use satchel_tests::{Satchel, Setup, invariants, service_gaps};
+use satchel_testkit::load::{self, Endless};
+use satchel_testkit::{Satchel, Setup, service_gaps};
+use satchel_tests::invariants;
 
 /// What a machine that runs other tests at the same time may add to any time, in milliseconds.
 const LOADED_MACHINE_MS: i64 = 2_000;

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 
 use reqwest::Method;
-use satchel_tests::job::{reward_pieces, test_catalogue, use_item};
-use satchel_tests::token::token;
-use satchel_tests::{Satchel, Setup, invariants, wait};
+use satchel_testkit::job::{reward_pieces, test_catalogue, use_item};
+use satchel_testkit::token::token;
+use satchel_testkit::{Satchel, Setup, wait};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};

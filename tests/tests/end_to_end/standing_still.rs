@@ -1,7 +1,8 @@
 //! What somebody with a program's login writes or holds so that nothing goes on, and it does.
 
-use satchel_tests::job::reward_pieces;
-use satchel_tests::{Database, Setup, invariants, wait};
+use satchel_testkit::job::reward_pieces;
+use satchel_testkit::{Database, Setup, wait};
+use satchel_tests::invariants;
 use serde_json::json;
 
 #[tokio::test]

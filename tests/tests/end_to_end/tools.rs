@@ -2,8 +2,9 @@
 
 use std::process::{Command, Stdio};
 
-use satchel_tests::job::{reward, test_catalogue, use_item};
-use satchel_tests::{Satchel, Setup, binary, invariants, scratch_dir};
+use satchel_testkit::job::{reward, test_catalogue, use_item};
+use satchel_testkit::{Satchel, Setup, binary, scratch_dir};
+use satchel_tests::invariants;
 use serde_json::json;
 
 /// Runs a program that must fail, and gives what it says.
@@ -41,7 +42,7 @@ async fn tokens_are_made_for_each_role() {
 
 #[test]
 fn tokens_out_of_shape_are_not_made() {
-    let secret = [("SATCHEL_JWT_SECRET", satchel_tests::token::SECRET)];
+    let secret = [("SATCHEL_JWT_SECRET", satchel_testkit::token::SECRET)];
     let token = |arguments: &[&str]| bare("satchel", &[&["token"], arguments].concat(), &secret);
     for arguments in [
         &["--role", "king", "--sub", "u1"][..],
@@ -81,7 +82,7 @@ async fn keys_are_made_listed_and_revoked() {
 
     satchel.tool(&["key", "revoke", prefix]);
     assert!(line(&satchel.tool(&["key", "list"])).contains("revoked"));
-    satchel_tests::wait::until("the key is refused", || async {
+    satchel_testkit::wait::until("the key is refused", || async {
         (caller.get("/api/v1/catalogue").await.status == 401).then_some(())
     })
     .await;

@@ -2,9 +2,10 @@
 
 use chrono::{TimeDelta, Utc};
 use reqwest::Method;
-use satchel_tests::job::{high, not_before, reward_pieces, use_item};
-use satchel_tests::poison::{self, poisonous};
-use satchel_tests::{Answer, Caller, Satchel, Setup, invariants};
+use satchel_testkit::job::{high, not_before, reward_pieces, use_item};
+use satchel_testkit::poison::{self, poisonous};
+use satchel_testkit::{Answer, Caller, Satchel, Setup};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 async fn withdraw(caller: &Caller, job_id: &str) -> Answer {

@@ -1,8 +1,9 @@
 //! Workers die, freeze, leave and join (docs/FAULTS.md 2, 3, 4, 24).
 
 use nix::sys::signal::Signal;
-use satchel_tests::job::{reward_pieces, use_item};
-use satchel_tests::{Satchel, Setup, invariants, load, wait};
+use satchel_testkit::job::{reward_pieces, use_item};
+use satchel_testkit::{Satchel, Setup, load, wait};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 /// Submits `jobs` jobs for each of [`load::PLAYERS`] players, a reward and its use in turn.

@@ -1,7 +1,8 @@
 //! Settings that would do harm are noticed, and nothing is taken.
 
-use satchel_tests::job::{reward, reward_pieces};
-use satchel_tests::{Setup, invariants, wait};
+use satchel_testkit::job::{reward, reward_pieces};
+use satchel_testkit::{Setup, wait};
+use satchel_tests::invariants;
 use serde_json::json;
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use satchel_model::ids::Shard;
 
-use super::client::Connection;
+use super::connection::Connection;
 use super::page::{Page, id_of};
 use super::streams;
 use crate::entry::EntryId;

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::backlog::Backlog;
 use super::batch::Batch;
-use super::client::Connection;
+use super::connection::Connection;
 use super::delayed::Delays;
 use super::page::{Page, Pages};
 use super::producer::due_ms;

@@ -13,7 +13,8 @@ use satchel_model::operations::Priority;
 use tokio::time::Instant;
 
 use super::batch::Batch;
-use super::client::{Connection, no_answer};
+use super::connection::Connection;
+use super::failure::no_answer;
 use super::{keys, scripts, streams};
 use crate::{Entry, Place, QueueError};
 

@@ -5,7 +5,7 @@ use satchel_model::ids::Shard;
 use satchel_model::operations::Priority;
 
 use super::batch::Batch;
-use super::client::Connection;
+use super::connection::Connection;
 use super::{keys, scripts, streams};
 use crate::{Depth, Entry, Place, QueueError};
 

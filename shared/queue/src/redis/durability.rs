@@ -6,7 +6,7 @@ use redis::{FromRedisValue, from_redis_value};
 use satchel_model::ids::ShardCount;
 
 use super::batch::Batch;
-use super::client::Connection;
+use super::connection::Connection;
 use super::keys;
 use crate::{Durability, QueueError, Setting};
 

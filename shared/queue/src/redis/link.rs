@@ -10,14 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::cluster_async::ClusterConnection;
-use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
+use redis::{ErrorKind, RedisError, RedisResult};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::client::Client;
+use super::client::{Client, Wire};
+use super::failure::{is_doubtful, is_lost, no_answer};
 use super::life::Life;
 use super::outage::Outage;
 
@@ -37,14 +36,6 @@ const SETTLED: Duration = Duration::from_secs(2);
 
 /// How often a call is sent: once more if the connection was closed before it could be.
 const MAX_TRIES: u32 = 2;
-
-/// What carries calls. Clones share it.
-#[derive(Clone)]
-pub(super) enum Wire {
-    Server(MultiplexedConnection),
-    /// It makes the connections to its nodes anew by itself.
-    Cluster(ClusterConnection),
-}
 
 /// How long a connection is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -179,7 +170,7 @@ impl Link {
                 Attempt::Failed(error) => return Err(error.clone()),
                 Attempt::UnderWay => {}
             }
-            making.changed().await.map_err(|_| no_answer())?;
+            making.changed().await.map_err(|_| no_answer::<RedisError>())?;
         }
     }
 
@@ -299,34 +290,7 @@ fn delay(failures: u32) -> Duration {
     Duration::from_millis(delay_ms).mul_f64(rand::random_range(0.5..=1.0))
 }
 
-/// Nothing came back in time.
-pub(super) fn no_answer() -> RedisError {
-    std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time").into()
-}
-
-/// Whether a connection that was just made is not worth using: the next attempt may find another server, or the same one in
-/// another state.
-pub(super) fn is_unusable(error: &RedisError) -> bool {
-    let is_loading = error.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading);
-    is_lost(error) || is_doubtful(error) || is_loading
-}
-
 /// It is closed, or as good as that.
 fn closed() -> RedisError {
     std::io::Error::from(std::io::ErrorKind::BrokenPipe).into()
-}
-
-/// Whether the connection is of no more use: nothing but an error that the server itself has said leaves it whole.
-fn is_lost(error: &RedisError) -> bool {
-    !matches!(
-        error.kind(),
-        ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::UnexpectedReturnType | ErrorKind::Client
-    )
-}
-
-/// Whether the server says that it is not the one to talk to, or does not know who talks: the name may be another's now.
-fn is_doubtful(error: &RedisError) -> bool {
-    let kind = error.kind();
-    matches!(kind, ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown))
-        || matches!(error.code(), Some("NOAUTH" | "UNBLOCKED" | "WRONGPASS"))
 }

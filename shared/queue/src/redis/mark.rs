@@ -3,14 +3,11 @@
 //! first one that comes to an empty Redis leaves its mark there.
 
 use redis::aio::ConnectionLike;
-use redis::{ErrorKind, Pipeline, RedisError, RedisResult, Value, from_redis_value};
+use redis::{ErrorKind, Pipeline, RedisResult, Value, from_redis_value};
 use satchel_model::installation::Installation;
 
-use super::{keys, link};
-
-/// What [`is_foreign`] knows its error by.
-const FOREIGN: &str =
-    "another installation uses this Redis: give each one its own, or another database of it (REDIS_URL)";
+use super::failure::{FOREIGN, is_unusable};
+use super::keys;
 
 /// See the module.
 #[derive(Clone)]
@@ -32,13 +29,13 @@ impl Mark {
     /// Leaves the mark over a new connection, or finds it.
     ///
     /// # Errors
-    /// If it is another installation's ([`is_foreign`]), or the connection is of no use.
+    /// If it is another installation's ([`FOREIGN`]), or the connection is of no use.
     pub(super) async fn leave<C: ConnectionLike>(&self, connection: &mut C) -> RedisResult<()> {
         let answers: Vec<RedisResult<Value>> = self.commands.query_async(connection).await?;
         let mut owner = None;
         for answer in answers {
             match answer {
-                Err(error) if link::is_unusable(&error) => return Err(error),
+                Err(error) if is_unusable(&error) => return Err(error),
                 // A Redis that is full refuses the mark, and answers questions all the same.
                 Err(_) => {}
                 Ok(value) => owner = from_redis_value::<Option<String>>(value).unwrap_or_default(),
@@ -49,9 +46,4 @@ impl Mark {
             _ => Ok(()),
         }
     }
-}
-
-/// Whether it says that the queue is another installation's.
-pub(super) fn is_foreign(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::Client && error.to_string().contains(FOREIGN)
 }

@@ -5,10 +5,12 @@ mod backlog;
 mod batch;
 mod client;
 mod config;
+mod connection;
 mod consumer;
 mod delayed;
 mod depths;
 mod durability;
+mod failure;
 mod keys;
 mod life;
 mod link;
@@ -35,7 +37,8 @@ use satchel_model::installation::Installation;
 use satchel_model::operations::Envelope;
 use satchel_wire::envelope::EnvelopeKey;
 
-use self::client::{Client, Connection};
+use self::client::Client;
+use self::connection::Connection;
 use self::consumer::RedisConsumer;
 use self::link::Limits;
 use self::outage::Outage;
@@ -86,8 +89,8 @@ impl RedisQueue {
         // A cluster's other nodes may be well: its connections are made anew one by one.
         let silence = if client.is_cluster() { deadline } else { SILENCE };
         let limits = Limits { deadline, silence };
-        let connections = (0..CONNECTIONS).map(|_| client.connect(limits, &outage)).collect();
-        let beside = client.connect(limits, &outage);
+        let connections = (0..CONNECTIONS).map(|_| Connection::new(&client, limits, &outage)).collect();
+        let beside = Connection::new(&client, limits, &outage);
         let may_ask_config = !client.has_own_user();
         Ok(Self { client, deadline, shards, connections, next: AtomicUsize::default(), beside, may_ask_config, outage })
     }
@@ -158,7 +161,7 @@ impl Queue for RedisQueue {
         // One call at a time, which is silent while it blocks.
         let deadline = self.deadline + Duration::from_millis(block_ms.into());
         let limits = Limits { deadline, silence: deadline };
-        Ok(Box::new(RedisConsumer::new(self.client.connect(limits, &self.outage), self.shards)))
+        Ok(Box::new(RedisConsumer::new(Connection::new(&self.client, limits, &self.outage), self.shards)))
     }
 
     async fn heads(&self, shards: &[Shard]) -> Result<Vec<Entry>, QueueError> {

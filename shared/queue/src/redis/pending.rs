@@ -6,7 +6,8 @@ use redis::{Cmd, Value};
 use satchel_model::ids::{JobId, Shard, ShardCount};
 
 use super::batch::Batch;
-use super::client::{Connection, no_answer};
+use super::connection::Connection;
+use super::failure::no_answer;
 use super::{keys, streams};
 use crate::pending::CLAIM_TTL_SECONDS;
 use crate::{Claim, Pending, QueueError};

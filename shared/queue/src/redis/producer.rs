@@ -8,7 +8,8 @@ use satchel_model::operations::Priority;
 use satchel_wire::envelope::EnvelopeKey;
 
 use super::batch::Batch;
-use super::client::{Connection, no_answer};
+use super::connection::Connection;
+use super::failure::no_answer;
 use super::{keys, pending, scripts};
 use crate::{Pending, QueueError};
 

@@ -7,7 +7,7 @@ use redis::{RedisError, from_redis_value};
 use satchel_model::ids::ShardCount;
 
 use super::batch::Batch;
-use super::client::Connection;
+use super::connection::Connection;
 use super::scripts;
 use crate::{QueueError, Sought};
 

@@ -5,7 +5,8 @@ use satchel_model::ids::Shard;
 use satchel_model::operations::Priority;
 
 use super::batch::Batch;
-use super::client::{Connection, no_answer};
+use super::connection::Connection;
+use super::failure::no_answer;
 use super::keys;
 use crate::entry::EntryId;
 use crate::{Entry, Place, QueueError};

@@ -4,7 +4,7 @@ use redis::{Value, from_redis_value};
 use satchel_model::ids::Shard;
 
 use super::batch::Batch;
-use super::client::Connection;
+use super::connection::Connection;
 use super::{keys, scripts};
 use crate::{QueueError, Raise, Watermark};
 

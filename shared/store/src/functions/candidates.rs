@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use satchel_model::ids::{FunctionId, Shard};
 use uuid::Uuid;
 
-use super::claims::{KeyOf, Limits};
+use super::limits::{KeyOf, Limits};
 use crate::leases::Lease;
 use crate::{StoreError, Tx, stored};
 

@@ -8,6 +8,7 @@ pub mod cancel;
 mod candidates;
 pub mod claims;
 pub mod dispatch;
+mod limits;
 pub mod listeners;
 pub mod operate;
 mod pace;

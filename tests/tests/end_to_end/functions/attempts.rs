@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use satchel_tests::{Inbox, Setup, invariants};
+use satchel_testkit::{Inbox, Setup};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 use super::{all_ended, run, start, tell};

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use satchel_tests::{Call, Inbox, Setup, invariants, wait};
+use satchel_testkit::{Call, Inbox, Setup, wait};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 use super::{all_ended, event, run, start, tell};

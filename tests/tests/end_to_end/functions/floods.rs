@@ -1,9 +1,10 @@
 //! A flood clogs no function for good: it is paused, seen, ended in bulk, and dropped by the function's own policy.
 
 use nix::sys::signal::Signal;
-use satchel_tests::job::reward;
-use satchel_tests::receiver::{Receiver, Reply};
-use satchel_tests::{Answer, Inbox, Satchel, Setup, invariants, wait};
+use satchel_testkit::job::reward;
+use satchel_testkit::receiver::{Receiver, Reply};
+use satchel_testkit::{Answer, Inbox, Satchel, Setup, wait};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 use super::{all_ended, run, start, tell};

@@ -7,8 +7,8 @@ mod operating;
 mod quiet;
 mod scale;
 
-use satchel_tests::job::test_catalogue;
-use satchel_tests::{Inbox, Satchel, Setup, wait};
+use satchel_testkit::job::test_catalogue;
+use satchel_testkit::{Inbox, Satchel, Setup, wait};
 use serde_json::{Value, json};
 
 const EVENTS: &[&str] = &[

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use satchel_tests::{Answer, Inbox, Satchel, Setup, invariants, wait};
+use satchel_testkit::{Answer, Inbox, Satchel, Setup, wait};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 use super::{all_ended, event, run, start, tell};

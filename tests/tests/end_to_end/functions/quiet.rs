@@ -1,7 +1,8 @@
 //! Quiet jobs: recorded as all are, but nothing hears of them.
 
-use satchel_tests::job::{reward, use_item};
-use satchel_tests::{Answer, Inbox, Satchel, Setup, invariants, wait};
+use satchel_testkit::job::{reward, use_item};
+use satchel_testkit::{Answer, Inbox, Satchel, Setup, wait};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 use super::{all_ended, catalogue, event};

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use satchel_tests::job::reward;
-use satchel_tests::{Inbox, Setup, invariants};
+use satchel_testkit::job::reward;
+use satchel_testkit::{Inbox, Setup};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 use super::{all_ended, event, start};

@@ -1,9 +1,9 @@
 //! What operators do about endpoints.
 
 use reqwest::Method;
+use satchel_testkit::job::test_catalogue;
+use satchel_testkit::receiver::{Receiver, Reply};
 use satchel_tests::invariants;
-use satchel_tests::job::test_catalogue;
-use satchel_tests::receiver::{Receiver, Reply};
 use serde_json::json;
 
 use super::{add, deliveries, last_delivery_is, operate, show, start, verify};

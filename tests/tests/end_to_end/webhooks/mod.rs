@@ -8,9 +8,9 @@ mod trouble;
 
 use reqwest::Method;
 use reqwest::header::HeaderMap;
-use satchel_tests::job::reward;
-use satchel_tests::receiver::Received;
-use satchel_tests::{Answer, Satchel, Setup, wait};
+use satchel_testkit::job::reward;
+use satchel_testkit::receiver::Received;
+use satchel_testkit::{Answer, Satchel, Setup, wait};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 

@@ -1,9 +1,10 @@
 //! What is sent, to whom, and how it is signed.
 
 use reqwest::Method;
-use satchel_tests::job::reward;
-use satchel_tests::receiver::{Receiver, Reply};
-use satchel_tests::{Certificates, invariants};
+use satchel_testkit::Certificates;
+use satchel_testkit::job::reward;
+use satchel_testkit::receiver::{Receiver, Reply};
+use satchel_tests::invariants;
 use serde_json::json;
 use standardwebhooks::Webhook;
 

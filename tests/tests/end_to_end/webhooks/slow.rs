@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use satchel_tests::job::reward;
-use satchel_tests::receiver::{Receiver, Reply};
-use satchel_tests::{invariants, wait};
+use satchel_testkit::job::reward;
+use satchel_testkit::receiver::{Receiver, Reply};
+use satchel_testkit::wait;
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 use super::{add, operate, start};

@@ -1,8 +1,9 @@
 //! What is told of: what rules give, why things were done, in which order; and that a damaged event harms no other.
 
-use satchel_tests::job::{reward, test_catalogue};
-use satchel_tests::receiver::{Received, Receiver, Reply};
-use satchel_tests::{Satchel, invariants, wait};
+use satchel_testkit::job::{reward, test_catalogue};
+use satchel_testkit::receiver::{Received, Receiver, Reply};
+use satchel_testkit::{Satchel, wait};
+use satchel_tests::invariants;
 use serde_json::{Value, json};
 
 use super::{add, give, start};

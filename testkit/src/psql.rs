@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::janitor;
 
 /// The program.
-static PSQL: LazyLock<PathBuf> = LazyLock::new(|| satchel_cli::private::psql().expect("the program psql"));
+static PSQL: LazyLock<PathBuf> = LazyLock::new(|| satchel_private::psql().expect("the program psql"));
 
 /// One way into one database.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-use satchel_cli::private::{ExposeSecret, PrivateCluster, PrivateRedis, RedisOptions};
+use satchel_private::{ExposeSecret, PrivateCluster, PrivateRedis, RedisOptions};
 use sha2::{Digest, Sha256};
 
 use crate::certificates::Certificates;
@@ -202,7 +202,7 @@ fn behind_tls(cli: &RedisCli) -> Vec<(String, String)> {
     ] {
         cli.run(&["CONFIG", "SET", setting, value]);
     }
-    let port = crate::satchel::free_port().to_string();
+    let port = crate::port::free_port().to_string();
     cli.run(&["CONFIG", "SET", "tls-port", &port]);
     vec![
         ("REDIS_URL".to_owned(), format!("rediss://:{}@127.0.0.1:{port}/0", cli.password)),

@@ -1,9 +1,7 @@
 //! How a test wants its Satchel.
 
-use std::sync::Arc;
-
 use crate::clock::Steered;
-use crate::{Inbox, RedisKind, Satchel, Server, statements};
+use crate::{Inbox, RedisKind, statements};
 
 /// Collects wishes; [`Setup::start`] grants them.
 pub struct Setup {
@@ -13,9 +11,9 @@ pub struct Setup {
     pub(crate) worker_env: Vec<(String, String)>,
     pub(crate) redis: RedisKind,
     /// The settings of a server of its own, if it has one.
-    own_postgres: Option<&'static [(&'static str, &'static str)]>,
+    pub(crate) own_postgres: Option<&'static [(&'static str, &'static str)]>,
     /// The variables of that server.
-    postgres_env: Vec<(&'static str, String)>,
+    pub(crate) postgres_env: Vec<(&'static str, String)>,
     /// Whether there is a [`crate::way::Way`] from each program to each store.
     pub(crate) has_ways: bool,
 }
@@ -102,7 +100,7 @@ impl Setup {
     }
 
     /// Whether the test may set the clock of its Postgres.
-    pub(crate) fn sets_postgres_clock(&self) -> bool {
+    pub fn sets_postgres_clock(&self) -> bool {
         !self.postgres_env.is_empty()
     }
 
@@ -110,12 +108,5 @@ impl Setup {
     pub fn api_clock(mut self, clock: &Steered) -> Self {
         self.api_env.extend(clock.env().into_iter().map(|(name, value)| (name.to_owned(), value)));
         self
-    }
-
-    /// Starts everything; returns when the API is ready and the test catalogue published.
-    pub async fn start(self) -> Satchel {
-        let own = |settings| Arc::new(Server::private(settings, &self.postgres_env));
-        let server = self.own_postgres.map_or_else(Server::shared, own);
-        Satchel::launch(self, server).await
     }
 }

@@ -1,6 +1,5 @@
 //! A whole Satchel: stores of its own, one API and some workers, as processes.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -9,6 +8,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::job::test_catalogue;
+use crate::port::free_port;
 use crate::token::{ALL_SCOPES, SECRET, token};
 use crate::way::Ways;
 use crate::{Caller, Database, Journal, Process, Psql, Server, Setup, TestRedis, binary, wait};
@@ -19,8 +19,6 @@ pub const ENVELOPE_KEY: &str = "test-envelope-key-test-envelope-key!";
 /// The key that seals the secrets of webhooks.
 const SECRETS_KEY: &str = "test-secrets-key-test-secrets-key!";
 
-/// Ports below those that systems give to outgoing connections, so that no client takes the API's while it restarts.
-const PORTS: std::ops::Range<u16> = 15_000..32_000;
 /// How many ports are tried: another process may take one just before the API does.
 const MAX_PORTS_TRIED: usize = 10;
 
@@ -35,10 +33,20 @@ pub struct Satchel {
     pub redis: TestRedis,
     /// Its database.
     pub database: Database,
-    pub(crate) setup: Setup,
+    /// How it was set up.
+    pub setup: Setup,
     ways: Option<Ways>,
     address: String,
     anyone: Caller,
+}
+
+impl Setup {
+    /// Starts everything; returns when the API is ready and the test catalogue published.
+    pub async fn start(self) -> Satchel {
+        let own = |settings| Arc::new(Server::private(settings, &self.postgres_env));
+        let server = self.own_postgres.map_or_else(Server::shared, own);
+        Satchel::launch(self, server).await
+    }
 }
 
 impl Satchel {
@@ -260,16 +268,4 @@ pub(crate) async fn new_api(
         assert!(api.output().contains("in use"), "satchel-api ended at once:\n{}", api.output());
     }
     panic!("no free port for the API in {MAX_PORTS_TRIED} tries");
-}
-
-/// A port that nobody listens on at this moment.
-pub(crate) fn free_port() -> u16 {
-    loop {
-        // The last bytes of a version 7 UUID are random.
-        let random = u16::from_be_bytes(*uuid::Uuid::now_v7().as_bytes().last_chunk().expect("16 bytes"));
-        let port = PORTS.start + random % (PORTS.end - PORTS.start);
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
 }

@@ -11,7 +11,15 @@ const FIRST: u16 = 15_000;
 const SPAN: u16 = 17_000;
 const MAX_TRIES: u32 = 200;
 
-/// A port of 127.0.0.1 that was free a moment ago, `preferred` if that is.
+/// A port of 127.0.0.1 that was free a moment ago, and is none that systems give to outgoing connections.
+///
+/// # Errors
+/// If none is found.
+pub fn free_port() -> Result<u16, PrivateError> {
+    free(None)
+}
+
+/// The same, `preferred` if that is free.
 pub(crate) fn free(preferred: Option<u16>) -> Result<u16, PrivateError> {
     if let Some(port) = preferred.filter(|port| is_free(*port)) {
         return Ok(port);

@@ -8,13 +8,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use satchel_private::free_port;
 use uuid::Uuid;
 
+use super::contender::{Contender, Kind};
+use super::process::Child;
+use super::servers::Servers;
+use super::token;
 use crate::load::job::Accepted;
-use crate::stand::contender::{Contender, Kind};
-use crate::stand::process::{Child, free_port};
-use crate::stand::servers::Servers;
-use crate::stand::token;
 
 const READY_PATIENCE: Duration = Duration::from_mins(1);
 /// How long making the tables, or queueing a million jobs, may take.

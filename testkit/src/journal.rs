@@ -109,7 +109,7 @@ impl Journal {
     }
 
     /// The jobs that were retired.
-    pub(crate) fn retired(&self) -> HashSet<String> {
+    pub fn retired(&self) -> HashSet<String> {
         self.retired.lock().unwrap().clone()
     }
 

@@ -19,6 +19,7 @@ mod watched;
 
 pub use error::PrivateError;
 pub use files::{data_dir, write_private};
+pub use port::free_port;
 pub use postgres::{PostgresOptions, PrivatePostgres};
 pub use programs::psql;
 pub use redis::{PrivateCluster, PrivateRedis, RedisOptions};

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use satchel_cli::private::{ExposeSecret, PostgresOptions, PrivatePostgres};
+use satchel_private::{ExposeSecret, PostgresOptions, PrivatePostgres};
 
 use crate::janitor::{self, scratch_dir};
 use crate::process::binary;

@@ -12,8 +12,8 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Exchange
 use serde_json::Value;
 use tokio::time::timeout;
 
+use crate::port::free_port;
 use crate::process::Process;
-use crate::satchel::free_port;
 use crate::{Certificates, scratch_dir, wait};
 
 /// Where Debian, Ubuntu and Homebrew keep the program. (Debian's one in `PATH` runs it as another user.)

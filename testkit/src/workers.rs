@@ -23,6 +23,11 @@ impl Satchel {
         self.spawn_worker("satchel-worker", &[]);
     }
 
+    /// Whether any runs.
+    pub fn has_workers(&self) -> bool {
+        !self.workers.lock().unwrap().is_empty()
+    }
+
     fn spawn_worker(&self, program: &'static str, env: &[(&str, &str)]) {
         let mut command = command(program, &self.setup.worker_env, &self.database, &self.redis);
         let worker = Process::spawn(program, command.envs(env.iter().copied()));

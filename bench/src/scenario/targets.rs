@@ -1,7 +1,7 @@
 //! The targets: ratios of one run on one machine, with everything on it.
 
+use super::latency;
 use crate::report::{Report, Row, number};
-use crate::scenario::latency;
 
 const SATCHEL: &str = "satchel";
 /// More backlog than so many seconds' worth of what was accepted has grown, and is not just on its way.

@@ -1,0 +1,68 @@
+//! The rules of this house, as lists.
+
+use crate::layers::Row;
+use crate::modules::KnownCircle;
+
+/// Each crate, with those of the workspace that it may use. Who is above may know who is below.
+pub(crate) const LAYERS: [Row; 15] = [
+    ("forms", &[]),
+    ("settings", &[]),
+    ("model", &["forms"]),
+    ("security", &["settings"]),
+    ("wire", &["forms", "model", "settings"]),
+    ("queue", &["model", "settings", "wire"]),
+    ("store", &["forms", "model", "security", "settings", "wire"]),
+    ("api", &["forms", "model", "queue", "security", "settings", "store", "wire"]),
+    ("worker", &["forms", "model", "queue", "security", "settings", "store", "wire"]),
+    ("private", &[]),
+    ("cli", &["api", "forms", "model", "private", "queue", "security", "settings", "store", "worker"]),
+    ("testkit", &["model", "private", "security", "wire"]),
+    ("tests", &["model", "settings", "testkit", "worker"]),
+    ("bench", &["model", "private"]),
+    ("lint", &[]),
+];
+
+/// Means that only these crates have.
+pub(crate) const MEANS: [Row; 6] = [
+    ("sqlx", &["store"]),
+    ("redis", &["queue"]),
+    ("actix-web", &["api"]),
+    ("reqwest", &["testkit", "tests", "worker"]),
+    ("lapin", &["testkit", "worker"]),
+    ("tokio", &["api", "bench", "cli", "queue", "settings", "store", "testkit", "tests", "worker"]),
+];
+
+/// Modules that import each other in a circle and should not. The list only shrinks: what is no longer in a circle has to
+/// leave it.
+pub(crate) const KNOWN_CIRCLES: [KnownCircle; 7] = [
+    KnownCircle {
+        crate_name: "api",
+        folder: "",
+        modules: &[
+            "admission",
+            "auth",
+            "catalogue",
+            "clock",
+            "config",
+            "connections",
+            "functions",
+            "health",
+            "intake",
+            "job_status",
+            "journaling",
+            "metrics",
+            "operating",
+            "queues",
+            "state",
+            "submit",
+            "undecided",
+            "waiting",
+        ],
+    },
+    KnownCircle { crate_name: "api", folder: "auth", modules: &["jwks", "keys"] },
+    KnownCircle { crate_name: "api", folder: "intake", modules: &["enqueue", "judge"] },
+    KnownCircle { crate_name: "model", folder: "", modules: &["domain", "envelope", "events", "jobs"] },
+    KnownCircle { crate_name: "model", folder: "domain::catalogue", modules: &["cycles", "references"] },
+    KnownCircle { crate_name: "model", folder: "domain::catalogue", modules: &["event", "schema_cost"] },
+    KnownCircle { crate_name: "worker", folder: "", modules: &["functions", "pipeline"] },
+];
