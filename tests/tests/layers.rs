@@ -9,19 +9,22 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate, with those that it may use. Who is above may know who is below.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("forms", &[]),
     ("settings", &[]),
+    ("tasks", &[]),
     ("model", &["forms"]),
     ("security", &["settings"]),
     ("wire", &["forms", "model", "settings"]),
     ("queue", &["model", "settings", "wire"]),
     ("store", &["forms", "model", "security", "settings", "wire"]),
     ("api", &["forms", "model", "queue", "security", "settings", "store", "wire"]),
-    ("worker", &["forms", "model", "queue", "security", "settings", "store", "wire"]),
+    ("functions", &["model", "queue", "settings", "store", "tasks", "wire"]),
+    ("connectors", &["functions", "model", "security", "settings", "store", "wire"]),
+    ("worker", &["connectors", "functions", "model", "queue", "settings", "store", "tasks", "wire"]),
     ("private", &[]),
-    ("cli", &["api", "forms", "model", "private", "queue", "security", "settings", "store", "worker"]),
-    ("tests", &["cli", "forms", "model", "security", "settings", "wire", "worker"]),
+    ("cli", &["api", "forms", "functions", "model", "private", "queue", "security", "settings", "store", "worker"]),
+    ("tests", &["cli", "forms", "functions", "model", "security", "settings", "wire", "worker"]),
     ("bench", &["model", "private"]),
 ];
 
@@ -30,9 +33,12 @@ const MEANS: [(&str, &[&str]); 6] = [
     ("sqlx", &["store"]),
     ("redis", &["queue"]),
     ("actix-web", &["api"]),
-    ("reqwest", &["tests", "worker"]),
-    ("lapin", &["tests", "worker"]),
-    ("tokio", &["api", "bench", "cli", "queue", "settings", "store", "tests", "worker"]),
+    ("reqwest", &["connectors", "tests"]),
+    ("lapin", &["connectors", "tests"]),
+    (
+        "tokio",
+        &["api", "bench", "cli", "connectors", "functions", "queue", "settings", "store", "tasks", "tests", "worker"],
+    ),
 ];
 
 /// A crate's name without the project's.

@@ -14,6 +14,7 @@ use satchel_store::rule_grants::RuleGrant;
 use satchel_store::users::Head;
 
 use crate::decode::Delivery;
+use crate::verify::MAX_CLOCK_SKEW_SECONDS;
 use crate::world::World;
 
 /// What came of a delivery.
@@ -26,9 +27,6 @@ pub(crate) enum Ending {
     /// It is not due yet: it goes back to where delayed jobs wait.
     Early,
 }
-
-/// How far the clocks of Redis, which says when a delayed job is due, and of Postgres may be apart, in seconds.
-pub(crate) const MAX_CLOCK_SKEW_SECONDS: i64 = 60;
 
 /// What a batch writes and answers.
 pub(crate) struct Decisions {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use satchel_functions::Signals;
 use satchel_model::domain::{Shard, raw};
 use satchel_queue::{Consumer, EntryRef, Finished, Outcome, Place, Queue, QueueError};
 use satchel_store::leases::Lease;
@@ -15,13 +16,11 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::Config;
-use crate::active::Active;
 use crate::apply::{Applied, Applier, ApplyError, Portion};
 use crate::config::EnvelopeKeys;
 use crate::decide::Ending;
 use crate::decode::{Delivery, Source};
-use crate::functions::Signals;
-use crate::stalls::Stalls;
+use crate::shards::{Active, Stalls};
 use crate::verify::{self, Verifier};
 
 /// How long Postgres has for one batch that it works at, in milliseconds: longer than it lets any statement or lock take.

@@ -1,6 +1,8 @@
 //! Which functions hear of events, as the workers that run them say. Events are given to all of them, whichever worker gives
 //! them: one that was set up otherwise, or is of another version, passes nothing by.
 
+use std::borrow::Cow;
+
 use satchel_model::domain::FunctionId;
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
@@ -44,14 +46,46 @@ pub enum All {
     All,
 }
 
-/// How many runs an event is for a function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// How many runs an event is for a function. In JSON the kind of receivers, or `"one"`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub enum Fanout {
     /// One.
     One,
-    /// One for each webhook endpoint that gets it.
-    WebhookEndpoints,
+    /// One for each receiver of this kind that gets it.
+    Each(Cow<'static, str>),
+}
+
+/// [`Fanout::One`] in JSON.
+const ONE: &str = "one";
+
+impl Fanout {
+    /// One for each receiver of a kind.
+    #[must_use]
+    pub const fn each(kind: &'static str) -> Self {
+        Self::Each(Cow::Borrowed(kind))
+    }
+
+    /// The kind of receivers, where there are several.
+    #[must_use]
+    pub fn kind(&self) -> Option<&str> {
+        match self {
+            Self::One => None,
+            Self::Each(kind) => Some(kind),
+        }
+    }
+}
+
+impl From<String> for Fanout {
+    fn from(text: String) -> Self {
+        if text == ONE { Self::One } else { Self::Each(text.into()) }
+    }
+}
+
+impl From<Fanout> for String {
+    fn from(fanout: Fanout) -> Self {
+        fanout.kind().unwrap_or(ONE).to_owned()
+    }
 }
 
 /// A function that hears of events.
@@ -155,11 +189,14 @@ mod tests {
     #[test]
     fn a_description_reads_back_as_it_was_written() {
         let these = EventNames::These(vec!["item/used".into()]);
-        for (events, told) in [(EventNames::All(All::All), json!("all")), (these, json!(["item/used"]))] {
-            let description =
-                Description { events, fanout: Fanout::WebhookEndpoints, ordered: true, policy: json!({}) };
+        let each = Fanout::each("webhookEndpoints");
+        for (events, told, fanout, kind) in [
+            (EventNames::All(All::All), json!("all"), each, "webhookEndpoints"),
+            (these, json!(["item/used"]), Fanout::One, "one"),
+        ] {
+            let description = Description { events, fanout, ordered: true, policy: json!({}) };
             let json = serde_json::to_value(&description).unwrap();
-            assert_eq!(json, json!({"events": told, "fanout": "webhookEndpoints", "ordered": true, "policy": {}}));
+            assert_eq!(json, json!({"events": told, "fanout": kind, "ordered": true, "policy": {}}));
             assert_eq!(serde_json::from_value::<Description>(json).unwrap(), description);
         }
     }
