@@ -1,4 +1,4 @@
-//! What a worker finds out before it serves: whose installation its stores are, and what is wrong with their settings.
+//! The checks before a worker serves: the installation, the login, and the queue's settings.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Config;
 
-/// How often Postgres is asked for the schema before the worker gives up: about a minute.
+/// Most questions to Postgres for the schema before the worker gives up: about a minute.
 const MAX_START_ATTEMPTS: u32 = 10;
 const START_BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(8));
 

@@ -53,7 +53,7 @@ struct Worker {
     shards: ShardCount,
     queue: Arc<dyn Queue>,
     ownership: Ownership,
-    /// What lanes tell functions.
+    /// From lanes to functions.
     signals: Arc<Signals>,
     shutdown: CancellationToken,
 }
@@ -102,7 +102,7 @@ impl Worker {
         });
         let limit = config.transaction_limit.clone();
         tasks.drive(StuckSessions { session: stuck::session(&config.pool)?, limit });
-        tasks.drive(Housekeeping { session: session()?, retention: config.retention.clone() });
+        tasks.drive(Housekeeping { session: session()?, retention: config.retention });
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use satchel_wire::envelope::{EnvelopeKey, OpenError, SealedEnvelope};
 
 use crate::config::EnvelopeKeys;
 
-/// How far the clocks of Redis, which says when a delayed job is due, and of Postgres may be apart, in seconds.
+/// The greatest difference between the clocks of Redis, which says when a delayed job is due, and of Postgres, in seconds.
 pub(crate) const MAX_CLOCK_SKEW_SECONDS: i64 = 60;
 
 /// See the module.

@@ -1,5 +1,5 @@
-//! What a program does beside its requests or batches: [`Task`]s, each a round that is done again and again, supervised
-//! together ([`TaskSet`]); and [`Backoff`], the waits between attempts.
+//! Background tasks of a program: [`Task`]s, each a round that is done again and again, supervised together ([`TaskSet`]); and
+//! [`Backoff`], the waits between attempts.
 
 mod backoff;
 mod set;

@@ -17,15 +17,15 @@ use satchel_functions::MAX_RETRY_AFTER;
 use satchel_security::outbound::{Allowed, InvalidTarget};
 use satchel_settings::Env;
 
-/// How long a connection may take to come about.
+/// The time for a new connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the whole exchange may take.
+/// The time for the whole exchange.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// How much of an answer is read; nothing of it is kept.
+/// The part of an answer that is read; nothing of it is kept.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
-/// How long a connection is kept for the next message.
+/// The time that a connection is kept for the next message.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How many connections are kept for each receiver.
+/// Most connections that are kept for each receiver.
 const MAX_IDLE_PER_HOST: usize = 4;
 
 /// See the module. Clones share the connections.
@@ -35,21 +35,21 @@ pub(crate) struct Outbound {
     allowed: Arc<Allowed>,
 }
 
-/// What a receiver answered.
+/// A receiver's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Answered {
     /// The status.
     pub(crate) status: StatusCode,
-    /// How long it asks to be left alone (RFC 9110 section 10.2.3).
+    /// The time that it asks to be left alone (RFC 9110 section 10.2.3).
     pub(crate) retry_after: Option<Duration>,
-    /// How long it will take no more, though it has taken this (`X-RateLimit-Remaining`, `X-RateLimit-Reset-After`).
+    /// The time that it will take no more, though it has taken this (`X-RateLimit-Remaining`, `X-RateLimit-Reset-After`).
     pub(crate) spent_for: Option<Duration>,
 }
 
 /// Why nothing was answered.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unsent {
-    /// It must not be sent to.
+    /// The URL must not be sent to.
     #[error("the URL is refused: it {0}")]
     Url(#[from] InvalidTarget),
     /// The name leads to addresses alone that must not be sent to.
@@ -164,7 +164,7 @@ fn retry_after(response: &Response) -> Option<Duration> {
     read_retry_after(response.headers().get(RETRY_AFTER)?.to_str().ok()?, SystemTime::now())
 }
 
-/// How long a rate limit stays spent, in seconds with decimals, if none of it is left.
+/// The time until a spent rate limit is renewed; in the header seconds with decimals.
 fn spent_for(headers: &HeaderMap) -> Option<Duration> {
     let field = |name: &str| headers.get(name)?.to_str().ok();
     let seconds: f64 =
@@ -181,7 +181,7 @@ fn read_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     Some(wait.min(MAX_RETRY_AFTER))
 }
 
-/// What went wrong, with its causes.
+/// An error of the client, with its causes.
 fn unsent(error: &reqwest::Error) -> Unsent {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -17,7 +17,7 @@ use crate::function::Registered;
 use crate::steps::{Steps, Surroundings};
 use crate::{Policy, Registry};
 
-/// How often the end of an attempt is written, if Postgres is away, before the run is left to whoever finds it.
+/// Most tries to write the end of an attempt while Postgres is away. Then the run is left to whoever finds it.
 const MAX_FINISH_ATTEMPTS: u32 = 5;
 const FINISH_BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(8));
 
@@ -61,7 +61,7 @@ pub(crate) async fn attempt(
     }
 }
 
-/// How the attempt ends, and the event's id.
+/// The attempt's ending, and the event's id.
 async fn one(
     surroundings: &Surroundings,
     registered: &Registered,
@@ -79,7 +79,7 @@ async fn one(
         let error = "what the event tells is not known any more: its job is gone".to_owned();
         return Ok((Ending::Failed(error), Some(event.id)));
     }
-    let mut steps = Steps::new(surroundings, registered, run, saved);
+    let mut steps = Steps::new(surroundings, &registered.id, run, saved);
     let handled = AssertUnwindSafe(registered.function.handle(&event, &mut steps)).catch_unwind();
     let outcome = match tokio::time::timeout(policy.timeout, handled).await {
         Ok(Ok(outcome)) => outcome,
@@ -106,7 +106,8 @@ fn retriable(error: String, after: Option<Duration>, policy: &Policy, run: &Clai
     }
 }
 
-/// What it was about may be to blame, and would be in each attempt: then this one counts. If Postgres is away, it does not.
+/// The ending by a failure of the store. Where the run's own data are to blame, they would be in each attempt, so this one
+/// counts. An attempt during an outage of Postgres does not.
 fn of_store(error: StoreError, policy: &Policy, run: &Claimed) -> Result<Ending, Abandoned> {
     match error.blame() {
         Blame::Job => Ok(retriable(error.reason(), None, policy, run)),

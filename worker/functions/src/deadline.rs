@@ -1,4 +1,4 @@
-//! How long Postgres has for what a run needs.
+//! The time that Postgres has for what a run needs.
 
 use std::time::Duration;
 

@@ -1,13 +1,13 @@
 //! Makes runs of events: one for each function that subscribes to it, or for each of its targets; in each shard in order.
 //!
-//! It needs no lease to be right: a run can be made only once, and how far a shard has come moves only from where it was
+//! No lease is needed for that: a run can be made only once, and a shard's cursor moves only from where it was
 //! seen. That only the shard's owner does it spares work.
 
 use std::collections::HashMap;
 
 use satchel_model::domain::{FunctionId, Shard};
 use satchel_model::records::Place;
-use satchel_store::functions::dispatch::{self, Heard, NewRun, Next, Undispatched};
+use satchel_store::functions::dispatch::{self, EventSummary, NewRun, Next, Undispatched};
 use satchel_store::functions::listeners::{self, EventNames, Listener};
 use satchel_store::functions::replays::{self, Replaying};
 use satchel_store::{Session, StoreError, Tx};
@@ -20,7 +20,7 @@ const MAX_EVENTS_PER_SHARD: i64 = 100;
 /// Most parts of replays that are gone on with in one round.
 const MAX_REPLAYS: i64 = 4;
 
-/// How much is done in one round, at most: shards' ends keep waiting who holds runs back meanwhile.
+/// The most that one round does. Ends of runs of these shards wait for it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Portion {
     /// Shards whose events are given.
@@ -30,14 +30,14 @@ pub(crate) struct Portion {
 }
 
 impl Portion {
-    /// How many events of each of `shards` shards, if each makes so many runs at most.
+    /// Most events of each of `shards` shards, where an event makes at most so many runs.
     fn events(self, shards: usize, runs_per_event: usize) -> i64 {
         let each = self.runs / (shards * runs_per_event).max(1);
         i64::try_from(each).unwrap_or(i64::MAX).clamp(1, MAX_EVENTS_PER_SHARD)
     }
 }
 
-/// What a round has found.
+/// The result of a round.
 pub(crate) struct Round {
     /// Whether there may be more to give.
     pub(crate) has_more: bool,
@@ -147,7 +147,7 @@ async fn targets(tx: &mut Tx<'_>, sources: &Sources, listeners: &[Listener]) -> 
     Ok(targets)
 }
 
-/// How many runs one event may make.
+/// Most runs that one event makes.
 fn runs_per_event(listeners: &[Listener], targets: &Targets) -> usize {
     let runs = |listener: &Listener| match listener.fanout.kind() {
         None => 1,
@@ -158,11 +158,11 @@ fn runs_per_event(listeners: &[Listener], targets: &Targets) -> usize {
 
 fn runs<'r>(
     listener: &'r Listener,
-    events: &'r [Heard],
+    events: &'r [EventSummary],
     targets: &'r Targets,
     replay_id: Option<Uuid>,
 ) -> impl Iterator<Item = NewRun<'r>> {
-    let wanted = events.iter().filter(|event| listener.hears(&event.name));
+    let wanted = events.iter().filter(|event| listener.subscribes_to(&event.name));
     let run = move |target, event| NewRun {
         function_id: &listener.function_id,
         target,
@@ -267,9 +267,9 @@ mod tests {
         }
     }
 
-    fn event(user_id: &str, name: &str) -> Heard {
+    fn event(user_id: &str, name: &str) -> EventSummary {
         let place = Place { shard: Shard::new(1), seq: 1 };
-        Heard { place, user_id: UserId::parse(user_id).unwrap(), name: name.to_owned() }
+        EventSummary { place, user_id: UserId::parse(user_id).unwrap(), name: name.to_owned() }
     }
 
     #[test]

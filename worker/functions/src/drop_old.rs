@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use crate::Registry;
 
-/// How often old runs are looked for.
-const EVERY: Duration = Duration::from_secs(1);
+/// The time between two looks for old runs.
+const PERIOD: Duration = Duration::from_secs(1);
 
 /// See the module.
 #[derive(Default)]
@@ -30,7 +30,7 @@ impl Drops {
         is_busy: bool,
     ) -> Result<bool, StoreError> {
         let goes_on = !self.unfinished.is_empty() && !is_busy;
-        if !goes_on && self.looked_at.is_some_and(|at| at.elapsed() < EVERY) {
+        if !goes_on && self.looked_at.is_some_and(|at| at.elapsed() < PERIOD) {
             return Ok(false);
         }
         for registered in registry.iter() {

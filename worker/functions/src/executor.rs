@@ -21,11 +21,11 @@ use crate::function::Registered;
 use crate::room::Room;
 use crate::{EngineError, OwnLeases, Registry, Signals, Surroundings, TargetSource, attempt};
 
-/// How often events and runs are looked for when nobody says that there are some.
+/// The time between two looks for events and runs without a signal.
 const LOOK: Duration = Duration::from_millis(500);
 /// The same where no function subscribes to anything: all there is to do is to move the shards on.
 const IDLE_LOOK: Duration = Duration::from_secs(5);
-/// How often a worker says that it still runs its functions: well within [`listeners::LISTENING_MINUTES`].
+/// The time between two announcements of a worker's functions: well within [`listeners::LISTENING_MINUTES`].
 const ANNOUNCE: Duration = Duration::from_mins(1);
 /// The shortest time between two looks: what happens meanwhile is found by one.
 const MIN_LOOK: Duration = Duration::from_millis(20);
@@ -41,7 +41,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// The waits after failures of Postgres.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(8));
 
-/// What functions run with.
+/// Everything that functions run with.
 pub struct Engine {
     /// The worker that begins the runs.
     pub worker_id: Uuid,
@@ -55,7 +55,7 @@ pub struct Engine {
     pub session: Session,
     /// The worker's shards.
     pub leases: Box<dyn OwnLeases>,
-    /// What the lanes tell.
+    /// From the lanes.
     pub signals: Arc<Signals>,
     /// Most runs at once of all functions without targets.
     pub max_runs: usize,
@@ -65,7 +65,7 @@ pub struct Engine {
 pub struct Executor {
     engine: Engine,
     active: Active,
-    /// When other workers were last told of the functions.
+    /// The last announcement of the functions to other workers.
     announced: Option<Instant>,
 }
 
@@ -74,9 +74,9 @@ pub struct Executor {
 struct Active {
     tasks: JoinSet<()>,
     runs: HashMap<Id, (RunId, FunctionId)>,
-    /// How often runs were begun: whose turn it is to be first.
+    /// A count of beginnings, by which functions take turns in being first.
     turn: usize,
-    /// What is too old to begin.
+    /// Runs that are too old to begin.
     drops: Drops,
 }
 
@@ -132,7 +132,7 @@ impl Executor {
         Self { engine, active: Active::default(), announced: None }
     }
 
-    /// Says which functions the worker runs: how they are when it starts, and from time to time that it still does.
+    /// Announces the worker's functions: described at the start, and by name from time to time.
     async fn announce(&mut self) -> Result<(), StoreError> {
         let Engine { registry, session, .. } = &mut self.engine;
         if registry.is_empty() || self.announced.is_some_and(|at| at.elapsed() < ANNOUNCE) {
@@ -242,7 +242,7 @@ impl Active {
         }
     }
 
-    /// How many runs of each function go on.
+    /// Current runs of each function.
     fn count(&self) -> HashMap<&FunctionId, usize> {
         let mut running = HashMap::new();
         for (_, function_id) in self.runs.values() {

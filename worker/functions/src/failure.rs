@@ -16,9 +16,9 @@ pub(crate) enum Kind {
     Retriable { error: String, after: Option<Duration> },
     /// No attempt will succeed.
     Permanent(String),
-    /// It is no failure: the run goes on at that moment.
+    /// No failure: the run goes on at that moment.
     Sleeping(DateTime<Utc>),
-    /// As if it had not been begun: it is begun anew at that moment.
+    /// No attempt: the run begins anew at that moment.
     PutOff(DateTime<Utc>),
     /// Nobody wants the run any more.
     Cancelled,

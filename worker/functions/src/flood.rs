@@ -10,7 +10,7 @@ use crate::Policy;
 /// The oldest that a run may be allowed to become, in seconds: ten years.
 const MAX_AGE_SECONDS: u64 = 10 * 366 * 86_400;
 
-/// Which of the runs that are due begin first.
+/// The order in which due runs begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     /// `oldest`.

@@ -1,4 +1,4 @@
-//! What a function is.
+//! The trait of functions.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use satchel_settings::Env;
 
 use crate::{Failure, Fanout, KeyOf, Policy, Steps};
 
-/// What is done about events, step by step.
+/// A reaction to events, step by step.
 #[async_trait]
 pub trait Function: Send + Sync + 'static {
     /// `domain-action-purpose`, unique: e.g. `item-used-discord-notifier`. It is the function's name for ever: another id

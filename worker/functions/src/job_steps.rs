@@ -18,11 +18,11 @@ use tokio::time::Instant;
 use crate::failure::{Failure, Kind};
 use crate::steps::{Step, Steps, Surroundings};
 
-/// How long an attempt waits for a job's outcome before the run sleeps instead.
+/// The time that an attempt waits for a job's outcome before the run sleeps instead.
 const JOB_PATIENCE: Duration = Duration::from_secs(2);
-/// How often it looks for the outcome meanwhile, at first; the wait doubles.
+/// The first wait between two looks for the outcome; it doubles.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
-/// How long the run sleeps then.
+/// The time that the run sleeps then.
 const JOB_NAP: Duration = Duration::from_secs(5);
 
 /// The largest job, in bytes: as the API takes them.
@@ -40,7 +40,7 @@ fn check(envelope: &Envelope) -> Result<(), Failure> {
     }
 }
 
-/// What came of a job that a step submitted.
+/// The outcome of a job that a step submitted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobOutcome {
@@ -115,7 +115,7 @@ impl Steps<'_> {
     }
 
     fn subject(&self) -> String {
-        format!("function:{}", self.registered.id)
+        format!("function:{}", self.function_id)
     }
 
     async fn submit(&self, step: &Step, job: Job) -> Result<JobId, Failure> {

@@ -1,4 +1,4 @@
-//! How a function's runs are tried and limited.
+//! Retries and limits of a function's runs.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use serde_json::{Value, json};
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Policy {
-    /// How often a failed attempt is followed by another one.
+    /// Most attempts after the first one.
     pub retries: u32,
     /// The wait after the first failure; it doubles after each, up to `max_delay`, less up to a half at random.
     pub first_delay: Duration,
     /// The longest wait.
     pub max_delay: Duration,
-    /// How long one attempt may take.
+    /// The time for one attempt.
     pub timeout: Duration,
-    /// How old a run may be when it begins, or is tried again: an older one is cancelled, with that reason. A run is as old
-    /// as it was made, so one of a replay is new; one that an operator has retried is never too old. `None`: neither is any.
+    /// The greatest age of a run when it begins, or is tried again: an older one is cancelled, with that reason. The age counts
+    /// from when the run was made, so one of a replay is new; one that an operator has retried is never too old. `None`: no limit.
     pub max_age: Option<Duration>,
-    /// How many runs go on at once, over all workers, how many begin in a time, and which of them first.
+    /// Concurrency over all workers, rates, and the order of beginnings.
     pub limits: Limits,
 }
 
@@ -50,7 +50,7 @@ impl Default for Policy {
 pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 impl Policy {
-    /// When the next attempt is due after so many failures before this one; `None` if there is none.
+    /// The wait for the next attempt after so many failures before this one; `None` if there is none.
     pub(crate) fn next_attempt(&self, failures: u32, after: Option<Duration>) -> Option<Duration> {
         if failures >= self.retries {
             return None;
@@ -59,7 +59,7 @@ impl Policy {
         Some(after.map_or(delay, |after| after.min(MAX_RETRY_AFTER).max(delay)))
     }
 
-    /// It in JSON, for operators.
+    /// The policy in JSON, for operators.
     pub(crate) fn describe(&self) -> Value {
         let Limits { concurrency, rate, key, key_concurrency, key_rate, ordered: _, newest_first } = self.limits;
         let rate_of = |rate: Option<Rate>| {

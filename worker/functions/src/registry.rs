@@ -1,4 +1,4 @@
-//! Which functions a worker runs.
+//! The functions that a worker runs.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! How many runs of which function a worker has room for.
+//! A worker's slots for runs, function by function.
 //!
 //! A run that waits for its receiver costs a worker little: an event, a task, a connection. So slots bound the memory, and must
 //! not become what fast receivers wait for. Each function has a share that no other can take, however long the others' runs
@@ -39,7 +39,7 @@ impl Room {
         room
     }
 
-    /// How many more runs of a function may begin, where so many of each go on.
+    /// Free slots of a function, where so many runs of each go on.
     pub(crate) fn left(&self, function_id: &FunctionId, running: &HashMap<&FunctionId, usize>) -> usize {
         let of = |id: &FunctionId| running.get(id).copied().unwrap_or_default();
         if let Some(most) = self.targeted.get(function_id) {

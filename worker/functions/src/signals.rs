@@ -1,4 +1,4 @@
-//! What the worker's lanes tell its functions: that something has happened, and whether jobs pile up.
+//! Signals from the worker's lanes to its functions: a committed batch, and a backlog of jobs.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

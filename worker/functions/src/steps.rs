@@ -1,4 +1,4 @@
-//! What a function does, step by step: each step's result is saved, and a later attempt takes it from there instead of
+//! The steps of a function: each one's result is saved, and a later attempt takes it from there instead of
 //! doing the step again.
 
 use std::collections::HashMap;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use satchel_model::domain::FunctionId;
 use satchel_queue::Queue;
 use satchel_store::Pool;
 use satchel_store::functions::claims::Claimed;
@@ -18,7 +19,6 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::failure::{Failure, Kind};
-use crate::function::Registered;
 
 /// The largest result of a step, in bytes of its JSON.
 const MAX_RESULT_BYTES: usize = 1 << 20;
@@ -40,10 +40,10 @@ pub struct Surroundings {
 /// The steps of one attempt. See the module.
 pub struct Steps<'r> {
     pub(crate) surroundings: &'r Surroundings,
-    pub(crate) registered: &'r Registered,
+    pub(crate) function_id: &'r FunctionId,
     pub(crate) run: &'r Claimed,
     saved: HashMap<StepKey, Box<RawValue>>,
-    /// How often each id was used in this attempt.
+    /// Uses of each id in this attempt.
     uses: HashMap<[u8; 32], i32>,
 }
 
@@ -59,12 +59,12 @@ pub struct Step {
 impl<'r> Steps<'r> {
     pub(crate) fn new(
         surroundings: &'r Surroundings,
-        registered: &'r Registered,
+        function_id: &'r FunctionId,
         run: &'r Claimed,
         saved: Vec<SavedStep>,
     ) -> Self {
         let saved = saved.into_iter().map(|step| (step.key, step.result)).collect();
-        Self { surroundings, registered, run, saved, uses: HashMap::new() }
+        Self { surroundings, function_id, run, saved, uses: HashMap::new() }
     }
 
     /// For whom the run is, where the function has several receivers.
@@ -138,7 +138,7 @@ impl<'r> Steps<'r> {
         if until <= self.now() { Ok(()) } else { Err(Failure(Kind::Sleeping(until))) }
     }
 
-    /// What an earlier attempt has made of it.
+    /// The step's result, if an earlier attempt has saved one.
     pub(crate) fn done<T: DeserializeOwned>(&self, step: &Step) -> Result<Option<T>, Failure> {
         self.saved.get(&step.key).map(|saved| read(&step.id, saved)).transpose()
     }

@@ -1,4 +1,4 @@
-//! How many jobs a lane takes at once: all that it may, and after trouble few, until the way bears more.
+//! The limit on a lane's batches: after trouble a few jobs, until the way bears more.
 //!
 //! A batch that is too much for a slow link, or for one transaction, fails however often it is tried. So each failure of a
 //! store ends in a small batch, and each batch that is finished lets the next one be larger: twice as large up to half of
@@ -10,38 +10,38 @@ const FIRST_JOBS: usize = 64;
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct BatchLimit {
-    most: usize,
+    max_jobs: usize,
     jobs: usize,
-    /// Up to here it doubles.
-    safe: usize,
+    /// The limit doubles up to this number of jobs.
+    safe_jobs: usize,
 }
 
 impl BatchLimit {
-    /// Of at most so many jobs, at least one.
-    pub(crate) fn new(most: usize) -> Self {
-        let most = most.max(1);
-        Self { most, jobs: most, safe: most }
+    /// A limit that is never above `max_jobs`.
+    pub(crate) fn new(max_jobs: usize) -> Self {
+        let max_jobs = max_jobs.max(1);
+        Self { max_jobs, jobs: max_jobs, safe_jobs: max_jobs }
     }
 
-    /// How many jobs to take now.
+    /// Most jobs to take now.
     pub(crate) fn jobs(&self) -> usize {
         self.jobs
     }
 
     /// A batch was finished.
     pub(crate) fn passed(&mut self) {
-        let next = if self.jobs < self.safe {
-            self.jobs.saturating_mul(2).min(self.safe)
+        let next = if self.jobs < self.safe_jobs {
+            self.jobs.saturating_mul(2).min(self.safe_jobs)
         } else {
             self.jobs.saturating_add((self.jobs / 8).max(1))
         };
-        self.jobs = next.min(self.most);
+        self.jobs = next.min(self.max_jobs);
     }
 
     /// A store failed.
     pub(crate) fn failed(&mut self) {
-        self.safe = (self.jobs / 2).max(1);
-        self.jobs = self.safe.min(FIRST_JOBS);
+        self.safe_jobs = (self.jobs / 2).max(1);
+        self.jobs = self.safe_jobs.min(FIRST_JOBS);
     }
 }
 

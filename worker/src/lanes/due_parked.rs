@@ -18,7 +18,7 @@ const MAX_RETRIED_USERS: i64 = 100;
 impl Lane {
     /// Tries jobs again that are due; whether there were any.
     pub(crate) async fn retry_due(&mut self, leases: &[Lease]) -> Result<bool, RoundError> {
-        let most = i64::try_from(self.most()).unwrap_or(i64::MAX);
+        let most = i64::try_from(self.max_jobs()).unwrap_or(i64::MAX);
         let vigil = self.pipeline.session.vigil();
         let found = vigil.in_time(find(&mut self.pipeline.session, leases, most)).await;
         let found = match found.inspect_err(|_| self.pipeline.session.reset()) {

@@ -19,9 +19,9 @@ use crate::decode::{Decoded, decode};
 use crate::pipeline::{BLOCK_MS, Pipeline, RoundError};
 use crate::shards::{LeasedShards, Sifted};
 
-/// How often a lane looks for parked jobs whose retry is due.
+/// The time between two looks for parked jobs whose retry is due.
 const RETRY_LOOK: Duration = Duration::from_millis(500);
-/// How often a lane without shards to serve looks again, where the passing of time may give it some.
+/// The time between two looks of a lane without shards: the passing of time may give it some.
 const IDLE_LOOK: Duration = Duration::from_secs(1);
 /// The waits after failures of Postgres. The longest keeps recovery well below half a minute after the trouble has ended.
 const STORE_BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(8));
@@ -157,9 +157,9 @@ impl Lane {
             }
             return Ok((leases, Vec::new()));
         }
-        let most = self.most();
+        let max_jobs = self.max_jobs();
         tokio::select! {
-            entries = self.pipeline.consumer.read(&shards, most, BLOCK_MS) => Ok((leases, entries?)),
+            entries = self.pipeline.consumer.read(&shards, max_jobs, BLOCK_MS) => Ok((leases, entries?)),
             changed = self.leased.changed() => {
                 changed.map_err(|_| RoundError::Orphaned)?;
                 Ok((leases, Vec::new()))
@@ -179,8 +179,8 @@ impl Lane {
         self.batch(&claimed, entries, attempts).await
     }
 
-    /// How many jobs to take at once.
-    pub(crate) fn most(&self) -> usize {
+    /// Most jobs to take at once.
+    pub(crate) fn max_jobs(&self) -> usize {
         self.limit.jobs()
     }
 

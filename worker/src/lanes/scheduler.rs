@@ -38,7 +38,7 @@ struct Scheduler {
 }
 
 struct State {
-    /// How many lanes serve: those with the lowest numbers.
+    /// The number of lanes that serve: those with the lowest numbers.
     serving: u16,
     /// The shards in lanes' batches.
     claimed: HashMap<Shard, Claim>,

@@ -1,4 +1,4 @@
-//! How many jobs of each shard are in a batch at this moment, for the statistics.
+//! The number of each shard's jobs that are in a batch at this moment, for the statistics.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -20,11 +20,11 @@ use super::leased::Serving;
 use super::{Active, LeasedShards};
 use crate::Config;
 
-/// How often the leases are looked at, in milliseconds, unless they are renewed more often.
+/// The time between two rounds, in milliseconds, unless leases are renewed more often.
 const ROUND_MS: u32 = 500;
 /// The same while a shard that this worker should have is still another's.
 const EAGER_ROUND_MS: u32 = 100;
-/// How long Postgres has for one round, in milliseconds.
+/// The time that Postgres has for one round, in milliseconds.
 const ROUND_DEADLINE_MS: u64 = 8_000;
 const ROUND_DEADLINE: Duration = Duration::from_millis(ROUND_DEADLINE_MS);
 
@@ -112,7 +112,7 @@ impl Ownership {
         LeasedShards::new(self.serving.subscribe(), Arc::clone(&self.recheck))
     }
 
-    /// Where lanes count the jobs that are in a batch.
+    /// The counts of jobs in batches, for lanes to keep.
     pub(crate) fn active(&self) -> Active {
         self.active.clone()
     }

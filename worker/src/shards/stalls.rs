@@ -8,9 +8,9 @@ use satchel_model::domain::Shard;
 use satchel_tasks::Backoff;
 use tokio::time::Instant;
 
-/// How long a shard is left alone.
+/// The time that a shard is left alone.
 const STALL: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(8));
-/// How long a shard is left alone whose lease is locked: to look again costs nothing, and it may be about to move.
+/// The same for a shard whose lease is locked: to look again costs nothing, and it may be about to move.
 const LOCKED_STALL: Duration = Duration::from_millis(250);
 /// The fraction of a part that took too long that is tried next.
 const DIVISOR: usize = 8;
@@ -33,17 +33,17 @@ struct Stall {
 /// A shard that is applied apart.
 #[derive(Debug)]
 struct Suspect {
-    /// At most so many jobs at once.
+    /// Most jobs at once.
     jobs: usize,
-    /// When it was last tried.
+    /// The last try.
     tried: Instant,
 }
 
 /// A batch's jobs, in order.
 pub(crate) struct Sifted<J> {
-    /// What goes together.
+    /// The jobs that go together.
     pub(crate) sound: Vec<J>,
-    /// What goes apart: of each shard a first part, the longest untried first.
+    /// The jobs that go apart: of each shard a first part, the longest untried first.
     pub(crate) suspected: Vec<Vec<J>>,
 }
 
@@ -67,7 +67,7 @@ impl Stalls {
         self.suspects.entry(shard).or_insert(Suspect { jobs: TRUSTED_JOBS, tried }).tried = tried;
     }
 
-    /// So many jobs of the shard took too long: fewer are tried next, and soon, until it is known which job it is.
+    /// Notes that so many jobs of the shard took too long: fewer are tried next, and soon, until it is known which job it is.
     pub(crate) fn narrow(&mut self, shard: Shard, jobs: usize) {
         let now = Instant::now();
         self.stalls.insert(shard, Stall { failures: 0, until: now + STALL.delay(0) });
@@ -79,12 +79,12 @@ impl Stalls {
         self.stalls.get(&shard).is_some_and(|stall| stall.until > Instant::now())
     }
 
-    /// Its jobs were applied.
+    /// Notes that jobs of the shard were applied.
     pub(crate) fn clear(&mut self, shard: Shard) {
         self.stalls.remove(&shard);
     }
 
-    /// A part of it has passed, as large as it was allowed to be, or all that there was.
+    /// Notes that a part of the shard has passed, as large as it was allowed to be, or all that there was.
     pub(crate) fn widen(&mut self, shard: Shard) {
         let Some(suspect) = self.suspects.get_mut(&shard) else { return };
         suspect.jobs = suspect.jobs.saturating_mul(2);

@@ -19,7 +19,7 @@ use super::LeasedShards;
 use crate::outage::Outage;
 
 const PERIOD: Duration = Duration::from_secs(2);
-/// How often it looks for shards, as long as there are none.
+/// The time between two looks for shards, as long as there are none.
 const WITHOUT_SHARDS: Duration = Duration::from_millis(200);
 
 const BEGAN_ANEW: &str = "satchel_worker_shards_began_anew_total";

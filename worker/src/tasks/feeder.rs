@@ -1,6 +1,6 @@
 //! Gives the queue of this worker's shards what only the journal still has.
 //!
-//! It needs no leases to be safe: a job that is fed twice is decided once.
+//! No leases are needed for that: a job that is fed twice is decided once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ use crate::outage::Outage;
 use crate::shards::LeasedShards;
 use crate::verify::{self, Distrust, Verifier};
 
-/// How often the journal is compared with the queue.
+/// The time between two comparisons of the journal with the queue.
 const PERIOD: Duration = Duration::from_secs(1);
-/// How soon it is compared again where jobs were missing: there may be more.
+/// The same where jobs were missing: there may be more.
 const NEXT_PORTION: Duration = Duration::from_millis(200);
 /// A journaled job that is not in the queue so long after it was accepted, in milliseconds, counts as forgotten.
 const FORGOTTEN_AFTER_MS: u32 = 5_000;

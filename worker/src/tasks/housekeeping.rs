@@ -9,7 +9,7 @@ use satchel_tasks::{Backoff, Task};
 const PERIOD: Duration = Duration::from_mins(1);
 /// Most steps in one round; what is left then is for the next.
 const MAX_STEPS: usize = 20;
-/// How long Postgres has for one step.
+/// The time that Postgres has for one step.
 const STEP_DEADLINE_MS: u64 = 40_000;
 
 /// See the module.

@@ -1,4 +1,4 @@
-//! Which functions hear of events, as the workers that run them say. Events are given to all of them, whichever worker gives
+//! The functions that subscribe to events, as the workers that run them say. Events are given to all of them, whichever worker gives
 //! them: one that was set up otherwise, or is of another version, passes nothing by.
 
 use std::borrow::Cow;
@@ -10,14 +10,14 @@ use sqlx::types::Json;
 use crate::stored::Unreadable;
 use crate::{Session, StoreError};
 
-/// How long a function hears of events after a worker last said that it runs it, in minutes. Then it counts as taken away,
+/// The time that a function gets events after a worker last said that it runs it, in minutes. Then it counts as taken away,
 /// but not before some worker has been alive for so long: after an outage its own may only be on their way.
 pub const LISTENING_MINUTES: i32 = 60;
 
 /// How a worker describes a function.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Description {
-    /// The events that it hears of.
+    /// The events that it subscribes to.
     pub events: EventNames,
     /// How many runs an event is.
     pub fanout: Fanout,
@@ -88,12 +88,12 @@ impl From<Fanout> for String {
     }
 }
 
-/// A function that hears of events.
+/// A function that subscribes to events.
 #[derive(Debug, Clone)]
 pub struct Listener {
     /// Its id.
     pub function_id: FunctionId,
-    /// The events that it hears of.
+    /// The events that it subscribes to.
     pub events: EventNames,
     /// How many runs an event is.
     pub fanout: Fanout,
@@ -102,12 +102,12 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Whether it hears of events of this name.
+    /// Whether it subscribes to events of this name.
     #[must_use]
-    pub fn hears(&self, name: &str) -> bool {
+    pub fn subscribes_to(&self, name: &str) -> bool {
         match &self.events {
             EventNames::All(_) => true,
-            EventNames::These(names) => names.iter().any(|heard| heard == name),
+            EventNames::These(names) => names.iter().any(|wanted| wanted == name),
         }
     }
 }
@@ -152,7 +152,7 @@ pub async fn renew(session: &mut Session, function_ids: &[&FunctionId]) -> Resul
     Ok(())
 }
 
-/// The functions that hear of events now.
+/// The functions that subscribe to events now.
 ///
 /// # Errors
 /// If Postgres is away.

@@ -24,8 +24,8 @@ const MAX_EXCHANGE_BYTES: usize = 127;
 /// A durable queue keeps the message over the broker's restart (AMQP 0-9-1, "delivery-mode").
 const PERSISTENT: u8 = 2;
 
-/// How often a message is tried that no queue is bound for, about a minute in all: somebody may be about to bind one, but
-/// its user's later events wait.
+/// Most tries of a message that no queue is bound for, about a minute in all: somebody may be about to bind one, but its
+/// user's later events wait.
 const MAX_UNROUTABLE_TRIES: i32 = 6;
 
 /// See the module.

@@ -19,7 +19,7 @@ pub(super) enum Unpublished {
     Broker(String),
 }
 
-/// How long a connection may take to be there, and how long the broker may take to confirm a message.
+/// The time for a new connection, and for the broker to confirm a message.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The reply code of a message that no queue is bound for (AMQP 0-9-1, "no-route").
 const NO_ROUTE: u16 = 312;

@@ -33,7 +33,7 @@ pub(super) struct Channel {
     flood: Flood,
 }
 
-/// What a message says: a title and, one by one, what there is to tell.
+/// A message: a title, and one field for each thing to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Message {
     pub(super) title: String,
@@ -68,7 +68,7 @@ impl Channel {
         Some(Self { outbound, url, closed_until: Mutex::default(), flood })
     }
 
-    /// How messages are tried and paced.
+    /// Retries and pace of messages.
     pub(super) fn policy(&self) -> Policy {
         let rate = Rate { interval: TimeDelta::milliseconds(INTERVAL_MS), burst: BURST };
         let policy = Policy::default();

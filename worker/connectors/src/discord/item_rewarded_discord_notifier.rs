@@ -42,7 +42,7 @@ impl Function for ItemRewardedDiscordNotifier {
     }
 }
 
-/// What there is to tell; nothing where all was skipped.
+/// The message; none where all was skipped.
 fn message(user_id: &str, rewarded: &ItemRewarded) -> Option<Message> {
     let granted = rewarded.result.granted.iter();
     let field = |item: &satchel_model::domain::Granted| {

@@ -136,13 +136,13 @@ impl Function for EventAnyWebhookSender {
     }
 }
 
-/// How long a receiver asks to be left alone.
+/// The time that a receiver asks to be left alone.
 fn wait_asked_for(answered: &Answered) -> Option<Duration> {
     let waits = matches!(answered.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
     answered.retry_after.filter(|_| waits)
 }
 
-/// What a status that is no success means.
+/// The failure that a status other than success means.
 fn refused(answered: &Answered) -> Failure {
     let status = answered.status;
     let error = if status.is_redirection() {
