@@ -4,7 +4,7 @@ use crate::layers::Row;
 use crate::modules::KnownCircle;
 
 /// Each crate, with those of the workspace that it may use. Who is above may know who is below.
-pub(crate) const LAYERS: [Row; 15] = [
+pub(crate) const LAYERS: [Row; 18] = [
     ("forms", &[]),
     ("settings", &[]),
     ("model", &["forms"]),
@@ -13,11 +13,14 @@ pub(crate) const LAYERS: [Row; 15] = [
     ("queue", &["model", "settings", "wire"]),
     ("store", &["forms", "model", "security", "settings", "wire"]),
     ("api", &["forms", "model", "queue", "security", "settings", "store", "wire"]),
-    ("worker", &["forms", "model", "queue", "security", "settings", "store", "wire"]),
+    ("tasks", &[]),
+    ("functions", &["model", "queue", "settings", "store", "tasks", "wire"]),
+    ("connectors", &["functions", "model", "security", "settings", "store", "wire"]),
+    ("worker", &["connectors", "functions", "model", "queue", "settings", "store", "tasks", "wire"]),
     ("private", &[]),
-    ("cli", &["api", "forms", "model", "private", "queue", "security", "settings", "store", "worker"]),
+    ("cli", &["api", "forms", "functions", "model", "private", "queue", "security", "settings", "store", "worker"]),
     ("testkit", &["model", "private", "security", "wire"]),
-    ("tests", &["model", "settings", "testkit", "worker"]),
+    ("tests", &["functions", "model", "settings", "testkit", "worker"]),
     ("bench", &["model", "private"]),
     ("lint", &[]),
 ];
@@ -27,9 +30,25 @@ pub(crate) const MEANS: [Row; 6] = [
     ("sqlx", &["store"]),
     ("redis", &["queue"]),
     ("actix-web", &["api"]),
-    ("reqwest", &["testkit", "tests", "worker"]),
-    ("lapin", &["testkit", "worker"]),
-    ("tokio", &["api", "bench", "cli", "queue", "settings", "store", "testkit", "tests", "worker"]),
+    ("reqwest", &["connectors", "testkit", "tests"]),
+    ("lapin", &["connectors", "testkit"]),
+    (
+        "tokio",
+        &[
+            "api",
+            "bench",
+            "cli",
+            "connectors",
+            "functions",
+            "queue",
+            "settings",
+            "store",
+            "tasks",
+            "testkit",
+            "tests",
+            "worker",
+        ],
+    ),
 ];
 
 /// Modules that import each other in a circle and should not. The list only shrinks: what is no longer in a circle has to

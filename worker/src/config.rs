@@ -1,4 +1,4 @@
-//! What the worker is told by its environment.
+//! The worker's settings, from its environment.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use satchel_wire::envelope::EnvelopeKey;
 
 /// Connections to Postgres that functions share.
 const FUNCTION_CONNECTIONS: u32 = 4;
-/// How long a run waits for one of them, in milliseconds: hundreds of runs may want one at the same time.
+/// The time that a run waits for one of them, in milliseconds: hundreds of runs may want one at the same time.
 const FUNCTION_ACQUIRE_TIMEOUT_MS: u64 = 30_000;
 
 /// The keys by which queue entries are trusted.
@@ -43,7 +43,7 @@ pub struct Config {
     pub pool: PoolConfig,
     /// `SATCHEL_ALLOW_OWNER_LOGIN`: whether `DATABASE_URL` may log in as the schema's owner or a superuser. Default false.
     pub allows_owner_login: bool,
-    /// As `pool`, for what functions ask.
+    /// As `pool`, for functions.
     pub functions_pool: PoolConfig,
     /// `SATCHEL_TRANSACTION_LIMIT_MS`: when sessions of the worker's login that hold locks are ended. Default 60000.
     pub transaction_limit: TransactionLimit,
@@ -66,7 +66,7 @@ pub struct Config {
     /// `SATCHEL_FUNCTION_RUNS`: most runs of functions at once, without deliveries to webhook endpoints, beside what each
     /// function allows. Default 64.
     pub max_runs: usize,
-    /// How long finished and parked jobs are kept: see [`Retention`].
+    /// The retention of finished and parked jobs: see [`Retention`].
     pub retention: Retention,
     /// `SATCHEL_WORKER_METRICS_ADDR`: where Prometheus may ask. Default: nowhere.
     pub metrics_addr: Option<SocketAddr>,

@@ -9,12 +9,15 @@ use satchel_store::leases::Lease;
 use satchel_store::quarantine::Quarantined;
 use satchel_store::rules::Patience;
 use satchel_store::{Blame, StoreError};
+use satchel_tasks::Backoff;
 use tokio::time::Instant;
 
 use crate::decode::{Delivery, Source};
 use crate::pipeline::{Pipeline, RoundError, in_time};
-use crate::retry;
-use crate::stalls::Stalls;
+use crate::shards::Stalls;
+
+/// The longest wait of a job that failed.
+const MAX_JOB_RETRY: Duration = Duration::from_mins(5);
 
 /// How long one batch is taken apart at most.
 const TAKING_APART: Duration = Duration::from_secs(5);
@@ -207,7 +210,7 @@ impl Pipeline {
         };
         let retry_in_ms = (tries < self.max_attempts).then(|| {
             let earlier = u32::try_from(tries - 1).unwrap_or(0);
-            u32::try_from(retry::delay(self.first_retry, earlier).as_millis()).unwrap_or(u32::MAX)
+            u32::try_from(Backoff::new(self.first_retry, MAX_JOB_RETRY).delay(earlier).as_millis()).unwrap_or(u32::MAX)
         });
         let (job_id, user_id) = (delivery.envelope.job_id, delivery.envelope.job.user_id.clone());
         self.set_aside(delivery, &error.reason(), retry_in_ms, held).await?;

@@ -1,36 +1,42 @@
 //! The worker: where state changes.
 //!
-//! A job's journey reads top-down: [`run`] → `ownership` (which shards) → `lane` (read; `rota`: which
-//! lane) → `decode` (verify, or quarantine)
-//! → `pipeline` (one batch; `isolate` where it fails) → `apply` (one transaction) → `decide` (pure). Beside the lanes,
-//! `feeder` brings delayed and forgotten jobs into the streams, `functions` do what happens after, and `housekeeping`
-//! forgets what is old; `watermarks` finds out whether the queue has forgotten jobs. What waits in Postgres is trusted no more than what comes from the queue (`verify`).
+//! A job's journey reads top-down: [`run`] → `shards` (leases) → `lanes` (read what waits) → `decode` (verify, or quarantine)
+//! → `pipeline` (one batch; `isolate` where it fails) → `apply` (one transaction) → `decide` (pure). Beside the lanes, `tasks`
+//! bring forgotten jobs into the streams and forget what is old; functions do what happens after (`satchel-functions`, with
+//! those of `satchel-connectors` and the `game_functions`). What waits in Postgres is trusted no more than what comes from the
+//! queue (`verify`).
 
-mod active;
 #[cfg(test)]
 mod allocation_tests;
 mod apply;
-mod batch_limit;
 mod config;
 mod decode;
-mod feeder;
-pub mod functions;
+mod game_functions;
 mod holdings_cache;
-mod housekeeping;
 mod isolate;
 mod journal_order;
-mod lane;
+mod lanes;
 mod load;
-mod ownership;
+mod outage;
 mod pipeline;
-mod retries;
-mod retry;
-mod rota;
-mod run;
-mod stalls;
+mod shards;
+mod start;
+mod supervisor;
+mod tasks;
 mod verify;
-mod watermarks;
 mod write;
 
+use satchel_functions::Registry;
+use satchel_settings::Env;
+
 pub use config::Config;
-pub use run::run;
+pub use supervisor::run;
+
+/// The functions that come with Satchel, and the game's own, as far as the environment turns them on; faults are noted in
+/// `env`.
+pub fn functions(env: &mut Env) -> Registry {
+    Registry::from_env(
+        env,
+        satchel_connectors::functions().into_iter().chain(game_functions::FUNCTIONS.iter().copied()),
+    )
+}

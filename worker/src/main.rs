@@ -4,7 +4,6 @@ use anyhow::Context;
 use satchel_settings::shutdown;
 use satchel_settings::{Env, init_logging};
 use satchel_worker::Config;
-use satchel_worker::functions::shipped;
 
 /// Batches make and drop many small texts at once.
 #[global_allocator]
@@ -15,7 +14,7 @@ async fn main() -> anyhow::Result<()> {
     let mut env = Env::process();
     init_logging(&mut env, "info");
     let config = Config::from_env(&mut env);
-    let functions = shipped(&mut env);
+    let functions = satchel_worker::functions(&mut env);
     env.finish()?;
     if let Some(addr) = config.metrics_addr {
         metrics_exporter_prometheus::PrometheusBuilder::new()

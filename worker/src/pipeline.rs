@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use satchel_functions::Signals;
 use satchel_model::fold::Disposition;
 use satchel_model::ids::Shard;
 use satchel_model::json::raw;
@@ -17,12 +18,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::Config;
-use crate::active::Active;
 use crate::apply::{Applied, Applier, ApplyError, Portion};
 use crate::config::EnvelopeKeys;
 use crate::decode::{Delivery, Source};
-use crate::functions::Signals;
-use crate::stalls::Stalls;
+use crate::shards::{Active, Stalls};
 use crate::verify::{self, Verifier};
 
 /// How long Postgres has for one batch that it works at, in milliseconds: longer than it lets any statement or lock take.

@@ -12,7 +12,7 @@ use satchel_wire::envelope::{EnvelopeKey, OpenError, SealedEnvelope};
 
 use crate::config::EnvelopeKeys;
 
-/// By which keys, and among how many shards.
+/// See the module.
 #[derive(Clone)]
 pub(crate) struct Verifier {
     keys: EnvelopeKeys,
@@ -28,7 +28,7 @@ pub(crate) enum Distrust {
     Refused(RefusedRow),
 }
 
-/// A row, as it says itself.
+/// A row's own word on its job.
 struct Claim<'r> {
     job_id: JobId,
     user_id: &'r str,
@@ -62,11 +62,11 @@ impl Verifier {
         if envelope.journaled { Ok(envelope) } else { Err(claim.refused(&"it was accepted without a journal")) }
     }
 
-    /// The job of a row of those that are set aside.
-    pub(crate) fn set_aside(&self, row: &ParkedJob) -> Result<Envelope, Distrust> {
+    /// The job of a row of `parked_jobs`.
+    pub(crate) fn parked(&self, row: &ParkedJob) -> Result<Envelope, Distrust> {
         let ParkedJob { job_id, user_id, shard, position: place, sealed, .. } = row;
         let envelope = self.open(&Claim { job_id: *job_id, user_id, shard: *shard, place: *place, sealed })?;
-        // It was due when it was set aside, unless somebody else did that.
+        // It was due when it was parked, unless somebody else wrote the row.
         let skew = TimeDelta::seconds(MAX_CLOCK_SKEW_SECONDS);
         if envelope.job.not_before.is_some_and(|not_before| not_before > row.read_at + skew) {
             return Err(Distrust::Waits("it is not due yet".to_owned()));
@@ -178,17 +178,17 @@ mod tests {
     }
 
     #[test]
-    fn a_set_aside_job_that_is_not_due_waits() {
+    fn a_parked_job_that_is_not_due_waits() {
         let mut envelope = envelope(false);
-        let aside = |envelope: &Envelope| {
+        let parked = |envelope: &Envelope| {
             let Journaled { user_id, job_id, shard, seq: position, sealed } = row(envelope, "a");
             let (state, read_at) = (ParkedState::Retrying, now());
             let job = ParkedJob { user_id, position, job_id, shard, state, sealed, read_at, attempts: 1, tries: 1 };
-            verifier().set_aside(&job)
+            verifier().parked(&job)
         };
         for (seconds, waits) in [(-1, false), (30, false), (90, true)] {
             envelope.job.not_before = Some(now() + TimeDelta::seconds(seconds));
-            assert_eq!(matches!(aside(&envelope), Err(Distrust::Waits(_))), waits, "{seconds}");
+            assert_eq!(matches!(parked(&envelope), Err(Distrust::Waits(_))), waits, "{seconds}");
         }
     }
 }

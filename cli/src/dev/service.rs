@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use satchel_worker::functions::{Registry, shipped};
+use satchel_functions::Registry;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -37,7 +37,7 @@ impl Configs {
         let mut env = environment.reader();
         let mut api = satchel_api::Config::from_env(&mut env);
         let mut worker = satchel_worker::Config::from_env(&mut env);
-        let functions = shipped(&mut env);
+        let functions = satchel_worker::functions(&mut env);
         env.finish()?;
         if let Some(queue) = own_queue {
             api.queue = queue.clone();

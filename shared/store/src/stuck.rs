@@ -28,7 +28,9 @@ impl TransactionLimit {
         Self { limit_ms: env.number_or("SATCHEL_TRANSACTION_LIMIT_MS", 1_000..=3_600_000, 60_000) }
     }
 
-    fn every(&self) -> Duration {
+    /// How often a program looks.
+    #[must_use]
+    pub fn look_every(&self) -> Duration {
         Duration::from_millis(LOOK_EVERY_MS.min(self.limit_ms.into()))
     }
 }
@@ -50,18 +52,9 @@ pub struct Stuck {
 
 /// Looks over this session until `stop` is cancelled, ends what is stuck, says so in the log, and tells how many there were.
 pub async fn watch(mut session: Session, limit: TransactionLimit, stop: CancellationToken, ended: impl Fn(u64)) {
-    while stop.run_until_cancelled(tokio::time::sleep(limit.every())).await.is_some() {
-        let vigil = session.vigil();
-        match vigil.over(LOOK_DEADLINE_MS, Box::pin(end(&mut session, &limit))).await {
-            Ok(stuck) => {
-                for Stuck { pid, application_name, client, state, since } in &stuck {
-                    tracing::error!(
-                        pid, application_name, client, state, since = %since,
-                        "a session held its locks for too long and was ended: a program hangs, or somebody else has its login"
-                    );
-                }
-                ended(stuck.len() as u64);
-            }
+    while stop.run_until_cancelled(tokio::time::sleep(limit.look_every())).await.is_some() {
+        match look(&mut session, &limit).await {
+            Ok(stuck) => ended(stuck),
             Err(error) => {
                 tracing::debug!(%error, "nobody has looked for sessions that hold their locks for too long");
                 session.reset();
@@ -69,6 +62,22 @@ pub async fn watch(mut session: Session, limit: TransactionLimit, stop: Cancella
         }
     }
     session.close().await;
+}
+
+/// Ends what is stuck, and says so in the log; the number of sessions that were ended.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn look(session: &mut Session, limit: &TransactionLimit) -> Result<u64, StoreError> {
+    let vigil = session.vigil();
+    let stuck = vigil.over(LOOK_DEADLINE_MS, Box::pin(end(session, limit))).await?;
+    for Stuck { pid, application_name, client, state, since } in &stuck {
+        tracing::error!(
+            pid, application_name, client, state, since = %since,
+            "a session held its locks for too long and was ended: a program hangs, or somebody else has its login"
+        );
+    }
+    Ok(stuck.len() as u64)
 }
 
 /// A session to look over: as the login itself, which may end its own sessions, while a role that it acts as may not.

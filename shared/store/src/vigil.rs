@@ -26,6 +26,9 @@ const LOOK_DEADLINE_MS: u64 = 2_000;
 /// So many looks in a row without any answer: Postgres cannot be reached at all, and what is waited for does not come.
 const MAX_MISSES: u32 = 3;
 
+/// How long Postgres has, in milliseconds, for what it works at: longer than it lets any statement or lock take.
+const DEADLINE_MS: u64 = 40_000;
+
 /// No backend.
 const NONE: i32 = 0;
 
@@ -127,6 +130,15 @@ impl Vigil {
                 Missed::Late => StoreError::Deadline { deadline_ms }.into(),
             })
         })
+    }
+
+    /// [`Self::over`], with the time that a transaction or a round of a background task has.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn in_time<T, E: From<StoreError>>(&self, call: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        // Large, and awaited through several layers.
+        self.over(DEADLINE_MS, Box::pin(call)).await
     }
 
     async fn wait<T>(&self, late_ms: u64, deadline_ms: u64, call: impl Future<Output = T>) -> Result<T, Missed> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
+use satchel_functions::{Failure, Function, KeyOf, Limits, Policy, Registry, Step, Steps, Subscription};
 use satchel_model::catalogue::ItemQuantity;
 use satchel_model::ids::{EventName, ItemId, Quantity};
 use satchel_model::operations::Priority;
@@ -12,7 +13,6 @@ use satchel_model::records::Event;
 use satchel_settings::shutdown;
 use satchel_settings::{Env, init_logging};
 use satchel_worker::Config;
-use satchel_worker::functions::{Failure, Function, Hears, KeyOf, Limits, Policy, Registry, Step, Steps};
 use serde_json::{Map, Value, json};
 
 /// The header by which the inbox tells repetitions apart.
@@ -36,7 +36,7 @@ impl Inbox {
         let answer = request.send().await?;
         match answer.status().as_u16() {
             200 => Ok(answer.json().await?),
-            400 => Err(Failure::last(format!("{what}: refused"))),
+            400 => Err(Failure::permanent(format!("{what}: refused"))),
             429 => Err(Failure::retry_after(format!("{what}: too many"), Duration::from_secs(1))),
             status => Err(Failure::retriable(format!("{what}: {status}"))),
         }
@@ -48,7 +48,7 @@ type Handling<'a> = std::pin::Pin<Box<dyn Future<Output = Result<(), Failure>> +
 
 struct TestFunction {
     id: &'static str,
-    hears: &'static [&'static str],
+    subscribes_to: &'static [&'static str],
     policy: Policy,
     inbox: Inbox,
     handle: Handle,
@@ -60,8 +60,8 @@ impl Function for TestFunction {
         self.id
     }
 
-    fn hears(&self) -> Hears {
-        Hears::Named(self.hears)
+    fn subscribes_to(&self) -> Subscription {
+        Subscription::Named(self.subscribes_to)
     }
 
     fn policy(&self) -> Policy {
@@ -140,7 +140,7 @@ fn defer<'a>(inbox: &'a Inbox, event: &'a Event, steps: &'a mut Steps<'_>) -> Ha
 /// Rewards by a job, and tells what came of it; then tells of an event.
 fn reward<'a>(inbox: &'a Inbox, event: &'a Event, steps: &'a mut Steps<'_>) -> Handling<'a> {
     Box::pin(async move {
-        let quantity = Quantity::parse(5).map_err(|error| Failure::last(error.to_string()))?;
+        let quantity = Quantity::parse(5).map_err(|error| Failure::permanent(error.to_string()))?;
         let items = vec![ItemQuantity { item_id: ItemId::parse("arrow")?, quantity }];
         let job = Job {
             user_id: event.user_id.clone(),
@@ -200,7 +200,13 @@ fn functions(inbox: &Inbox) -> Vec<TestFunction> {
     let narrow =
         Policy { limits: Limits { concurrency: 4, key: KeyOf::User, key_concurrency: 2, ..swift.limits }, ..swift };
     let wide = Policy { limits: Limits { concurrency: 200, ..swift.limits }, ..swift };
-    let function = |id, hears, policy, handle: Handle| TestFunction { id, hears, policy, inbox: inbox.clone(), handle };
+    let function = |id, subscribes_to, policy, handle: Handle| TestFunction {
+        id,
+        subscribes_to,
+        policy,
+        inbox: inbox.clone(),
+        handle,
+    };
     vec![
         function("test-begun-tracer", &["test/begun"], tireless, trace),
         function("test-flaked-caller", &["test/flaked"], swift, flake),

@@ -18,12 +18,12 @@ pub struct Undispatched {
     pub last: i64,
 }
 
-/// An event, as far as it says who runs for it.
+/// The part of an event that says which functions run for it.
 #[derive(Debug, Clone)]
-pub struct Heard {
+pub struct EventSummary {
     /// Where it stands.
     pub place: Place,
-    /// Whom it is about.
+    /// The user that it is about.
     pub user_id: UserId,
     /// What happened.
     pub name: String,
@@ -33,7 +33,7 @@ pub struct Heard {
 #[derive(Debug, Clone, Default)]
 pub struct Next {
     /// Those that can be given, in order.
-    pub events: Vec<Heard>,
+    pub events: Vec<EventSummary>,
     /// Those that cannot be read: they are passed over.
     pub damaged: Vec<Place>,
 }
@@ -46,7 +46,7 @@ pub struct NewRun<'a> {
     /// For whom; empty if there is nobody to choose from.
     pub target: &'a str,
     /// For which event.
-    pub event: &'a Heard,
+    pub event: &'a EventSummary,
     /// By which replay.
     pub replay_id: Option<Uuid>,
     /// Whether it waits for those that were made before for its user and target.
@@ -61,7 +61,7 @@ impl Undispatched {
     }
 }
 
-/// Most events of a shard that are looked at for those that somebody hears of.
+/// Most events of a shard that are looked at for those that some function subscribes to.
 const MAX_LOOKED_AT: i64 = 10_000;
 
 /// Of these shards, those that have events to be given, at most `most`: those that are farthest behind, so that none is
@@ -131,9 +131,9 @@ pub async fn next(
     for row in rows {
         let place = Place { shard: stored::shard(row.shard)?, seq: row.seq };
         match stored::user_id(&row.user_id) {
-            Ok(user_id) => next.events.push(Heard { place, user_id, name: row.name }),
+            Ok(user_id) => next.events.push(EventSummary { place, user_id, name: row.name }),
             Err(error) => {
-                tracing::error!(shard = %place.shard, seq = place.seq, %error, "an event cannot be read: no function hears of it");
+                tracing::error!(shard = %place.shard, seq = place.seq, %error, "an event cannot be read: no function gets it");
                 next.damaged.push(place);
             }
         }

@@ -1,5 +1,7 @@
-//! Which functions hear of events, as the workers that run them say. Events are given to all of them, whichever worker gives
+//! The functions that subscribe to events, as the workers that run them say. Events are given to all of them, whichever worker gives
 //! them: one that was set up otherwise, or is of another version, passes nothing by.
+
+use std::borrow::Cow;
 
 use satchel_model::ids::FunctionId;
 use serde::{Deserialize, Serialize};
@@ -8,14 +10,14 @@ use sqlx::types::Json;
 use crate::stored::Unreadable;
 use crate::{Session, StoreError};
 
-/// How long a function hears of events after a worker last said that it runs it, in minutes. Then it counts as taken away,
+/// The time that a function gets events after a worker last said that it runs it, in minutes. Then it counts as taken away,
 /// but not before some worker has been alive for so long: after an outage its own may only be on their way.
 pub const LISTENING_MINUTES: i32 = 60;
 
 /// How a worker describes a function.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Description {
-    /// The events that it hears of.
+    /// The events that it subscribes to.
     pub events: EventNames,
     /// How many runs an event is.
     pub fanout: Fanout,
@@ -44,22 +46,54 @@ pub enum All {
     All,
 }
 
-/// How many runs an event is for a function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// How many runs an event is for a function. In JSON the kind of receivers, or `"one"`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub enum Fanout {
     /// One.
     One,
-    /// One for each webhook endpoint that gets it.
-    WebhookEndpoints,
+    /// One for each receiver of this kind that gets it.
+    Each(Cow<'static, str>),
 }
 
-/// A function that hears of events.
+/// [`Fanout::One`] in JSON.
+const ONE: &str = "one";
+
+impl Fanout {
+    /// One for each receiver of a kind.
+    #[must_use]
+    pub const fn each(kind: &'static str) -> Self {
+        Self::Each(Cow::Borrowed(kind))
+    }
+
+    /// The kind of receivers, where there are several.
+    #[must_use]
+    pub fn kind(&self) -> Option<&str> {
+        match self {
+            Self::One => None,
+            Self::Each(kind) => Some(kind),
+        }
+    }
+}
+
+impl From<String> for Fanout {
+    fn from(text: String) -> Self {
+        if text == ONE { Self::One } else { Self::Each(text.into()) }
+    }
+}
+
+impl From<Fanout> for String {
+    fn from(fanout: Fanout) -> Self {
+        fanout.kind().unwrap_or(ONE).to_owned()
+    }
+}
+
+/// A function that subscribes to events.
 #[derive(Debug, Clone)]
 pub struct Listener {
     /// Its id.
     pub function_id: FunctionId,
-    /// The events that it hears of.
+    /// The events that it subscribes to.
     pub events: EventNames,
     /// How many runs an event is.
     pub fanout: Fanout,
@@ -68,12 +102,12 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Whether it hears of events of this name.
+    /// Whether it subscribes to events of this name.
     #[must_use]
-    pub fn hears(&self, name: &str) -> bool {
+    pub fn subscribes_to(&self, name: &str) -> bool {
         match &self.events {
             EventNames::All(_) => true,
-            EventNames::These(names) => names.iter().any(|heard| heard == name),
+            EventNames::These(names) => names.iter().any(|wanted| wanted == name),
         }
     }
 }
@@ -118,7 +152,7 @@ pub async fn renew(session: &mut Session, function_ids: &[&FunctionId]) -> Resul
     Ok(())
 }
 
-/// The functions that hear of events now.
+/// The functions that subscribe to events now.
 ///
 /// # Errors
 /// If Postgres is away.
@@ -155,11 +189,14 @@ mod tests {
     #[test]
     fn a_description_reads_back_as_it_was_written() {
         let these = EventNames::These(vec!["item/used".into()]);
-        for (events, told) in [(EventNames::All(All::All), json!("all")), (these, json!(["item/used"]))] {
-            let description =
-                Description { events, fanout: Fanout::WebhookEndpoints, ordered: true, policy: json!({}) };
+        let each = Fanout::each("webhookEndpoints");
+        for (events, told, fanout, kind) in [
+            (EventNames::All(All::All), json!("all"), each, "webhookEndpoints"),
+            (these, json!(["item/used"]), Fanout::One, "one"),
+        ] {
+            let description = Description { events, fanout, ordered: true, policy: json!({}) };
             let json = serde_json::to_value(&description).unwrap();
-            assert_eq!(json, json!({"events": told, "fanout": "webhookEndpoints", "ordered": true, "policy": {}}));
+            assert_eq!(json, json!({"events": told, "fanout": kind, "ordered": true, "policy": {}}));
             assert_eq!(serde_json::from_value::<Description>(json).unwrap(), description);
         }
     }

@@ -8,7 +8,7 @@ use satchel_model::records::Place;
 use satchel_store::actions::Operator;
 use satchel_store::functions::cancel::{self, Filter};
 use satchel_store::functions::claims::{self, KeyOf, Limits};
-use satchel_store::functions::dispatch::{self, Heard, NewRun, Undispatched};
+use satchel_store::functions::dispatch::{self, EventSummary, NewRun, Undispatched};
 use satchel_store::functions::listeners::{self, All, Description, EventNames};
 use satchel_store::functions::steps::{self, Ending, StepKey};
 use satchel_store::functions::{Fanout, RunStatus, backlog, operate};
@@ -65,7 +65,7 @@ pub(crate) async fn what_functions_ask(session: &mut Session, pool: &Pool, worke
         dispatch::next(&mut tx, &[last], Some(&["item/used"]), false, 100).await.unwrap();
         let seq = Utc::now().timestamp_micros();
         let user_id = UserId::parse("u1").unwrap();
-        let event = Heard { place: Place { shard, seq }, user_id, name: "a/b".to_owned() };
+        let event = EventSummary { place: Place { shard, seq }, user_id, name: "a/b".to_owned() };
         let run = NewRun { function_id: &function_id, target, event: &event, replay_id: None, is_ordered: true };
         dispatch::add_runs(&mut tx, &[run]).await.unwrap();
         tx.commit().await.unwrap();

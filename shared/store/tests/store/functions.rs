@@ -5,7 +5,7 @@ use satchel_model::ids::{FunctionId, RunId, Shard, UserId};
 use satchel_model::records::Place;
 use satchel_store::Retention;
 use satchel_store::functions::claims::{self, Claimed, KeyOf, Limits};
-use satchel_store::functions::dispatch::{self, Heard, NewRun};
+use satchel_store::functions::dispatch::{self, EventSummary, NewRun};
 use satchel_store::functions::listeners::{self, All, Description, EventNames};
 use satchel_store::functions::steps::{self, Ending};
 use satchel_store::functions::{Fanout, Rate, operate};
@@ -61,7 +61,7 @@ impl Stand {
     /// Makes runs for events that are numbered from `first` on, about these users, in a transaction that is left to the
     /// caller if it wants.
     async fn make(&mut self, first: i64, users: &[&str]) {
-        let events = heard(first, users);
+        let events = summaries(first, users);
         let mut tx = self.session.begin().await.unwrap();
         dispatch::lock(&mut tx, &[Shard::new(SHARD)]).await.unwrap();
         let function_id = function_id();
@@ -91,8 +91,8 @@ impl Stand {
     }
 }
 
-fn heard(first: i64, users: &[&str]) -> Vec<Heard> {
-    let event = |(seq, user): (i64, &&str)| Heard {
+fn summaries(first: i64, users: &[&str]) -> Vec<EventSummary> {
+    let event = |(seq, user): (i64, &&str)| EventSummary {
         place: Place { shard: Shard::new(SHARD), seq },
         user_id: UserId::parse(user).unwrap(),
         name: "a/b".to_owned(),
@@ -100,7 +100,7 @@ fn heard(first: i64, users: &[&str]) -> Vec<Heard> {
     (first..).zip(users).map(event).collect()
 }
 
-fn runs<'a>(function_id: &'a FunctionId, events: &'a [Heard], is_ordered: bool) -> Vec<NewRun<'a>> {
+fn runs<'a>(function_id: &'a FunctionId, events: &'a [EventSummary], is_ordered: bool) -> Vec<NewRun<'a>> {
     let run = |event| NewRun { function_id, target: "", event, replay_id: None, is_ordered };
     events.iter().map(run).collect()
 }
@@ -143,7 +143,7 @@ async fn a_run_that_ends_while_another_is_held_behind_it_queues_it() {
     let mut stand = Stand::new(ORDERED).await;
     stand.make(1, &["u1"]).await;
     let first = stand.begin(1).await.remove(0);
-    let (function_id, events, pool) = (function_id(), heard(2, &["u1"]), stand.database.workers_pool());
+    let (function_id, events, pool) = (function_id(), summaries(2, &["u1"]), stand.database.workers_pool());
     let mut tx = stand.session.begin().await.unwrap();
     dispatch::lock(&mut tx, &[Shard::new(SHARD)]).await.unwrap();
     dispatch::add_runs(&mut tx, &runs(&function_id, &events, true)).await.unwrap();
@@ -257,7 +257,7 @@ async fn runs_of_functions_that_nobody_runs_any_more_fail_after_the_retention() 
     assert_eq!(housekeeping::step(&mut stand.session, &RETENTION).await.unwrap().given_up, 0);
     stand.database.psql("UPDATE workers SET alive_since = now() - interval '2 hours'");
     stand.database.psql("UPDATE functions SET seen_at = now() - interval '29 days'");
-    assert!(listeners::all(&mut stand.session).await.unwrap().is_empty(), "it hears of nothing any more");
+    assert!(listeners::all(&mut stand.session).await.unwrap().is_empty(), "it gets nothing any more");
     assert_eq!(housekeeping::step(&mut stand.session, &RETENTION).await.unwrap().given_up, 0);
     stand.database.psql("UPDATE functions SET seen_at = now() - interval '31 days'");
     assert_eq!(housekeeping::step(&mut stand.session, &RETENTION).await.unwrap().given_up, 2);

@@ -1,0 +1,3 @@
+//! The game's own functions, which need no connector: one file and one line each.
+
+satchel_functions::functions! {}
