@@ -13,13 +13,13 @@ use satchel_store::{PoolConfig, Program};
 use satchel_wire::envelope::EnvelopeKey;
 use serde::Serialize;
 
-use crate::admission::Rates;
 use crate::auth::{KeySource, Rules, TokenKeys};
-use crate::body_budget::BodyBudget;
-use crate::connections;
-use crate::cors::CorsOrigins;
-use crate::deadline;
-use crate::undecided::UndecidedLimits;
+use crate::http::body::budget::BodyBudget;
+use crate::http::connections;
+use crate::http::cors::CorsOrigins;
+use crate::http::deadline;
+use crate::intake::admission::Rates;
+use crate::intake::undecided::UndecidedLimits;
 
 /// The most connections to Postgres that the HTTP threads share: queries and look-ups of keys are short. Beside these
 /// each thread has one of its own, for inventories.

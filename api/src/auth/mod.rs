@@ -7,6 +7,7 @@ mod jwt;
 mod key_source;
 mod keys;
 mod limit;
+pub(crate) mod operating;
 pub(crate) mod permission;
 mod refusals;
 
@@ -21,8 +22,8 @@ use satchel_model::domain::{Actor, RequestId};
 use satchel_settings::{Env, Networks, Span};
 use sha2::{Digest, Sha256};
 
-use crate::problem::ApiError;
-use crate::state::State;
+use crate::http::problem::ApiError;
+use crate::server::state::State;
 use api_key::ApiKeys;
 use jwt::TokenVerifier;
 use limit::Limit;

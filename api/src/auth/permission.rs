@@ -4,7 +4,7 @@
 use satchel_forms::Pointer;
 use satchel_model::domain::{Actor, Role, Scope, UserId};
 
-use crate::problem::ApiError;
+use crate::http::problem::ApiError;
 
 /// The user whose inventory or history `actor` asks for by the text in the path.
 ///

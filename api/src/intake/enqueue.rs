@@ -6,8 +6,8 @@ use satchel_queue::Sought;
 
 use super::judge::Before;
 use super::{Incoming, Kept};
-use crate::problem::{ApiError, Store};
-use crate::state::State;
+use crate::http::problem::{ApiError, Store};
+use crate::server::state::State;
 
 /// Queues the jobs and answers for each. What Redis refused gives its claim back, unless an earlier request made it.
 /// Where no answer came, the job may be queued: its claim stays, and a repetition queues it again, unless it is seen to

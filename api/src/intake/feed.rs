@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::config::JournalMode;
-use crate::problem::ApiError;
+use crate::http::problem::ApiError;
 
 /// The most jobs that wait to be queued, of about 8 KiB for the largest valid one.
 const MAX_WAITING_JOBS: usize = 8_192;

@@ -14,9 +14,9 @@ use satchel_wire::envelope::EnvelopeKey;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Feed, Incoming, Kept};
-use crate::deadline;
-use crate::problem::{ApiError, Store};
-use crate::state::State;
+use crate::http::deadline;
+use crate::http::problem::{ApiError, Store};
+use crate::server::state::State;
 
 /// The most requests that wait for the next statement; more wait for a place.
 const MAX_WAITING: usize = 4_096;

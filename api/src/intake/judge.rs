@@ -8,9 +8,9 @@ use satchel_queue::{Claim, Pending, QueueError};
 
 use super::{Draft, enqueue};
 use crate::config::JournalMode;
-use crate::lookup::Known;
-use crate::problem::ApiError;
-use crate::state::State;
+use crate::http::problem::ApiError;
+use crate::intake::lookup::Known;
+use crate::server::state::State;
 
 /// What an earlier request has done for a draft that is to be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,10 +6,20 @@
 //! in the journal. Where both forget, the worker finds the job id in its own table: the API only spares work and
 //! answers sooner.
 
+pub(crate) mod admission;
+pub(crate) mod clock;
+pub(crate) mod current_catalogue;
 mod enqueue;
 mod feed;
+pub(crate) mod gather;
 mod journal;
+pub(crate) mod journaling;
 mod judge;
+pub(crate) mod lookup;
+pub(crate) mod read;
+pub(crate) mod submitter;
+pub(crate) mod undecided;
+pub(crate) mod waiting;
 
 use satchel_forms::Pointer;
 use satchel_model::domain::JobId;
@@ -17,9 +27,9 @@ use satchel_model::envelope::Envelope;
 use satchel_model::jobs::{Job, Work};
 use satchel_store::waiting::WaitingStatus;
 
-use crate::lookup::{Known, Lookup};
-use crate::problem::{ApiError, Store};
-use crate::state::State;
+use crate::http::problem::{ApiError, Store};
+use crate::intake::lookup::{Known, Lookup};
+use crate::server::state::State;
 use judge::{Before, Verdict};
 
 pub(crate) use feed::Feed;

@@ -1,0 +1,64 @@
+//! `GET /api/v1/events/catalogue`: which events there are, and what their data looks like.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use satchel_model::domain::EventName;
+use satchel_model::domain::catalogue::EventDefinition;
+use satchel_model::events;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::auth::Caller;
+use crate::http::parameters::Parameters;
+use crate::http::problem::ApiError;
+use crate::server::state::State;
+
+/// The version of the game's own events: their catalogue has versions instead.
+const OWN_VERSION: i16 = 1;
+
+#[derive(Serialize)]
+struct EventCatalogue {
+    events: Vec<DescribedEvent>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DescribedEvent {
+    name: String,
+    version: i16,
+    /// `satchel`, or `catalogue` for the game's own.
+    declared_by: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    /// JSON Schema, draft 2020-12.
+    schema: Value,
+}
+
+/// Answers Satchel's own events, and those of the catalogue in force.
+pub(crate) async fn show(
+    _caller: Caller,
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    Parameters::of(&request)?.finish()?;
+    let catalogue = state.catalogue.latest().await?;
+    let own = events::described().into_iter().map(|event| DescribedEvent {
+        name: event.name.to_owned(),
+        version: event.version,
+        declared_by: "satchel",
+        description: Some(event.description.to_owned()),
+        schema: event.schema.into(),
+    });
+    let declared = catalogue.events().into_iter().map(|(name, definition)| declared(name, definition));
+    Ok(HttpResponse::Ok().json(EventCatalogue { events: own.chain(declared).collect() }))
+}
+
+fn declared(name: &EventName, definition: Option<&EventDefinition>) -> DescribedEvent {
+    let schema = definition.and_then(|definition| definition.schema.as_ref());
+    DescribedEvent {
+        name: name.to_string(),
+        version: OWN_VERSION,
+        declared_by: "catalogue",
+        description: definition.and_then(|definition| definition.description.clone()),
+        schema: schema.map_or_else(|| json!({}), |schema| json!(schema)),
+    }
+}
