@@ -7,10 +7,11 @@ mod auth;
 mod config;
 mod http;
 mod intake;
-mod routes;
+pub mod routes;
 mod server;
 
-pub use config::{Config, InvalidJournalMode, JournalMode};
+pub use config::Config;
 pub use http::cors::{CorsOrigins, InvalidOrigin};
+pub use intake::{InvalidJournalMode, JournalMode};
 pub use server::metrics::install as install_metrics;
 pub use server::{listen, serve};

@@ -12,7 +12,7 @@ use metrics::{Gauge, counter, describe_counter, describe_gauge, gauge};
 use satchel_settings::{Env, Networks};
 use socket2::SockRef;
 
-use crate::auth::network;
+use super::address::network;
 
 const OPEN: &str = "satchel_api_connections";
 const REFUSED: &str = "satchel_api_connections_refused_total";

@@ -11,6 +11,9 @@ use crate::http::problem::{ApiError, Store};
 /// one that ran on would keep one of few connections, and the server, busy for nothing.
 pub(crate) const ANSWER_DEADLINE_MS: u64 = 5_000;
 
+/// For what looks through whole tables, in milliseconds.
+const SWEEP_DEADLINE_MS: u64 = 60_000;
+
 /// For what a request knows to go on without, in milliseconds.
 const HINT_DEADLINE_MS: u64 = 3_000;
 
@@ -21,6 +24,17 @@ const HINT_DEADLINE_MS: u64 = 3_000;
 pub(crate) async fn answer<T, E: Into<ApiError>>(call: impl Future<Output = Result<T, E>>) -> Result<T, ApiError> {
     match tokio::time::timeout(Duration::from_millis(ANSWER_DEADLINE_MS), call).await {
         Ok(answer) => answer.map_err(E::into),
+        Err(_) => Err(ApiError::Unavailable(Store::Database)),
+    }
+}
+
+/// The answer of a call that looks through whole tables, in bounded portions.
+///
+/// # Errors
+/// As [`answer`], much later.
+pub(crate) async fn sweep<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, ApiError> {
+    match tokio::time::timeout(Duration::from_millis(SWEEP_DEADLINE_MS), call).await {
+        Ok(answer) => Ok(answer?),
         Err(_) => Err(ApiError::Unavailable(Store::Database)),
     }
 }

@@ -1,31 +1,9 @@
-//! What an operator's request says in its body, which may be left out.
+//! What documents say, field by field.
 
-use actix_web::{HttpRequest, web};
 use chrono::{DateTime, Utc};
 use satchel_forms::{Faults, Fields, Node, Pointer};
-use satchel_model::domain::Role;
 
-use crate::http::body::{self, Limits};
 use crate::http::problem::ApiError;
-
-/// Reads an operator's body; one that is left out is an empty object.
-///
-/// # Errors
-/// 400, 408, 413, 415 and 503 as for every body.
-pub(crate) async fn document(request: &HttpRequest, payload: web::Payload) -> Result<Node, ApiError> {
-    document_of(Role::Operator, request, payload).await
-}
-
-/// Reads anyone's.
-///
-/// # Errors
-/// As for [`document`].
-pub(crate) async fn document_of(role: Role, request: &HttpRequest, payload: web::Payload) -> Result<Node, ApiError> {
-    match body::read_optional_json(request, payload, Limits::operation(role)).await? {
-        Some(body) => Ok(Node::parse(&body)?),
-        None => Ok(Node::Object(Vec::new())),
-    }
-}
 
 /// Takes the fields of a document.
 ///

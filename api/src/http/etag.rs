@@ -1,25 +1,34 @@
 //! Entity tags made of versions, and the conditions that name them (RFC 9110 sections 8.8.3 and 13.1).
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{self, HeaderName};
+use actix_web::http::header::{self, EntityTag, Header as _, IfMatch, IfNoneMatch};
 
 /// The strong entity tag of a version: `"7"`.
-pub(crate) fn of_version(version: i64) -> String {
-    format!("\"{version}\"")
+pub(crate) fn of_version(version: i64) -> EntityTag {
+    EntityTag::new_strong(version.to_string())
 }
 
 /// Whether `If-None-Match` is given and names the version, so that 304 is the answer.
 /// The comparison is the weak one: `W/` makes no difference.
 pub(crate) fn is_not_modified(request: &HttpRequest, version: i64) -> bool {
-    names(request, &header::IF_NONE_MATCH, version, Comparison::Weak).unwrap_or(false)
+    match IfNoneMatch::parse(request) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|tag| tag.weak_eq(&of_version(version))),
+        Err(_) => false,
+    }
 }
 
 /// Whether `If-Match` is given and fails; `current` is `None` while nothing exists.
 /// The comparison is the strong one: a weak tag never matches.
 pub(crate) fn is_precondition_failed(request: &HttpRequest, current: Option<i64>) -> bool {
-    match current {
-        Some(version) => names(request, &header::IF_MATCH, version, Comparison::Strong) == Some(false),
-        None => request.headers().contains_key(header::IF_MATCH),
+    let Some(version) = current else { return request.headers().contains_key(header::IF_MATCH) };
+    match IfMatch::parse(request) {
+        Ok(IfMatch::Any) => false,
+        Ok(IfMatch::Items(tags)) => {
+            let is_given = request.headers().contains_key(header::IF_MATCH);
+            is_given && !tags.iter().any(|tag| tag.strong_eq(&of_version(version)))
+        }
+        Err(_) => true,
     }
 }
 
@@ -27,39 +36,6 @@ pub(crate) fn is_precondition_failed(request: &HttpRequest, current: Option<i64>
 /// whatever exists.
 pub(crate) fn is_there_already(request: &HttpRequest, current: Option<i64>) -> bool {
     current.is_some_and(|version| is_not_modified(request, version))
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Comparison {
-    Strong,
-    Weak,
-}
-
-/// Whether the header's list names the version; `None` if there is no such header.
-fn names(request: &HttpRequest, header: &HeaderName, version: i64, comparison: Comparison) -> Option<bool> {
-    let mut lines = request.headers().get_all(header).peekable();
-    lines.peek()?;
-    let wanted = version.to_string();
-    Some(lines.any(|line| line.to_str().is_ok_and(|list| list_names(list, &wanted, comparison))))
-}
-
-/// Reads `*` or `"a", W/"b"`; what is no entity tag ends the reading.
-fn list_names(list: &str, wanted: &str, comparison: Comparison) -> bool {
-    let mut rest = list.trim();
-    if rest == "*" {
-        return true;
-    }
-    loop {
-        rest = rest.trim_start_matches([' ', '\t', ',']);
-        let (weak, quoted) = rest.strip_prefix("W/").map_or((false, rest), |tag| (true, tag));
-        let Some((tag, after)) = quoted.strip_prefix('"').and_then(|tag| tag.split_once('"')) else {
-            return false;
-        };
-        if tag == wanted && !(weak && comparison == Comparison::Strong) {
-            return true;
-        }
-        rest = after;
-    }
 }
 
 #[cfg(test)]

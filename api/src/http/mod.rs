@@ -1,5 +1,7 @@
 //! Requests and answers: reading within bounds, problems, headers. It knows no route, and nothing of jobs.
 
+pub(crate) mod address;
+pub(crate) mod answer;
 pub(crate) mod answer_headers;
 pub(crate) mod body;
 pub(crate) mod connections;
@@ -8,6 +10,8 @@ pub(crate) mod cursor;
 pub(crate) mod deadline;
 pub(crate) mod document;
 pub(crate) mod etag;
+pub(crate) mod extract;
+pub(crate) mod meters;
 pub(crate) mod offload;
 mod outage_log;
 pub(crate) mod pace;

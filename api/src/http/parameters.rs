@@ -2,27 +2,15 @@
 
 use std::fmt::Display;
 
-use actix_web::HttpRequest;
 use actix_web::web::Query;
 use chrono::{DateTime, Utc};
 use satchel_forms::Pointer;
-use validator::{Validate, ValidationError, ValidationErrors};
 
+use crate::http::document;
 use crate::http::problem::{ApiError, ParameterFault};
-
-/// How many entries a listing answers unless asked otherwise.
-pub(crate) const DEFAULT_LIMIT: u16 = 50;
 
 /// The most parameters of one request; no route knows more than ten.
 const MAX_PARAMETERS: usize = 32;
-
-/// What is wrong with a `cursor` that is none.
-pub(crate) const NOT_A_CURSOR: &str = "must be the nextCursor of the page before";
-
-/// Reads a `limit`; its bounds are the query's to check.
-pub(crate) fn limit(text: &str) -> Result<u16, &'static str> {
-    text.parse().map_err(|_| "must be from 1 to 500")
-}
 
 /// Reads `true` or `false`.
 pub(crate) fn flag(text: &str) -> Result<bool, &'static str> {
@@ -31,41 +19,33 @@ pub(crate) fn flag(text: &str) -> Result<bool, &'static str> {
 
 /// Reads a time.
 pub(crate) fn time(text: &str) -> Result<DateTime<Utc>, &'static str> {
-    DateTime::parse_from_rfc3339(text)
-        .map(|time| time.to_utc())
+    document::read_time(text)
         .map_err(|_| "must be a time as RFC 3339 writes it, e.g. 2026-01-31T12:00:00Z (a + must be written %2B)")
-}
-
-/// A rule for queries with `from` and `to`.
-pub(crate) fn check_period(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> Result<(), ValidationError> {
-    match (from, to) {
-        (Some(from), Some(to)) if from > to => {
-            Err(ValidationError::new("from").with_message("must not be after to".into()))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// The query parameters of one request. Each [`Parameters::take`] takes one;
 /// [`Parameters::finish`] refuses the ones nobody asked for.
+#[derive(Default)]
 pub(crate) struct Parameters {
     given: Vec<(String, String)>,
     faults: Vec<ParameterFault>,
+    /// The names that were asked for, where that is noted.
+    asked: Option<Vec<&'static str>>,
 }
 
 impl Parameters {
-    /// Opens the request's query string.
-    pub(crate) fn of(request: &HttpRequest) -> Result<Self, ApiError> {
-        if request.query_string().is_empty() {
-            return Ok(Self { given: Vec::new(), faults: Vec::new() });
+    /// Opens a query string.
+    pub(crate) fn of(query: &str) -> Result<Self, ApiError> {
+        if query.is_empty() {
+            return Ok(Self::default());
         }
-        let pairs = Query::<Vec<(String, String)>>::from_query(request.query_string())
+        let pairs = Query::<Vec<(String, String)>>::from_query(query)
             .map_err(|error| ApiError::Malformed(format!("the query string cannot be read: {error}")))?;
         let pairs = pairs.into_inner();
         if pairs.len() > MAX_PARAMETERS {
             return Err(ApiError::Malformed(format!("the query string has more than {MAX_PARAMETERS} parameters")));
         }
-        let mut parameters = Self { given: Vec::new(), faults: Vec::new() };
+        let mut parameters = Self::default();
         for (name, value) in pairs {
             if parameters.given.iter().any(|(known, _)| *known == name) {
                 parameters.fault(&name, "is given twice");
@@ -76,8 +56,22 @@ impl Parameters {
         Ok(parameters)
     }
 
+    /// The names that a reader asks for.
+    pub(crate) fn asked_by(read: impl FnOnce(&mut Self)) -> Vec<&'static str> {
+        let mut parameters = Self { asked: Some(Vec::new()), ..Self::default() };
+        read(&mut parameters);
+        parameters.asked.unwrap_or_default()
+    }
+
     /// Takes one parameter and reads it with `read`, whose error says what is wrong.
-    pub(crate) fn take<T, E: Display>(&mut self, name: &str, read: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
+    pub(crate) fn take<T, E: Display>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        if let Some(asked) = &mut self.asked {
+            asked.push(name);
+        }
         let index = self.given.iter().position(|(given, _)| given == name)?;
         let (_, value) = self.given.swap_remove(index);
         read(&value).map_err(|error| self.fault(name, error.to_string())).ok()
@@ -91,69 +85,17 @@ impl Parameters {
         if self.faults.is_empty() { Ok(()) } else { Err(ApiError::InvalidParameters(self.faults)) }
     }
 
-    /// Like [`Parameters::finish`], and refuses what `query`'s own bounds refuse.
-    pub(crate) fn finish_valid<Q: Validate>(mut self, query: Q) -> Result<Q, ApiError> {
-        if let Err(errors) = query.validate() {
-            self.note(&errors);
-        }
-        self.finish().map(|()| query)
-    }
-
-    fn note(&mut self, errors: &ValidationErrors) {
-        for (name, errors) in errors.field_errors() {
-            for error in errors {
-                let detail = error.message.as_ref().map_or("is out of bounds", |message| message.as_ref());
-                // A rule about several fields carries as its code the name of the one to blame.
-                self.fault(if name == "__all__" { &error.code } else { &name }, detail);
-            }
+    /// Refuses a `from` after `to`.
+    pub(crate) fn check_period(&mut self, from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) {
+        if let (Some(from), Some(to)) = (from, to)
+            && from > to
+        {
+            self.fault("from", "must not be after to");
         }
     }
 
     fn fault(&mut self, parameter: &str, detail: impl Into<String>) {
         let pointer = Pointer::root().field(parameter);
         self.faults.push(ParameterFault { pointer, parameter: parameter.to_owned(), detail: detail.into() });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use actix_web::test::TestRequest;
-
-    #[derive(Debug, Validate)]
-    struct Page {
-        #[validate(range(min = 1, max = 500, message = "must be from 1 to 500"))]
-        limit: u16,
-    }
-
-    fn page(query: &str) -> Result<u16, Vec<(String, String)>> {
-        let request = TestRequest::with_uri(&format!("/x?{query}")).to_http_request();
-        let mut parameters = Parameters::of(&request).unwrap();
-        let limit = parameters.take("limit", limit).unwrap_or(50);
-        match parameters.finish_valid(Page { limit }) {
-            Ok(page) => Ok(page.limit),
-            Err(ApiError::InvalidParameters(faults)) => {
-                assert!(faults.iter().all(|fault| fault.pointer.as_str() == format!("/{}", fault.parameter)));
-                Err(faults.into_iter().map(|fault| (fault.parameter, fault.detail)).collect())
-            }
-            Err(other) => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn every_odd_parameter_is_named() {
-        assert_eq!(page(""), Ok(50));
-        assert_eq!(page("limit=7"), Ok(7));
-        let fault = |name: &str, detail: &str| (name.to_owned(), detail.to_owned());
-        assert_eq!(page("limit=0"), Err(vec![fault("limit", "must be from 1 to 500")]));
-        assert_eq!(page("limit=501"), Err(vec![fault("limit", "must be from 1 to 500")]));
-        assert_eq!(
-            page("limit=x&asOf=now&limit=2"),
-            Err(vec![
-                fault("limit", "is given twice"),
-                fault("limit", "must be from 1 to 500"),
-                fault("asOf", "is not a known parameter"),
-            ])
-        );
     }
 }

@@ -2,7 +2,7 @@
 
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, dev};
+use actix_web::{Error, HttpMessage as _};
 use satchel_model::domain::RequestId;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,19 +28,6 @@ where
 
 fn given(header: Option<&HeaderValue>) -> Option<RequestId> {
     RequestId::parse(header?.to_str().ok()?).ok()
-}
-
-/// The id of the request at hand, as [`tag`] settled it.
-pub(crate) struct Tagged(pub(crate) RequestId);
-
-impl FromRequest for Tagged {
-    type Error = std::convert::Infallible;
-    type Future = std::future::Ready<Result<Self, Self::Error>>;
-
-    fn from_request(request: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
-        let id = request.extensions().get::<RequestId>().cloned();
-        std::future::ready(Ok(Self(id.unwrap_or_else(RequestId::random))))
-    }
 }
 
 #[cfg(test)]

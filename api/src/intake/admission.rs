@@ -11,7 +11,7 @@ use moka::sync::Cache;
 use satchel_model::domain::{Actor, Role, UserId};
 use satchel_settings::Env;
 
-use crate::intake::submitter::most_entries;
+use super::submitter::most_entries;
 
 /// The most actors of a role that are remembered at once; whoever came longest ago is forgotten first.
 const MAX_ACTORS: u64 = 100_000;

@@ -6,12 +6,9 @@
 //! since, which is measured otherwise. So it is noticed at once when the clock is set, and a Postgres that cannot be asked
 //! changes nothing.
 
-use std::future::{Ready, ready};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, web};
 use chrono::Utc;
 use metrics::{Gauge, describe_gauge, gauge};
 use satchel_store::{Pool, StoreError, clock};
@@ -19,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::http::deadline;
 use crate::http::problem::ApiError;
-use crate::server::state::State;
 
 /// How far the clock may be off, in milliseconds. Nothing hangs on less: order and leases go by the stores' clocks, jobs expire
 /// after days, and workers give delayed ones that come early their time back. It is more than Postgres's own clock is
@@ -77,6 +73,14 @@ impl Clock {
         self.offset_ms().and_then(fault)
     }
 
+    /// Refuses what must not be taken while the clock is wrong.
+    ///
+    /// # Errors
+    /// 503.
+    pub(crate) fn check(&self) -> Result<(), ApiError> {
+        if self.fault().is_some() { Err(ApiError::WrongClock) } else { Ok(()) }
+    }
+
     /// Asks again and again until the shutdown, and says when the clock turns wrong or right.
     pub(crate) async fn watch(&self, pool: &Pool, shutdown: &CancellationToken) {
         let mut was_wrong = false;
@@ -117,19 +121,6 @@ fn fault(offset_ms: i64) -> Option<String> {
     let direction = if offset_ms < 0 { "behind" } else { "ahead of" };
     let is_wrong = offset_ms.unsigned_abs() > MAX_OFFSET_MS.unsigned_abs();
     is_wrong.then(|| format!("this machine's clock is {seconds} s {direction} Postgres's"))
-}
-
-/// Asked for before everything else: by a wrong clock, good credentials are bad ones.
-pub(crate) struct RightClock;
-
-impl FromRequest for RightClock {
-    type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let is_wrong = request.app_data::<web::Data<State>>().is_some_and(|state| state.clock.fault().is_some());
-        ready(if is_wrong { Err(ApiError::WrongClock) } else { Ok(Self) })
-    }
 }
 
 #[cfg(test)]

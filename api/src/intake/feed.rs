@@ -11,7 +11,7 @@ use satchel_wire::envelope::EnvelopeKey;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::config::JournalMode;
+use super::JournalMode;
 use crate::http::problem::ApiError;
 
 /// The most jobs that wait to be queued, of about 8 KiB for the largest valid one.

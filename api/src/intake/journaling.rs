@@ -13,9 +13,9 @@ use satchel_store::replicas::{self, Announcement, Others};
 use satchel_store::{Pool, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::JournalMode;
+use super::Journal;
+use super::JournalMode;
 use crate::http::deadline;
-use crate::intake::Journal;
 
 /// How often an API says what it does, in milliseconds.
 const ANNOUNCE_EVERY_MS: u64 = 2_000;

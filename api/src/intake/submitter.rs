@@ -1,6 +1,8 @@
 //! From a request to answers for what it submits: jobs, or events, which are jobs as well. No inventory is looked at
 //! here.
 
+use std::sync::Arc;
+
 use actix_web::http::header;
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError as _, web};
 use chrono::{DateTime, SubsecRound, Utc};
@@ -8,16 +10,15 @@ use satchel_forms::Pointer;
 use satchel_model::domain::{Actor, EventId, JobId, RequestId, Role, UserId};
 use satchel_model::envelope::Envelope;
 use satchel_model::jobs::{Job, Work};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::auth::Caller;
 use crate::http::prefer::{PREFERENCE_APPLIED, Wait};
 use crate::http::problem::{ApiError, Problem};
 use crate::intake::lookup::Known;
 use crate::intake::waiting::Place;
-use crate::intake::{self, Accepted, Draft};
-use crate::server::state::State;
+use crate::intake::{self, Accepted, Draft, Intake};
 
 /// The most jobs or events of one request.
 const MAX_ENTRIES: usize = 1_000;
@@ -42,22 +43,22 @@ pub(crate) fn most_entries(role: Role) -> usize {
 
 /// Asks whether the caller may bring so many jobs now.
 pub(crate) fn admission(
-    state: &web::Data<State>,
-    caller: &Caller,
+    intake: &web::Data<Intake>,
+    caller: &Arc<Actor>,
 ) -> impl FnOnce(usize) -> Result<(), ApiError> + Send + 'static + use<> {
-    let (state, caller) = (state.clone(), caller.clone());
+    let (intake, caller) = (intake.clone(), caller.clone());
     move |jobs| {
-        state.admission.admit(&caller, jobs).map_err(|seconds| {
-            state.meters.limited.increment(jobs as u64);
+        intake.admission.admit(&caller, jobs).map_err(|seconds| {
+            intake.meters.limited.increment(jobs as u64);
             ApiError::TooManyJobs { seconds }
         })
     }
 }
 
 /// The answer to one job or event, alone or as an entry of an array's answer.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Receipt {
+pub(crate) struct Receipt {
     /// An event's id, as its sender calls it.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<EventId>,
@@ -91,15 +92,15 @@ impl Serialize for Entries<'_> {
 
 /// What all jobs of one request have in common.
 pub(crate) struct Submitter<'r> {
-    pub(crate) state: &'r State,
-    pub(crate) caller: &'r Caller,
+    pub(crate) intake: &'r Intake,
+    pub(crate) caller: &'r Arc<Actor>,
     request_id: RequestId,
     pub(crate) submitted_at: DateTime<Utc>,
 }
 
 impl<'r> Submitter<'r> {
-    pub(crate) fn new(state: &'r State, caller: &'r Caller, request_id: RequestId) -> Self {
-        Self { state, caller, request_id, submitted_at: Utc::now().trunc_subsecs(6) }
+    pub(crate) fn new(intake: &'r Intake, caller: &'r Arc<Actor>, request_id: RequestId) -> Self {
+        Self { intake, caller, request_id, submitted_at: Utc::now().trunc_subsecs(6) }
     }
 
     /// A job that the caller may submit, ready to be taken in.
@@ -120,8 +121,8 @@ impl<'r> Submitter<'r> {
 
     /// Whether one more job of this user may wait.
     fn has_room(&self, user_id: &UserId) -> Result<(), ApiError> {
-        self.state.undecided.admit(user_id, self.caller.role).map_err(|seconds| {
-            self.state.meters.limited.increment(1);
+        self.intake.undecided.admit(user_id, self.caller.role).map_err(|seconds| {
+            self.intake.meters.limited.increment(1);
             ApiError::TooManyUndecided { user_id: user_id.clone(), seconds }
         })
     }
@@ -130,9 +131,9 @@ impl<'r> Submitter<'r> {
     pub(crate) async fn submit_one(&self, mut draft: Draft, wait: Option<Wait>) -> Result<HttpResponse, ApiError> {
         let event_id = event_id(&draft);
         // The place is taken before the job is queued, so that its outcome cannot be missed.
-        let place = wait.map(|wait| (wait, self.state.waiting.enter(draft.envelope.job_id, self.request_id.clone())));
-        draft.envelope.reply_to = wait.map(|_| self.state.replica);
-        let mut accepted = intake::take(self.state, vec![draft]).await?.pop().unwrap_or(Err(ApiError::Internal))?;
+        let place = wait.map(|wait| (wait, self.intake.waiting.enter(draft.envelope.job_id, self.request_id.clone())));
+        draft.envelope.reply_to = wait.map(|_| self.intake.replica);
+        let mut accepted = intake::take(self.intake, vec![draft]).await?.pop().unwrap_or(Err(ApiError::Internal))?;
 
         let (location, is_replay) = (format!("/api/v1/jobs/{}", accepted.job_id), accepted.is_replay);
         let with_headers = |mut answer: HttpResponseBuilder| {
@@ -157,7 +158,7 @@ impl<'r> Submitter<'r> {
         let heard = if accepted.is_settled() { None } else { place.wait(wait.duration()).await };
         if heard.is_none() && !accepted.is_settled() {
             // Perhaps its outcome is there and the message was lost, or it was set aside meanwhile.
-            accepted.look_again(&self.state.lookup).await;
+            accepted.look_again(&self.intake.lookup).await;
         }
         heard.map(|document| document.get().to_owned()).or_else(|| accepted.outcome())
     }
@@ -177,7 +178,7 @@ impl<'r> Submitter<'r> {
                 event_id
             }));
         }
-        let mut taken = intake::take(self.state, drafts).await?.into_iter();
+        let mut taken = intake::take(self.intake, drafts).await?.into_iter();
         let answers: Vec<Result<(Accepted, Option<EventId>), ApiError>> = places
             .into_iter()
             .map(|place| {
@@ -187,7 +188,7 @@ impl<'r> Submitter<'r> {
             .collect();
         let is_refused =
             |answer: &&Result<_, ApiError>| answer.as_ref().is_err_and(|error| error.status_code().is_client_error());
-        self.state.meters.invalid.increment(answers.iter().filter(is_refused).count() as u64);
+        self.intake.meters.invalid.increment(answers.iter().filter(is_refused).count() as u64);
         let (mut told, mut told_bytes) = (0, 0);
         let mut entries = Vec::with_capacity(answers.len());
         for answer in &answers {
@@ -209,7 +210,7 @@ impl<'r> Submitter<'r> {
     /// Counts a request that was refused as invalid.
     pub(crate) fn count(&self, answer: Result<HttpResponse, ApiError>) -> Result<HttpResponse, ApiError> {
         if let Err(ApiError::Invalid(_)) = &answer {
-            self.state.meters.invalid.increment(1);
+            self.intake.meters.invalid.increment(1);
         }
         answer
     }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::server::state::State;
+use super::Intake;
 
 /// How long to leave Redis alone after the connection for outcomes was lost, in milliseconds. Until it is back,
 /// those who wait are told by Postgres when their time is up.
@@ -87,13 +87,13 @@ impl Drop for Place<'_> {
 }
 
 /// Hears outcomes and hands them to those who wait, until the shutdown.
-pub(crate) async fn hear(state: &State, shutdown: CancellationToken) {
-    let deliver = |outcome| state.waiting.deliver(outcome);
+pub(crate) async fn hear(intake: &Intake, shutdown: CancellationToken) {
+    let deliver = |outcome| intake.waiting.deliver(outcome);
     let listening = async {
         let mut is_away = false;
         loop {
             let start = Instant::now();
-            if let Err(error) = state.queue.listen(&state.envelope_key, state.replica, &deliver).await {
+            if let Err(error) = intake.queue.listen(&intake.envelope_key, intake.replica, &deliver).await {
                 // One line an outage: who is refused at once again has not been heard in between.
                 is_away = is_away && start.elapsed() < Duration::from_millis(CONNECTED_MS);
                 if !is_away {

@@ -6,14 +6,16 @@ mod gzip;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
+use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::{Method, header};
-use actix_web::web::{Bytes, Data, Payload};
+use actix_web::web::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
 use satchel_model::domain::Role;
 
 use self::budget::{BodyBudget, Share};
+use crate::http::extract;
 use crate::http::problem::ApiError;
 
 /// The whole body must be here within this time, in seconds.
@@ -72,7 +74,7 @@ pub(crate) async fn read_json(request: &HttpRequest, payload: Payload, limits: L
     if declared_length(request).is_some_and(|length| length > limits.largest() as u64) {
         return Err(ApiError::TooLarge { limit_bytes: limits.largest() });
     }
-    let share = request.app_data::<Data<BodyBudget>>().ok_or(ApiError::Internal)?.share(limits.role);
+    let share = extract::component::<BodyBudget>(request)?.share(limits.role);
     let collected = async {
         if is_gzip {
             // Apart: a request's future is moved about, and this one is large and rare.

@@ -3,8 +3,7 @@ use actix_web::test::TestRequest;
 
 async fn read(request: TestRequest, body: Vec<u8>) -> Result<Bytes, ApiError> {
     let request = request.app_data(Data::new(BodyBudget::new(8 * 1024 * 1024)));
-    let (request, mut payload) = request.set_payload(body).to_http_parts();
-    let payload = <Payload as actix_web::FromRequest>::from_request(&request, &mut payload).await.unwrap();
+    let (request, payload) = request.set_payload(body).to_http_parts();
     read_json(&request, payload, Limits::jobs(Role::Service)).await
 }
 
@@ -54,8 +53,7 @@ async fn a_body_that_may_be_left_out_is_none_or_as_good_as_any() {
     // Setting the payload sets its length, too.
     let read = async |request: TestRequest, body: &str| {
         let request = request.app_data(Data::new(BodyBudget::new(8 * 1024 * 1024)));
-        let (request, mut payload) = request.set_payload(body.to_owned()).to_http_parts();
-        let payload = <Payload as actix_web::FromRequest>::from_request(&request, &mut payload).await.unwrap();
+        let (request, payload) = request.set_payload(body.to_owned()).to_http_parts();
         read_optional_json(&request, payload, Limits::operation(Role::Operator)).await
     };
     assert!(read(TestRequest::post(), "").await.unwrap().is_none());

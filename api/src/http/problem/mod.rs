@@ -1,20 +1,16 @@
 //! Every error a client can see: one enum, one mapping to HTTP statuses, one body format (RFC 9457).
 
-use actix_web::http::{StatusCode, header};
-use actix_web::{HttpResponse, ResponseError};
-use satchel_forms::{Fault, Faults, Pointer, SyntaxError};
+mod document;
+mod stores;
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use satchel_forms::{Faults, Pointer, SyntaxError};
 use satchel_model::domain::{Denied, UserId};
-use satchel_queue::QueueError;
-use satchel_store::StoreError;
-use serde::Serialize;
 
-use crate::http::outage_log::Gate;
-
-/// Media type of RFC 9457.
-pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
-
-/// How long a client shall wait before it tries again when a store is away, in seconds.
-pub(crate) const RETRY_AFTER_SECONDS: &str = "1";
+pub(crate) use self::document::{ParameterFault, Problem, RETRY_AFTER_SECONDS};
+pub(crate) use self::stores::Store;
 
 /// Why a request was not answered as asked. `Display` is the problem's `detail`.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -38,7 +34,7 @@ pub(crate) enum ApiError {
     #[error("this resource supports {allow} only")]
     MethodNotAllowed {
         /// The methods that it has, as the `Allow` header lists them.
-        allow: &'static str,
+        allow: Arc<str>,
     },
     /// 408: the body did not come in time.
     #[error("the request's body did not arrive within {seconds} seconds")]
@@ -109,91 +105,10 @@ pub(crate) enum ApiError {
     Busy,
 }
 
-/// What may be away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Store {
-    /// Postgres.
-    Database,
-    /// Redis.
-    Queue,
-}
-
-impl std::fmt::Display for Store {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Database => "database",
-            Self::Queue => "queue",
-        })
-    }
-}
-
-/// One query parameter that was refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct ParameterFault {
-    /// Where it is if the query is taken for an object, so that a client finds it as it finds a document's faults.
-    pub(crate) pointer: Pointer,
-    /// Its name as given.
-    pub(crate) parameter: String,
-    /// What is wrong with it.
-    pub(crate) detail: String,
-}
-
-/// The body of an error: what RFC 9457 section 3.1 names, and `errors` with every fault.
-#[derive(Debug, Serialize)]
-pub(crate) struct Problem<'e> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    title: Option<&'static str>,
-    status: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    errors: Option<Errors<'e>>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Errors<'e> {
-    Document(&'e Faults),
-    One([Fault; 1]),
-    Parameters(&'e [ParameterFault]),
-}
-
 impl ApiError {
     /// A document with one fault.
     pub(crate) fn invalid(at: Pointer, detail: impl Into<String>) -> Self {
         Self::Invalid(Faults::one(at, detail))
-    }
-
-    /// A failed call of the store, logged here, where it is handled.
-    pub(crate) fn of_store(error: &StoreError) -> Self {
-        static GATE: Gate = Gate::new();
-        match error {
-            StoreError::Database(_)
-            | StoreError::Deadline { .. }
-            | StoreError::Lost
-            | StoreError::NotMigrated
-            | StoreError::OldSchema(_) => {
-                if GATE.passes() {
-                    tracing::warn!(%error, "the database did not answer");
-                }
-                Self::Unavailable(Store::Database)
-            }
-            StoreError::Unreadable(_) | StoreError::Changed | StoreError::Ahead | StoreError::Decided => {
-                tracing::error!(%error, "the database answered what cannot be");
-                Self::Internal
-            }
-        }
-    }
-
-    /// A failed call of the queue, logged here, where it is handled. Whatever the reason, nothing was accepted.
-    pub(crate) fn of_queue(error: &QueueError) -> Self {
-        static GATE: Gate = Gate::new();
-        if GATE.passes() {
-            tracing::warn!(%error, "the queue did not take or answer what it should");
-        }
-        Self::Unavailable(Store::Queue)
     }
 
     /// The one place where errors become statuses, problem types and titles.
@@ -235,80 +150,6 @@ impl ApiError {
                 (StatusCode::SERVICE_UNAVAILABLE, "/problems/unavailable", "Temporarily unavailable")
             }
         }
-    }
-
-    /// The body, as answered alone or as one entry of an array's answer.
-    pub(crate) fn problem(&self) -> Problem<'_> {
-        let (status, kind, title) = self.class();
-        let errors = match self {
-            Self::Invalid(faults) | Self::Unreadable(faults) => Some(Errors::Document(faults)),
-            Self::EntryTooLarge { at, .. } => {
-                Some(Errors::One([Fault { pointer: at.clone(), detail: self.to_string() }]))
-            }
-            Self::InvalidParameters(faults) => Some(Errors::Parameters(faults)),
-            _ => None,
-        };
-        Problem { kind, title: Some(title), status: status.as_u16(), detail: Some(self.to_string()), errors }
-    }
-
-    /// The body in an array's answer that says what is wrong with enough others.
-    pub(crate) fn brief_problem(&self) -> Problem<'_> {
-        Problem { title: None, detail: None, errors: None, ..self.problem() }
-    }
-
-    /// How many faults its body lists, itself if there is nothing to list.
-    pub(crate) fn faults(&self) -> usize {
-        match self {
-            Self::Invalid(faults) | Self::Unreadable(faults) => faults.as_slice().len().max(1),
-            _ => 1,
-        }
-    }
-
-    /// How long these are, in bytes.
-    pub(crate) fn fault_bytes(&self) -> usize {
-        match self {
-            Self::Invalid(faults) | Self::Unreadable(faults) => faults.bytes(),
-            _ => 0,
-        }
-    }
-}
-
-impl ResponseError for ApiError {
-    fn status_code(&self) -> StatusCode {
-        self.class().0
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status_code());
-        match self {
-            Self::Unauthenticated => response.insert_header((header::WWW_AUTHENTICATE, "Bearer")),
-            Self::MethodNotAllowed { allow } => response.insert_header((header::ALLOW, *allow)),
-            Self::UnsupportedMediaType(_) => response.insert_header((header::ACCEPT_ENCODING, "gzip, identity")),
-            Self::Unavailable(_) | Self::WrongClock | Self::Busy => {
-                response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS))
-            }
-            Self::TooManyRefused { seconds }
-            | Self::TooManyJobs { seconds }
-            | Self::TooManyUndecided { seconds, .. } => {
-                response.insert_header((header::RETRY_AFTER, seconds.to_string()))
-            }
-            // What is left of the body is not worth reading.
-            Self::RequestTimeout { .. } | Self::TooLarge { .. } => response.force_close(),
-            _ => &mut response,
-        };
-        response.content_type(PROBLEM_JSON).json(self.problem())
-    }
-}
-
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        Self::of_store(&error)
-    }
-}
-
-impl From<QueueError> for ApiError {
-    fn from(error: QueueError) -> Self {
-        Self::of_queue(&error)
     }
 }
 

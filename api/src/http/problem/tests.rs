@@ -1,3 +1,4 @@
+use super::document::PROBLEM_JSON;
 use super::*;
 use actix_web::body::to_bytes;
 
@@ -48,7 +49,7 @@ async fn statuses_come_with_the_headers_that_their_rfcs_ask_for() {
         error.error_response().headers().get(name).map(|value| value.to_str().unwrap().to_owned())
     };
     assert_eq!(header(ApiError::Unauthenticated, "www-authenticate").unwrap(), "Bearer");
-    assert_eq!(header(ApiError::MethodNotAllowed { allow: "GET, HEAD" }, "allow").unwrap(), "GET, HEAD");
+    assert_eq!(header(ApiError::MethodNotAllowed { allow: "GET, HEAD".into() }, "allow").unwrap(), "GET, HEAD");
     assert_eq!(header(ApiError::Unavailable(Store::Queue), "retry-after").unwrap(), "1");
     let plain = body_of(ApiError::NotFound.error_response()).await;
     assert!(plain.get("errors").is_none());

@@ -12,11 +12,11 @@ use std::time::Duration;
 use satchel_model::domain::{Role, Shard, ShardCount, UserId};
 use satchel_queue::{Depth, QueueError};
 use satchel_settings::Env;
-use satchel_store::{StoreError, parked};
+use satchel_store::{Pool, StoreError, parked};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::server::state::State;
+use super::Intake;
 
 /// What players may have waiting of theirs, and what services may have waiting of one user, in jobs.
 const PLAYER_JOBS: u32 = 5_000;
@@ -221,27 +221,27 @@ enum Unknown {
 }
 
 /// Finds out what is decided, until the shutdown.
-pub(crate) async fn watch(state: &State, shutdown: CancellationToken) {
+pub(crate) async fn watch(intake: &Intake, pool: &Pool, shutdown: CancellationToken) {
     while shutdown.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
-        if let Err(error) = look(state).await {
+        if let Err(error) = look(intake, pool).await {
             // What is not known to be decided counts as waiting.
             tracing::debug!(%error, "what waits cannot be counted now");
         }
     }
 }
 
-async fn look(state: &State) -> Result<(), Unknown> {
-    let undecided = &state.undecided;
+async fn look(intake: &Intake, pool: &Pool) -> Result<(), Unknown> {
+    let undecided = &intake.undecided;
     let shards = undecided.large();
     if shards.is_empty() {
         return Ok(());
     }
     let now = Instant::now();
-    let depths = state.queue.depths(&shards).await?;
+    let depths = intake.queue.depths(&shards).await?;
     let settled: Vec<_> = depths.iter().filter_map(|depth| Some((depth.shard, settled_until(depth, now)?))).collect();
     let asked = undecided.perhaps_aside(&settled);
     let user_ids: Vec<&UserId> = asked.iter().collect();
-    let aside = parked::set_aside_of(&state.pool, &user_ids, MOST_JOBS).await?;
+    let aside = parked::set_aside_of(pool, &user_ids, MOST_JOBS).await?;
     undecided.settle(&settled, &asked, aside);
     Ok(())
 }

@@ -1,26 +1,38 @@
 //! `GET /api/v1/events/catalogue`: which events there are, and what their data looks like.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web::Data;
 use satchel_model::domain::EventName;
 use satchel_model::domain::catalogue::EventDefinition;
 use satchel_model::events;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::auth::Caller;
-use crate::http::parameters::Parameters;
+use crate::auth::Access;
+use crate::http::answer::Answer;
+use crate::http::extract::NoQuery;
 use crate::http::problem::ApiError;
-use crate::server::state::State;
+use crate::intake::current_catalogue::CurrentCatalogue;
+use crate::routes::route::{Method, Route, handle};
+
+pub(crate) static SHOW: Route = Route {
+    method: Method::Get,
+    path: "/api/v1/events/catalogue",
+    operation: "showEventCatalogue",
+    access: Access::SignedIn,
+    errors: &[503],
+    handler: || handle(show),
+};
 
 /// The version of the game's own events: their catalogue has versions instead.
 const OWN_VERSION: i16 = 1;
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct EventCatalogue {
     events: Vec<DescribedEvent>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct DescribedEvent {
     name: String,
@@ -34,13 +46,8 @@ struct DescribedEvent {
 }
 
 /// Answers Satchel's own events, and those of the catalogue in force.
-pub(crate) async fn show(
-    _caller: Caller,
-    request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    Parameters::of(&request)?.finish()?;
-    let catalogue = state.catalogue.latest().await?;
+async fn show(_: NoQuery, catalogue: Data<CurrentCatalogue>) -> Result<Answer<EventCatalogue>, ApiError> {
+    let catalogue = catalogue.latest().await?;
     let own = events::described().into_iter().map(|event| DescribedEvent {
         name: event.name.to_owned(),
         version: event.version,
@@ -49,7 +56,7 @@ pub(crate) async fn show(
         schema: event.schema.into(),
     });
     let declared = catalogue.events().into_iter().map(|(name, definition)| declared(name, definition));
-    Ok(HttpResponse::Ok().json(EventCatalogue { events: own.chain(declared).collect() }))
+    Ok(Answer(EventCatalogue { events: own.chain(declared).collect() }))
 }
 
 fn declared(name: &EventName, definition: Option<&EventDefinition>) -> DescribedEvent {

@@ -1,5 +1,5 @@
-//! What happened: sent by game servers, read by operators.
+//! Events: what happened in the game and to what users have.
 
-pub(crate) mod catalogue;
-pub(crate) mod list;
-pub(crate) mod send;
+pub(super) mod catalogue;
+pub(super) mod list;
+pub(super) mod send;

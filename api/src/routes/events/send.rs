@@ -3,24 +3,24 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::HttpRequest;
+use actix_web::web::Data;
 use satchel_forms::Pointer;
-use satchel_model::domain::JobId;
 use satchel_model::domain::catalogue::Catalogue;
+use satchel_model::domain::{JobId, RequestId, Role};
 use satchel_model::jobs::{Job, SendEvent, Work};
 
-use crate::auth::{Caller, permission};
-use crate::http::body::{self, Limits};
+use crate::auth::{Access, Caller};
+use crate::http::answer::Custom;
+use crate::http::body::Limits;
+use crate::http::extract::{Limited, NoQuery, RawBody};
 use crate::http::offload;
-use crate::http::parameters::Parameters;
 use crate::http::prefer::Wait;
 use crate::http::problem::ApiError;
-use crate::http::request_id::Tagged;
-use crate::intake::Draft;
-use crate::intake::clock::RightClock;
 use crate::intake::read::{self, Submitted};
-use crate::intake::submitter::{Submitter, admission, most_entries};
-use crate::server::state::State;
+use crate::intake::submitter::{Receipt, Submitter, admission, most_entries};
+use crate::intake::{Draft, Intake};
+use crate::routes::route::{Method, Route, handle};
 
 /// Checking events that can make more work than this is done elsewhere, in subschemas applied to values: about a millisecond.
 const MAX_WORK_HERE: u64 = 10_000;
@@ -28,21 +28,32 @@ const MAX_WORK_HERE: u64 = 10_000;
 /// to be sent again.
 const MAX_WORK: u64 = 10_000_000;
 
+pub(crate) static SEND: Route = Route {
+    method: Method::Post,
+    path: "/api/v1/events",
+    operation: "sendEvents",
+    access: Access::EventSenders,
+    errors: &[429, 503],
+    handler: || handle(send),
+};
+
+impl Limited for SendEvent {
+    fn limits(role: Role) -> Limits {
+        Limits::jobs(role)
+    }
+}
+
 /// Takes one event or an array of them.
-pub(crate) async fn submit(
-    _: RightClock,
-    caller: Caller,
-    Tagged(request_id): Tagged,
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    permission::may_send_events(&caller)?;
-    let body = body::read_json(&request, payload, Limits::jobs(caller.role)).await?;
-    Parameters::of(&request)?.finish()?;
-    let submitter = Submitter::new(&state, &caller, request_id);
+async fn send(
+    Caller(caller): Caller,
+    RawBody(body, _): RawBody<SendEvent>,
+    _: NoQuery,
+    (request, request_id): (HttpRequest, RequestId),
+    intake: Data<Intake>,
+) -> Result<Custom<Receipt, 202>, ApiError> {
+    let submitter = Submitter::new(&intake, &caller, request_id);
     let answer =
-        match read::submitted(body, most_entries(caller.role), admission(&state, &caller), SendEvent::parse_event)
+        match read::submitted(body, most_entries(caller.role), admission(&intake, &caller), SendEvent::parse_event)
             .await?
         {
             Submitted::Many(events) => {
@@ -58,7 +69,7 @@ pub(crate) async fn submit(
                 }
             }
         };
-    submitter.count(answer)
+    submitter.count(answer).map(Custom::from)
 }
 
 /// An event as it was read, and its place in the request.
@@ -70,11 +81,11 @@ impl Submitter<'_> {
     /// # Errors
     /// 503 if the catalogue cannot be had.
     async fn draft_events(&self, events: Vec<Read>) -> Result<Vec<Result<Draft, ApiError>>, ApiError> {
-        let recent = self.state.catalogue.recent().await?;
+        let recent = self.intake.catalogue.recent().await?;
         let (mut events, mut verdicts) = check(events, Arc::clone(&recent)).await?;
         if verdicts.iter().any(Result::is_err) {
             // Perhaps it has just been replaced.
-            let latest = self.state.catalogue.latest().await?;
+            let latest = self.intake.catalogue.latest().await?;
             if !Arc::ptr_eq(&recent, &latest) {
                 (events, verdicts) = check(events, latest).await?;
             }

@@ -1,29 +1,37 @@
 //! `POST /api/v1/functions/{functionId}/cancel`: many of a function's runs at once, by filter.
 
-use std::time::Duration;
-
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web::Data;
 use satchel_forms::{Node, Pointer};
 use satchel_model::domain::{EventName, FunctionId, Reason, UserId};
-use satchel_store::StoreError;
 use satchel_store::functions::RunStatus;
 use satchel_store::functions::cancel::{self as store, Cancelled, Filter};
+use satchel_store::{Pool, StoreError};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::function;
 use super::runs::read_target;
-use crate::auth::operating::Operating;
+use super::{FUNCTIONS, check_known};
+use crate::auth::Operating;
+use crate::http::answer::Answer;
+use crate::http::deadline;
 use crate::http::document::{self, read_time};
-use crate::http::parameters::{self, Parameters};
-use crate::http::problem::{ApiError, Store};
-use crate::server::state::State;
+use crate::http::extract::{DryRun, FromDocument, Json, Parts, PathId, Query, Received};
+use crate::http::problem::ApiError;
+use crate::routes::route::{Method, Route, handle};
 
-/// Longer than other answers may take, in milliseconds: many runs are looked through, in bounded portions.
-const CANCEL_DEADLINE_MS: u64 = 60_000;
+pub(crate) static CANCEL: Route = Route {
+    method: Method::Post,
+    path: "/api/v1/functions/{functionId}/cancel",
+    operation: "cancelRuns",
+    access: FUNCTIONS,
+    errors: &[503],
+    handler: || handle(cancel),
+};
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct CancelledRuns {
+    #[schemars(with = "String")]
     function_id: FunctionId,
     dry_run: bool,
     /// Runs ended by this request.
@@ -34,32 +42,39 @@ struct Answer {
     has_more: bool,
 }
 
+/// Which runs are to be ended, and why.
+struct Cancelling {
+    filter: Filter,
+    reason: Option<Reason>,
+}
+
 /// Ends runs that wait, and has those that go on end before their next step, as many as one request may; with `dryRun=true`
 /// only counts them.
-pub(crate) async fn cancel(
+async fn cancel(
     operating: Operating,
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let document = document::document(&request, payload).await?;
-    let mut parameters = Parameters::of(&request)?;
-    let dry_run = parameters.take("dryRun", parameters::flag).unwrap_or(false);
-    parameters.finish()?;
-    let (filter, reason) = read(document)?;
-    let function_id = function(&state, &request).await?;
+    (_, Query(DryRun(dry_run))): (Received, Query<DryRun>),
+    Json(Cancelling { filter, reason }): Json<Cancelling>,
+    PathId(function_id): PathId<FunctionId>,
+    pool: Data<Pool>,
+) -> Result<Answer<CancelledRuns>, ApiError> {
+    check_known(&pool, &function_id).await?;
     let work = async {
         if dry_run {
-            let remaining = store::count(&state.pool, &function_id, &filter).await?;
+            let remaining = store::count(&pool, &function_id, &filter).await?;
             return Ok::<_, StoreError>(Cancelled { cancelled: 0, remaining });
         }
         let reason = reason.as_ref().map(Reason::as_str);
-        store::cancel(&state.pool, &function_id, &filter, reason, &operating.by()).await
+        store::cancel(&pool, &function_id, &filter, reason, &operating.by()).await
     };
-    let done = tokio::time::timeout(Duration::from_millis(CANCEL_DEADLINE_MS), work).await;
-    let Cancelled { cancelled, remaining } = done.map_err(|_| ApiError::Unavailable(Store::Database))??;
+    let Cancelled { cancelled, remaining } = deadline::sweep(work).await?;
     let has_more = remaining >= store::MAX_COUNTED;
-    Ok(HttpResponse::Ok().json(Answer { function_id, dry_run, cancelled, remaining, has_more }))
+    Ok(Answer(CancelledRuns { function_id, dry_run, cancelled, remaining, has_more }))
+}
+
+impl FromDocument for Cancelling {
+    async fn read(document: Node, _: &Parts) -> Result<Self, ApiError> {
+        read(document).map(|(filter, reason)| Self { filter, reason })
+    }
 }
 
 fn read(document: Node) -> Result<(Filter, Option<Reason>), ApiError> {

@@ -1,28 +1,37 @@
 //! `GET /api/v1/functions`: which functions there are.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web::Data;
+use satchel_store::Pool;
 use satchel_store::functions::backlog::{self, FunctionInfo};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::auth::operating::Operating;
+use super::FUNCTIONS;
+use crate::http::answer::Answer;
 use crate::http::deadline;
-use crate::http::parameters::Parameters;
+use crate::http::extract::NoQuery;
 use crate::http::problem::ApiError;
-use crate::server::state::State;
+use crate::routes::route::{Method, Route, handle};
 
-#[derive(Serialize)]
+pub(crate) static LIST: Route = Route {
+    method: Method::Get,
+    path: "/api/v1/functions",
+    operation: "listFunctions",
+    access: FUNCTIONS,
+    errors: &[503],
+    handler: || handle(list),
+};
+
+#[derive(Serialize, JsonSchema)]
 struct Functions {
+    #[schemars(with = "Vec<Value>")]
     functions: Vec<FunctionInfo>,
 }
 
 /// Answers all functions that workers have ever run, with what they listen to, whether they are paused, and how much
 /// of them waits for how long.
-pub(crate) async fn list(
-    _operating: Operating,
-    request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    Parameters::of(&request)?.finish()?;
-    let functions = deadline::answer(backlog::functions(&state.pool)).await?;
-    Ok(HttpResponse::Ok().json(Functions { functions }))
+async fn list(_: NoQuery, pool: Data<Pool>) -> Result<Answer<Functions>, ApiError> {
+    let functions = deadline::answer(backlog::functions(&pool)).await?;
+    Ok(Answer(Functions { functions }))
 }

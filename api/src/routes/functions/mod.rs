@@ -1,28 +1,26 @@
-//! What operators see of functions and their runs, and do about them. What they do is recorded with who, when and what.
+//! What operators see of functions, and do about them. What they do is recorded with who, when and what.
 
-pub(crate) mod cancel;
-pub(crate) mod list;
-pub(crate) mod pause;
-pub(crate) mod replay;
-pub(crate) mod runs;
+pub(super) mod cancel;
+pub(super) mod list;
+pub(super) mod pause;
+pub(super) mod replay;
+pub(super) mod runs;
 
-use actix_web::HttpRequest;
 use satchel_model::domain::FunctionId;
+use satchel_store::Pool;
 use satchel_store::functions::operate;
 
+use crate::auth::Access;
 use crate::http::deadline;
 use crate::http::problem::ApiError;
-use crate::server::state::State;
 
-/// The function in the path.
+/// Who sees and manages functions.
+pub(super) const FUNCTIONS: Access = Access::Operators("see and manage functions and their runs");
+
+/// Refuses a function that no worker has ever run.
 ///
 /// # Errors
-/// 404 if no worker has ever run it.
-async fn function(state: &State, request: &HttpRequest) -> Result<FunctionId, ApiError> {
-    let function_id = FunctionId::parse(request.match_info().query("functionId")).map_err(|_| ApiError::NotFound)?;
-    if deadline::answer(operate::is_known(&state.pool, &function_id)).await? {
-        Ok(function_id)
-    } else {
-        Err(ApiError::NotFound)
-    }
+/// 404.
+async fn check_known(pool: &Pool, function_id: &FunctionId) -> Result<(), ApiError> {
+    if deadline::answer(operate::is_known(pool, function_id)).await? { Ok(()) } else { Err(ApiError::NotFound) }
 }

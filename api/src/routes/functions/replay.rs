@@ -1,21 +1,33 @@
 //! `POST /api/v1/functions/{functionId}/replay`: events of a time given to a function again, in runs of their own.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web::Data;
 use satchel_forms::{Node, Pointer};
-use satchel_model::domain::{EventName, UserId};
+use satchel_model::domain::{EventName, FunctionId, UserId};
+use satchel_store::Pool;
 use satchel_store::functions::replays::{self, Replay};
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::function;
-use crate::auth::operating::Operating;
+use super::{FUNCTIONS, check_known};
+use crate::auth::Operating;
+use crate::http::answer::Answer;
 use crate::http::deadline;
 use crate::http::document::{self, read_time};
-use crate::http::parameters::Parameters;
+use crate::http::extract::{FromDocument, Json, NoQuery, Parts, PathId, Received};
 use crate::http::problem::ApiError;
-use crate::server::state::State;
+use crate::routes::route::{Method, Route, handle};
 
-#[derive(Serialize)]
+pub(crate) static REPLAY: Route = Route {
+    method: Method::Post,
+    path: "/api/v1/functions/{functionId}/replay",
+    operation: "replayEvents",
+    access: FUNCTIONS,
+    errors: &[503],
+    handler: || handle(replay),
+};
+
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Replaying {
     replay_id: Uuid,
@@ -24,19 +36,22 @@ struct Replaying {
 }
 
 /// Begins a replay; workers go on with it.
-pub(crate) async fn replay(
+async fn replay(
     operating: Operating,
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let document = document::document(&request, payload).await?;
-    Parameters::of(&request)?.finish()?;
-    let replay = read(document)?;
-    let function_id = function(&state, &request).await?;
-    let (replay_id, events) =
-        deadline::answer(replays::ask(&state.pool, &function_id, &replay, &operating.by())).await?;
-    Ok(HttpResponse::Accepted().json(Replaying { replay_id, events }))
+    _: (Received, NoQuery),
+    Json(replay): Json<Replay>,
+    PathId(function_id): PathId<FunctionId>,
+    pool: Data<Pool>,
+) -> Result<Answer<Replaying, 202>, ApiError> {
+    check_known(&pool, &function_id).await?;
+    let (replay_id, events) = deadline::answer(replays::ask(&pool, &function_id, &replay, &operating.by())).await?;
+    Ok(Answer(Replaying { replay_id, events }))
+}
+
+impl FromDocument for Replay {
+    async fn read(document: Node, _: &Parts) -> Result<Self, ApiError> {
+        read(document)
+    }
 }
 
 fn read(document: Node) -> Result<Replay, ApiError> {

@@ -1,87 +1,90 @@
 //! `GET /api/v1/functions/{functionId}/runs`: a function's runs, newest first.
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_model::domain::FunctionId;
+use actix_web::web::Data;
+use chrono::{DateTime, Utc};
+use satchel_model::domain::{FunctionId, RunId};
+use satchel_store::Pool;
 use satchel_store::functions::{Run, RunStatus, operate};
+use schemars::JsonSchema;
 use serde::Serialize;
-use validator::Validate;
+use serde_json::Value;
 
-use super::function;
-use crate::auth::operating::Operating;
-use crate::http::cursor::{BeforeRun, Cursor as _};
+use super::{FUNCTIONS, check_known};
+use crate::http::answer::Answer;
 use crate::http::deadline;
-use crate::http::parameters::{self, Parameters};
+use crate::http::extract::{FromQuery, Page, PathId, Query};
+use crate::http::parameters::Parameters;
 use crate::http::problem::ApiError;
-use crate::server::state::State;
+use crate::routes::route::{Method, Route, handle};
+
+pub(crate) static LIST: Route = Route {
+    method: Method::Get,
+    path: "/api/v1/functions/{functionId}/runs",
+    operation: "listRuns",
+    access: FUNCTIONS,
+    errors: &[503],
+    handler: || handle(list),
+};
 
 /// The longest target, in characters: far above any.
 const MAX_TARGET_CHARS: usize = 100;
 
-/// Which runs are asked for.
-#[derive(Validate)]
+/// Which runs are asked for, whoever they are for.
 pub(crate) struct RunsQuery {
-    pub(crate) target: Option<String>,
     status: Option<RunStatus>,
-    before: Option<BeforeRun>,
-    #[validate(range(min = 1, max = 500, message = "must be from 1 to 500"))]
-    limit: u16,
+    page: Page<'r', (DateTime<Utc>, RunId)>,
 }
 
-#[derive(Serialize)]
+/// Which runs are asked for.
+struct TargetRunsQuery {
+    target: Option<String>,
+    runs: RunsQuery,
+}
+
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Runs {
+    #[schemars(with = "Vec<Value>")]
     runs: Vec<Run>,
     next_cursor: Option<String>,
 }
 
 /// Answers a page of runs.
-pub(crate) async fn list(
-    _operating: Operating,
-    request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let query = read_query(&request)?;
-    let function_id = function(&state, &request).await?;
-    let (runs, next_cursor) = query.page(&state, &function_id).await?;
-    Ok(HttpResponse::Ok().json(Runs { runs, next_cursor }))
+async fn list(
+    Query(query): Query<TargetRunsQuery>,
+    PathId(function_id): PathId<FunctionId>,
+    pool: Data<Pool>,
+) -> Result<Answer<Runs>, ApiError> {
+    check_known(&pool, &function_id).await?;
+    let (runs, next_cursor) = query.runs.page(&pool, &function_id, query.target.as_deref()).await?;
+    Ok(Answer(Runs { runs, next_cursor }))
 }
 
 impl RunsQuery {
-    /// What is said of all but the target.
-    pub(crate) fn read(parameters: &mut Parameters) -> Self {
-        Self {
-            target: None,
-            status: parameters.take("status", read_status),
-            before: parameters.take("cursor", |text| BeforeRun::decode(text).ok_or(parameters::NOT_A_CURSOR)),
-            limit: parameters.take("limit", parameters::limit).unwrap_or(parameters::DEFAULT_LIMIT),
-        }
-    }
-
     /// A page of them, the newest first, and the cursor of the next one.
     pub(crate) async fn page(
         &self,
-        state: &State,
+        pool: &Pool,
         function_id: &FunctionId,
+        target: Option<&str>,
     ) -> Result<(Vec<Run>, Option<String>), ApiError> {
-        let limit = usize::from(self.limit);
-        let before = self.before.as_ref().map(|before| (before.created_at, before.run_id));
-        // One more than asked for tells whether there are more.
-        let most = i64::from(self.limit) + 1;
-        let page = operate::runs(&state.pool, function_id, self.status, self.target.as_deref(), before, most);
-        let mut runs = deadline::answer(page).await?;
-        let more = runs.len() > limit;
-        runs.truncate(limit);
-        let last = runs.last().filter(|_| more);
-        let next_cursor = last.map(|run| BeforeRun { created_at: run.created_at, run_id: run.run_id }.encode());
+        let found = operate::runs(pool, function_id, self.status, target, self.page.after, self.page.look_for());
+        let mut runs = deadline::answer(found).await?;
+        let next_cursor = self.page.cut(&mut runs, |run| (run.created_at, run.run_id));
         Ok((runs, next_cursor))
     }
 }
 
-fn read_query(request: &HttpRequest) -> Result<RunsQuery, ApiError> {
-    let mut parameters = Parameters::of(request)?;
-    let target = parameters.take("target", read_target);
-    let query = RunsQuery { target, ..RunsQuery::read(&mut parameters) };
-    parameters.finish_valid(query)
+impl FromQuery for RunsQuery {
+    fn read(parameters: &mut Parameters) -> Self {
+        Self { status: parameters.take("status", read_status), page: Page::read(parameters) }
+    }
+}
+
+impl FromQuery for TargetRunsQuery {
+    fn read(parameters: &mut Parameters) -> Self {
+        Self { target: parameters.take("target", read_target), runs: RunsQuery::read(parameters) }
+    }
 }
 
 fn read_status(text: &str) -> Result<RunStatus, String> {
@@ -99,18 +102,17 @@ pub(super) fn read_target(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::test::TestRequest;
-
     use super::*;
+    use crate::http::extract;
 
-    fn read(query: &str) -> Result<RunsQuery, ApiError> {
-        read_query(&TestRequest::with_uri(&format!("/x?{query}")).to_http_request())
+    fn read(query: &str) -> Result<TargetRunsQuery, ApiError> {
+        extract::read_query(query)
     }
 
     #[test]
     fn every_filter_is_read_and_odd_ones_are_refused() {
         let query = read("status=failed&target=0190a5e4-8c6e-7000-8000-000000000000&limit=7").unwrap();
-        assert_eq!((query.status, query.limit), (Some(RunStatus::Failed), 7));
+        assert_eq!((query.runs.status, query.runs.page.limit), (Some(RunStatus::Failed), 7));
         assert_eq!(query.target.unwrap().len(), 36);
         let long = format!("target={}", "t".repeat(101));
         for odd in ["status=lost", "target=%00", "target=a%0Ab", long.as_str(), "cursor=xx", "limit=0"] {

@@ -6,7 +6,7 @@ use satchel_queue::{Durability, Setting};
 use satchel_store::watermarks::Loss;
 use serde::Serialize;
 
-use crate::config::JournalMode;
+use crate::intake::JournalMode;
 use crate::intake::journaling::FOLLOWS;
 
 #[derive(Debug, Clone, Serialize)]

@@ -5,7 +5,7 @@ use satchel_queue::{Durability, Setting};
 use satchel_store::watermarks::Loss;
 
 use super::report::{Report, Told};
-use crate::config::JournalMode;
+use crate::intake::JournalMode;
 
 fn going(is_paused: bool, shards_without_owner: i64) -> Told {
     Told { is_paused, shards_without_owner, loss: None }

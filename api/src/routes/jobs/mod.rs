@@ -1,5 +1,9 @@
 //! Jobs.
 
-pub(crate) mod show;
-pub(crate) mod submit;
-pub(crate) mod withdraw;
+mod search;
+pub(super) mod show;
+pub(super) mod submit;
+pub(super) mod withdraw;
+
+pub(super) use self::search::JobStatus;
+pub(crate) use self::search::Jobs;

@@ -1,41 +1,52 @@
 //! `POST /api/v1/jobs`: one job or an array, validated, signed and queued.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::HttpRequest;
+use actix_web::web::Data;
 use chrono::{DateTime, TimeDelta, Utc};
 use satchel_forms::Pointer;
-use satchel_model::domain::{IdempotencyKey, JobId, MAX_DELAY_DAYS};
+use satchel_model::domain::{IdempotencyKey, JobId, MAX_DELAY_DAYS, RequestId, Role};
 use satchel_model::jobs::{Job, Submission, Work};
 
-use crate::auth::{Caller, permission};
-use crate::http::body::{self, Limits};
-use crate::http::parameters::Parameters;
+use crate::auth::{Access, Caller};
+use crate::http::answer::Custom;
+use crate::http::body::Limits;
+use crate::http::extract::{Limited, NoQuery, RawBody};
 use crate::http::prefer::Wait;
 use crate::http::problem::ApiError;
-use crate::http::request_id::Tagged;
-use crate::intake::Draft;
-use crate::intake::clock::RightClock;
 use crate::intake::read::{self, Submitted};
-use crate::intake::submitter::{Submitter, admission, most_entries};
-use crate::server::state::State;
+use crate::intake::submitter::{Receipt, Submitter, admission, most_entries};
+use crate::intake::{Draft, Intake};
+use crate::routes::route::{Method, Route, handle};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
+pub(crate) static SUBMIT: Route = Route {
+    method: Method::Post,
+    path: "/api/v1/jobs",
+    operation: "submitJobs",
+    access: Access::JobSubmitters,
+    errors: &[403, 429, 503],
+    handler: || handle(submit),
+};
+
+impl Limited for Submission {
+    fn limits(role: Role) -> Limits {
+        Limits::jobs(role)
+    }
+}
+
 /// Takes one job or an array of them.
-pub(crate) async fn submit(
-    _: RightClock,
-    caller: Caller,
-    Tagged(request_id): Tagged,
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    permission::may_submit_jobs(&caller)?;
-    let body = body::read_json(&request, payload, Limits::jobs(caller.role)).await?;
-    Parameters::of(&request)?.finish()?;
+async fn submit(
+    Caller(caller): Caller,
+    RawBody(body, _): RawBody<Submission>,
+    _: NoQuery,
+    (request, request_id): (HttpRequest, RequestId),
+    intake: Data<Intake>,
+) -> Result<Custom<Receipt, 202>, ApiError> {
     let key = header_key(&request)?;
-    let submitter = Submitter::new(&state, &caller, request_id);
+    let submitter = Submitter::new(&intake, &caller, request_id);
     let answer =
-        match read::submitted(body, most_entries(caller.role), admission(&state, &caller), Submission::parse).await? {
+        match read::submitted(body, most_entries(caller.role), admission(&intake, &caller), Submission::parse).await? {
             Submitted::Many(_) if key.is_some() => Err(ApiError::Malformed(
                 "the header Idempotency-Key goes with one job; use the field in an array".into(),
             )),
@@ -50,7 +61,7 @@ pub(crate) async fn submit(
                 Err(error) => Err(error),
             },
         };
-    submitter.count(answer)
+    submitter.count(answer).map(Custom::from)
 }
 
 impl Submitter<'_> {
@@ -73,7 +84,7 @@ impl Submitter<'_> {
             }
             (header, field) => header.or(field),
         };
-        if key.is_none() && self.state.requires_idempotency_key {
+        if key.is_none() && self.intake.requires_idempotency_key {
             return Err(ApiError::Malformed("an idempotency key is required".to_owned()));
         }
         let job_id = key.as_ref().map_or_else(JobId::random, |key| JobId::of_key(&self.caller.to_string(), key));

@@ -1,39 +1,48 @@
 //! `DELETE /api/v1/jobs/{jobId}`: a job that waits is withdrawn.
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_model::domain::{Actor, JobId};
+use actix_web::web::Data;
+use satchel_model::domain::{Actor, JobId, RequestId};
+use satchel_queue::Queue;
+use satchel_store::Pool;
 use satchel_store::actions::Operator;
 use satchel_store::withdrawals::{self, WaitingElsewhere};
 
-use crate::auth::{Caller, permission};
-use crate::http::parameters::Parameters;
+use super::{JobStatus, Jobs};
+use crate::auth::Caller;
+use crate::auth::access::{self, Access};
+use crate::http::answer::{Answer, Untyped};
+use crate::http::deadline;
+use crate::http::extract::{NoBody, NoQuery, PathId};
 use crate::http::problem::ApiError;
-use crate::http::request_id::Tagged;
-use crate::http::{deadline, document};
-use crate::routes::jobs::show::{self, JobStatus};
-use crate::server::state::State;
+use crate::routes::route::{Method, Route, handle};
+
+pub(crate) static WITHDRAW: Route = Route {
+    method: Method::Delete,
+    path: "/api/v1/jobs/{jobId}",
+    operation: "withdrawJob",
+    access: Access::JobReaders,
+    errors: &[403, 409, 503],
+    handler: || handle(withdraw),
+};
 
 /// Rejects the job as `withdrawn`, and answers its status document.
-pub(crate) async fn withdraw(
+async fn withdraw(
     caller: Caller,
-    Tagged(request_id): Tagged,
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    permission::may_read_jobs(&caller)?;
-    document::nothing(document::document_of(caller.role, &request, payload).await?)?;
-    Parameters::of(&request)?.finish()?;
-    let job_id = JobId::parse(request.match_info().query("jobId")).map_err(|_| ApiError::NotFound)?;
-    let status = show::find(&state, job_id).await?.ok_or(ApiError::NotFound)?;
-    permission::may_read_job(&caller, status.owner(), status.submitter())?;
+    _: (NoBody, NoQuery),
+    PathId(job_id): PathId<JobId>,
+    request_id: RequestId,
+    jobs: Data<Jobs>,
+    (pool, queue): (Data<Pool>, Data<dyn Queue>),
+) -> Result<Answer<Untyped<JobStatus>>, ApiError> {
+    let status = jobs.find(job_id).await?.ok_or(ApiError::NotFound)?;
+    access::may_read_job(&caller, status.owner(), status.submitter())?;
     let JobStatus::Undecided(job) = status else { return Err(too_late(&status)) };
-    permission::may_withdraw(&caller, &job.actor)?;
+    access::may_withdraw(&caller, &job.actor)?;
     let waiting = WaitingElsewhere {
         job_id,
         job_type: &job.job_type,
         user_id: &job.user_id,
-        shard: state.queue.shards().of_user(&job.user_id),
+        shard: queue.shards().of_user(&job.user_id),
         submitted_at: job.submitted_at,
         not_before: job.not_before,
         is_quiet: job.is_quiet,
@@ -43,13 +52,13 @@ pub(crate) async fn withdraw(
     let caller: &Actor = &caller;
     let actor = caller.to_string();
     let by = Operator { actor: &actor, request_id: request_id.as_str() };
-    let is_withdrawn = deadline::answer(withdrawals::withdraw(&state.pool, &waiting, &by, caller.role)).await?;
-    if is_withdrawn && let Err(error) = state.queue.withdraw(&job.user_id, job_id).await {
+    let is_withdrawn = deadline::answer(withdrawals::withdraw(&pool, &waiting, &by, caller.role)).await?;
+    if is_withdrawn && let Err(error) = queue.withdraw(&job.user_id, job_id).await {
         // A copy that stays in the queue meets the job's row, and goes.
         ApiError::of_queue(&error);
     }
-    let status = show::find(&state, job_id).await?.ok_or(ApiError::NotFound)?;
-    if is_withdrawn { Ok(HttpResponse::Ok().json(status)) } else { Err(too_late(&status)) }
+    let status = jobs.find(job_id).await?.ok_or(ApiError::NotFound)?;
+    if is_withdrawn { Ok(Answer(Untyped(status))) } else { Err(too_late(&status)) }
 }
 
 fn too_late(status: &JobStatus) -> ApiError {

@@ -2,13 +2,12 @@
 
 use std::fmt::Write as _;
 
+use satchel_store::Pool;
 use satchel_store::functions::backlog::{self, FunctionInfo};
 
-use crate::server::state::State;
-
 /// The gauges in Prometheus's text format; `None` while Postgres is away. Every API replica tells the same.
-pub(crate) async fn render(state: &State) -> Option<String> {
-    backlog::functions(&state.pool).await.ok().map(|functions| text(&functions))
+pub(super) async fn render(pool: &Pool) -> Option<String> {
+    backlog::functions(pool).await.ok().map(|functions| text(&functions))
 }
 
 fn text(functions: &[FunctionInfo]) -> String {

@@ -1,51 +1,39 @@
 //! `GET /api/v1/queues/actions`: what operators did to the queue.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web::Data;
+use satchel_store::Pool;
 use satchel_store::actions::{self, Action};
+use schemars::JsonSchema;
 use serde::Serialize;
-use validator::Validate;
+use serde_json::Value;
 
-use crate::auth::operating::Operating;
-use crate::http::cursor::{BeforeAction, Cursor as _};
+use super::QUEUE;
+use crate::http::answer::Answer;
 use crate::http::deadline;
-use crate::http::parameters::{self, Parameters};
+use crate::http::extract::{Page, Query};
 use crate::http::problem::ApiError;
-use crate::server::state::State;
+use crate::routes::route::{Method, Route, handle};
 
-#[derive(Validate)]
-struct ActionsQuery {
-    before: Option<BeforeAction>,
-    #[validate(range(min = 1, max = 500, message = "must be from 1 to 500"))]
-    limit: u16,
-}
+pub(crate) static LIST: Route = Route {
+    method: Method::Get,
+    path: "/api/v1/queues/actions",
+    operation: "listQueueActions",
+    access: QUEUE,
+    errors: &[503],
+    handler: || handle(list),
+};
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Actions<'a> {
-    actions: &'a [Action],
+struct Actions {
+    #[schemars(with = "Vec<Value>")]
+    actions: Vec<Action>,
     next_cursor: Option<String>,
 }
 
 /// Answers a page of the record, the newest first.
-pub(crate) async fn list(
-    _operating: Operating,
-    request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let query = read_query(&request)?;
-    let limit = usize::from(query.limit);
-    let before = query.before.map(|before| before.0);
-    // One more than asked for tells whether there are more.
-    let mut actions = deadline::answer(actions::page(&state.pool, before, i64::from(query.limit) + 1)).await?;
-    let more = actions.len() > limit;
-    actions.truncate(limit);
-    let next_cursor = actions.last().filter(|_| more).map(|action| BeforeAction(action.id).encode());
-    Ok(HttpResponse::Ok().json(Actions { actions: &actions, next_cursor }))
-}
-
-fn read_query(request: &HttpRequest) -> Result<ActionsQuery, ApiError> {
-    let mut parameters = Parameters::of(request)?;
-    let before = parameters.take("cursor", |text| BeforeAction::decode(text).ok_or(parameters::NOT_A_CURSOR));
-    let limit = parameters.take("limit", parameters::limit).unwrap_or(parameters::DEFAULT_LIMIT);
-    parameters.finish_valid(ActionsQuery { before, limit })
+async fn list(Query(page): Query<Page<'a', i64>>, pool: Data<Pool>) -> Result<Answer<Actions>, ApiError> {
+    let mut actions = deadline::answer(actions::page(&pool, page.after, page.look_for())).await?;
+    let next_cursor = page.cut(&mut actions, |action| action.id);
+    Ok(Answer(Actions { actions, next_cursor }))
 }

@@ -1,20 +1,41 @@
 //! `POST /api/v1/queues/failed/{jobId}/retry`, `DELETE /api/v1/queues/failed/{jobId}`: one failed job tried again, or
 //! given up, so that its player's later ones go on.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web::Data;
 use satchel_model::domain::JobId;
+use satchel_store::Pool;
 use satchel_store::failed::{self, Filter};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::auth::operating::Operating;
+use super::QUEUE;
+use crate::auth::Operating;
+use crate::http::answer::Answer;
 use crate::http::deadline;
-use crate::http::document;
-use crate::http::parameters::Parameters;
+use crate::http::extract::{NoBody, NoQuery, PathId};
 use crate::http::problem::ApiError;
-use crate::routes::jobs::show;
-use crate::server::state::State;
+use crate::routes::jobs::Jobs;
+use crate::routes::route::{Method, Route, handle};
 
-#[derive(Serialize)]
+pub(crate) static RETRY: Route = Route {
+    method: Method::Post,
+    path: "/api/v1/queues/failed/{jobId}/retry",
+    operation: "retryFailedJob",
+    access: QUEUE,
+    errors: &[409, 503],
+    handler: || handle(retry),
+};
+
+pub(crate) static REMOVE: Route = Route {
+    method: Method::Delete,
+    path: "/api/v1/queues/failed/{jobId}",
+    operation: "removeFailedJob",
+    access: QUEUE,
+    errors: &[409, 503],
+    handler: || handle(remove),
+};
+
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Changed {
     job_id: JobId,
@@ -22,39 +43,33 @@ struct Changed {
 }
 
 /// Has the job tried again, with as many attempts as a new one.
-pub(crate) async fn retry(
+async fn retry(
     operating: Operating,
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let job_id = read(&request, payload).await?;
-    let retried = deadline::answer(failed::retry(&state.pool, &only(job_id), 1, &operating.by())).await?;
+    _: (NoBody, NoQuery),
+    PathId(job_id): PathId<JobId>,
+    pool: Data<Pool>,
+    jobs: Data<Jobs>,
+) -> Result<Answer<Changed, 202>, ApiError> {
+    let retried = deadline::answer(failed::retry(&pool, &only(job_id), 1, &operating.by())).await?;
     if retried.is_empty() {
-        return Err(not_parked(&state, job_id).await);
+        return Err(not_parked(&jobs, job_id).await);
     }
-    Ok(HttpResponse::Accepted().json(Changed { job_id, status: "retrying" }))
+    Ok(Answer(Changed { job_id, status: "retrying" }))
 }
 
 /// Gives the job up: it is archived, and its outcome is that it was removed.
-pub(crate) async fn remove(
+async fn remove(
     operating: Operating,
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let job_id = read(&request, payload).await?;
-    let removed = deadline::answer(failed::remove(&state.pool, &only(job_id), 1, &operating.by())).await?;
+    _: (NoBody, NoQuery),
+    PathId(job_id): PathId<JobId>,
+    pool: Data<Pool>,
+    jobs: Data<Jobs>,
+) -> Result<Answer<Changed>, ApiError> {
+    let removed = deadline::answer(failed::remove(&pool, &only(job_id), 1, &operating.by())).await?;
     if removed.is_empty() {
-        return Err(not_parked(&state, job_id).await);
+        return Err(not_parked(&jobs, job_id).await);
     }
-    Ok(HttpResponse::Ok().json(Changed { job_id, status: "rejected" }))
-}
-
-async fn read(request: &HttpRequest, payload: web::Payload) -> Result<JobId, ApiError> {
-    document::nothing(document::document(request, payload).await?)?;
-    Parameters::of(request)?.finish()?;
-    JobId::parse(request.match_info().query("jobId")).map_err(|_| ApiError::NotFound)
+    Ok(Answer(Changed { job_id, status: "rejected" }))
 }
 
 fn only(job_id: JobId) -> Filter {
@@ -62,8 +77,8 @@ fn only(job_id: JobId) -> Filter {
 }
 
 /// Why nothing was done about the job.
-async fn not_parked(state: &State, job_id: JobId) -> ApiError {
-    match show::find(state, job_id).await {
+async fn not_parked(jobs: &Jobs, job_id: JobId) -> ApiError {
+    match jobs.find(job_id).await {
         Ok(Some(status)) => {
             let status = status.as_str();
             ApiError::Conflict(format!("only a parked job can be retried or removed; this one was {status}"))

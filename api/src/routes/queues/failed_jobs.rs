@@ -1,20 +1,41 @@
 //! `POST /api/v1/queues/failed/retry` and `/remove`: many failed jobs at once, by filter.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web::Data;
 use satchel_forms::Pointer;
 use satchel_model::domain::JobId;
+use satchel_store::Pool;
 use satchel_store::failed::{self, Filter};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::filter::{self, MAX_JOBS};
-use crate::auth::operating::Operating;
+use super::QUEUE;
+use super::filter::MAX_JOBS;
+use crate::auth::Operating;
+use crate::http::answer::Answer;
 use crate::http::deadline;
-use crate::http::document;
-use crate::http::parameters::Parameters;
+use crate::http::extract::{Json, NoQuery, Received};
 use crate::http::problem::ApiError;
-use crate::server::state::State;
+use crate::routes::route::{Method, Route, handle};
 
-#[derive(Serialize)]
+pub(crate) static RETRY: Route = Route {
+    method: Method::Post,
+    path: "/api/v1/queues/failed/retry",
+    operation: "retryFailedJobs",
+    access: QUEUE,
+    errors: &[503],
+    handler: || handle(retry),
+};
+
+pub(crate) static REMOVE: Route = Route {
+    method: Method::Post,
+    path: "/api/v1/queues/failed/remove",
+    operation: "removeFailedJobs",
+    access: QUEUE,
+    errors: &[503],
+    handler: || handle(remove),
+};
+
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Retries {
     retried: usize,
@@ -22,7 +43,7 @@ struct Retries {
     has_more: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Removals {
     removed: usize,
@@ -31,38 +52,30 @@ struct Removals {
 }
 
 /// Has parked jobs tried again, at most [`MAX_JOBS`] of them; without a filter all.
-pub(crate) async fn retry(
+async fn retry(
     operating: Operating,
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let filter = read(&request, payload).await?;
-    let job_ids = deadline::answer(failed::retry(&state.pool, &filter, MAX_JOBS.into(), &operating.by())).await?;
-    Ok(HttpResponse::Ok().json(Retries { retried: job_ids.len(), has_more: may_have_more(&job_ids), job_ids }))
+    _: (Received, NoQuery),
+    Json(filter): Json<Filter>,
+    pool: Data<Pool>,
+) -> Result<Answer<Retries>, ApiError> {
+    let job_ids = deadline::answer(failed::retry(&pool, &filter, MAX_JOBS.into(), &operating.by())).await?;
+    Ok(Answer(Retries { retried: job_ids.len(), has_more: may_have_more(&job_ids), job_ids }))
 }
 
 /// Gives parked jobs up, at most [`MAX_JOBS`] of them. There is no undoing it, so the filter must say which.
-pub(crate) async fn remove(
+async fn remove(
     operating: Operating,
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let filter = read(&request, payload).await?;
+    _: (Received, NoQuery),
+    Json(filter): Json<Filter>,
+    pool: Data<Pool>,
+) -> Result<Answer<Removals>, ApiError> {
     let Filter { user_id, job_type, job_ids, parked_before } = &filter;
     if user_id.is_none() && job_type.is_none() && job_ids.is_none() && parked_before.is_none() {
         let detail = "must say which jobs: by userId, type, jobIds or parkedBefore";
         return Err(ApiError::invalid(Pointer::root(), detail));
     }
-    let job_ids = deadline::answer(failed::remove(&state.pool, &filter, MAX_JOBS.into(), &operating.by())).await?;
-    Ok(HttpResponse::Ok().json(Removals { removed: job_ids.len(), has_more: may_have_more(&job_ids), job_ids }))
-}
-
-async fn read(request: &HttpRequest, payload: web::Payload) -> Result<Filter, ApiError> {
-    let document = document::document(request, payload).await?;
-    Parameters::of(request)?.finish()?;
-    filter::filter(document)
+    let job_ids = deadline::answer(failed::remove(&pool, &filter, MAX_JOBS.into(), &operating.by())).await?;
+    Ok(Answer(Removals { removed: job_ids.len(), has_more: may_have_more(&job_ids), job_ids }))
 }
 
 /// Whether another call may find more: as many were found as one call takes.

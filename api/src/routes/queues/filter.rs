@@ -6,16 +6,23 @@ use satchel_model::jobs::Work;
 use satchel_store::failed::Filter;
 
 use crate::http::document::{fields, read_time};
+use crate::http::extract::{FromDocument, Parts};
 use crate::http::problem::ApiError;
 
 /// The most jobs that one request may name, retry or remove.
 pub(super) const MAX_JOBS: u16 = 1_000;
 
+impl FromDocument for Filter {
+    async fn read(document: Node, _: &Parts) -> Result<Self, ApiError> {
+        filter(document)
+    }
+}
+
 /// Takes which failed jobs are meant; `{}` means all.
 ///
 /// # Errors
 /// 422 with every fault.
-pub(super) fn filter(document: Node) -> Result<Filter, ApiError> {
+fn filter(document: Node) -> Result<Filter, ApiError> {
     fields(document, |fields| Filter {
         user_id: fields.optional("userId", Node::read_string(UserId::parse)),
         job_type: fields.optional("type", Node::read_string(read_type)),

@@ -1,78 +1,63 @@
 //! `POST /api/v1/queues/pause` and `/resume`: whether jobs are applied. They are accepted all the same.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web::Data;
 use chrono::{DateTime, Utc};
-use satchel_forms::Node;
 use satchel_model::domain::Reason;
+use satchel_store::Pool;
 use satchel_store::queue_state::{self, QueueState};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::NAME;
-use crate::auth::operating::Operating;
+use super::{NAME, QUEUE};
+use crate::auth::Operating;
+use crate::http::answer::Answer;
 use crate::http::deadline;
-use crate::http::document;
-use crate::http::parameters::Parameters;
+use crate::http::extract::{Json, NoQuery, Received};
 use crate::http::problem::ApiError;
-use crate::server::state::State;
+use crate::routes::reason::Because;
+use crate::routes::route::{Method, Route, handle};
 
-#[derive(Serialize)]
+pub(crate) static PAUSE: Route = Route {
+    method: Method::Post,
+    path: "/api/v1/queues/pause",
+    operation: "pauseQueue",
+    access: QUEUE,
+    errors: &[503],
+    handler: || handle(set::<true>),
+};
+
+pub(crate) static RESUME: Route = Route {
+    method: Method::Post,
+    path: "/api/v1/queues/resume",
+    operation: "resumeQueue",
+    access: QUEUE,
+    errors: &[503],
+    handler: || handle(set::<false>),
+};
+
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct QueueView<'a> {
+struct QueueView {
     queue: &'static str,
     paused: bool,
     #[serde(serialize_with = "satchel_model::moment::serialize")]
     changed_at: Option<DateTime<Utc>>,
-    changed_by: Option<&'a str>,
-    reason: Option<&'a str>,
+    changed_by: Option<String>,
+    reason: Option<String>,
 }
 
-/// Lets nothing be applied, by whatever worker, until the queue is resumed. When this is answered, no batch is under
-/// way any more.
-pub(crate) async fn pause(
+/// Lets nothing be applied, by whatever worker, until the queue is resumed, or lets jobs be applied again. When a pause is
+/// answered, no batch is under way any more.
+async fn set<const PAUSED: bool>(
     operating: Operating,
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    set(true, &operating, &request, payload, &state).await
-}
-
-/// Lets jobs be applied again.
-pub(crate) async fn resume(
-    operating: Operating,
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    set(false, &operating, &request, payload, &state).await
-}
-
-async fn set(
-    paused: bool,
-    operating: &Operating,
-    request: &HttpRequest,
-    payload: web::Payload,
-    state: &State,
-) -> Result<HttpResponse, ApiError> {
-    let document = document::document(request, payload).await?;
-    Parameters::of(request)?.finish()?;
-    let reason = document::fields(document, |fields| fields.optional("reason", Node::read_string(Reason::parse)))?;
-
+    _: (Received, NoQuery),
+    Json(Because(reason)): Json<Because>,
+    pool: Data<Pool>,
+) -> Result<Answer<QueueView>, ApiError> {
     let by = operating.by();
     let reason = reason.as_ref().map(Reason::as_str);
-    let changed = deadline::answer(queue_state::set(&state.pool, paused, reason, &by)).await?;
-    tracing::warn!(paused, actor = by.actor, request.id = by.request_id, "the queue was paused or resumed");
-    Ok(HttpResponse::Ok().json(QueueView::of(&changed)))
-}
-
-impl<'a> QueueView<'a> {
-    fn of(state: &'a QueueState) -> Self {
-        Self {
-            queue: NAME,
-            paused: state.is_paused,
-            changed_at: state.changed_at,
-            changed_by: state.changed_by.as_deref(),
-            reason: state.reason.as_deref(),
-        }
-    }
+    let changed = deadline::answer(queue_state::set(&pool, PAUSED, reason, &by)).await?;
+    tracing::warn!(paused = PAUSED, actor = by.actor, request.id = by.request_id, "the queue was paused or resumed");
+    let QueueState { is_paused, changed_at, changed_by, reason, .. } = changed;
+    Ok(Answer(QueueView { queue: NAME, paused: is_paused, changed_at, changed_by, reason }))
 }

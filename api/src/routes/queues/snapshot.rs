@@ -5,18 +5,18 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use satchel_model::domain::Shard;
-use satchel_queue::Depth;
-use satchel_store::queue_state;
+use satchel_queue::{Depth, Queue};
 use satchel_store::stats::{self, QueueStats, ShardStats};
+use satchel_store::{Pool, queue_state};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::NAME;
 use crate::http::deadline;
 use crate::http::problem::ApiError;
-use crate::server::state::State;
 
 /// Serialises as the queue's statistics of HTTP.md "Operate".
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Snapshot {
     queue: &'static str,
@@ -35,7 +35,7 @@ pub(crate) struct Snapshot {
 }
 
 /// Jobs by what they wait for, and what became of those that wait no more.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Counts {
     /// In the queue and in no batch, or held.
     pub(crate) waiting: u64,
@@ -51,13 +51,13 @@ pub(crate) struct Counts {
     pub(crate) failed: u64,
 }
 
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Rates {
     completed_per_second: f64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct ShardView {
     shard: u16,
@@ -71,7 +71,7 @@ struct ShardView {
     rates: Rates,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct WorkerView {
     worker_id: String,
@@ -89,12 +89,12 @@ impl Snapshot {
     ///
     /// # Errors
     /// 503 if one is away.
-    pub(crate) async fn take(state: &State) -> Result<Self, ApiError> {
-        let shards: Vec<Shard> = state.queue.shards().all().collect();
-        let depths = state.queue.depths(&shards).await?;
-        let in_postgres = async { tokio::try_join!(stats::stats(&state.pool), queue_state::state(&state.pool)) };
-        let (known, queue) = deadline::answer(in_postgres).await?;
-        Ok(Self::of(queue.is_paused, &known, &depths, Utc::now()))
+    pub(crate) async fn take(queue: &dyn Queue, pool: &Pool) -> Result<Self, ApiError> {
+        let shards: Vec<Shard> = queue.shards().all().collect();
+        let depths = queue.depths(&shards).await?;
+        let in_postgres = async { tokio::try_join!(stats::stats(pool), queue_state::state(pool)) };
+        let (known, state) = deadline::answer(in_postgres).await?;
+        Ok(Self::of(state.is_paused, &known, &depths, Utc::now()))
     }
 
     fn of(paused: bool, stats: &QueueStats, depths: &[Depth], now: DateTime<Utc>) -> Self {

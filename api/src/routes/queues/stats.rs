@@ -1,19 +1,26 @@
 //! `GET /api/v1/queues/stats`: how much waits, how much is being done, and by whom.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web::Data;
+use satchel_queue::Queue;
+use satchel_store::Pool;
 
+use super::QUEUE;
 use super::snapshot::Snapshot;
-use crate::auth::operating::Operating;
-use crate::http::parameters::Parameters;
+use crate::http::answer::Answer;
+use crate::http::extract::NoQuery;
 use crate::http::problem::ApiError;
-use crate::server::state::State;
+use crate::routes::route::{Method, Route, handle};
+
+pub(crate) static SHOW: Route = Route {
+    method: Method::Get,
+    path: "/api/v1/queues/stats",
+    operation: "showQueue",
+    access: QUEUE,
+    errors: &[503],
+    handler: || handle(show),
+};
 
 /// Answers the queue's statistics, in all, by shard and by worker.
-pub(crate) async fn show(
-    _operating: Operating,
-    request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    Parameters::of(&request)?.finish()?;
-    Ok(HttpResponse::Ok().json(Snapshot::take(&state).await?))
+async fn show(_: NoQuery, queue: Data<dyn Queue>, pool: Data<Pool>) -> Result<Answer<Snapshot>, ApiError> {
+    Snapshot::take(&**queue, &pool).await.map(Answer)
 }

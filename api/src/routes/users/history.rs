@@ -1,22 +1,32 @@
 //! `GET /api/v1/users/{userId}/history`: what happened to a user's holdings, and why.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web::Data;
 use chrono::{DateTime, Utc};
 use satchel_model::domain::{ItemId, JobId, LedgerEntry};
 use satchel_model::jobs::Work;
+use satchel_store::Pool;
 use satchel_store::ledger::{self, Filter, Order};
+use schemars::JsonSchema;
 use serde::Serialize;
-use validator::{Validate, ValidationError};
+use serde_json::Value;
 
-use crate::auth::{Caller, permission};
-use crate::http::cursor::{AfterSeq, Cursor as _};
+use crate::auth::{Access, ReadableUser};
+use crate::http::answer::Answer;
 use crate::http::deadline;
+use crate::http::extract::{FromQuery, Page, Query};
 use crate::http::parameters::{self, Parameters};
 use crate::http::problem::ApiError;
-use crate::server::state::State;
+use crate::routes::route::{Method, Route, handle};
 
-#[derive(Validate)]
-#[validate(schema(function = "check_period"))]
+pub(crate) static LIST: Route = Route {
+    method: Method::Get,
+    path: "/api/v1/users/{userId}/history",
+    operation: "listHistory",
+    access: Access::UserReaders,
+    errors: &[422, 503],
+    handler: || handle(list),
+};
+
 struct HistoryQuery {
     item_id: Option<ItemId>,
     job_type: Option<String>,
@@ -24,68 +34,58 @@ struct HistoryQuery {
     from: Option<DateTime<Utc>>,
     to: Option<DateTime<Utc>>,
     order: Order,
-    after: Option<AfterSeq>,
-    #[validate(range(min = 1, max = 500, message = "must be from 1 to 500"))]
-    limit: u16,
+    page: Page<'s', i64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct History<'a> {
-    entries: &'a [LedgerEntry],
+struct History {
+    #[schemars(with = "Vec<Value>")]
+    entries: Vec<LedgerEntry>,
     next_cursor: Option<String>,
 }
 
 /// Answers a page of ledger entries, the newest first unless asked otherwise.
-pub(crate) async fn list(
-    caller: Caller,
-    request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let user_id = permission::user_to_read(&caller, request.match_info().query("userId"))?;
-    let query = read_query(&request)?;
-
-    let limit = usize::from(query.limit);
-    let mut entries = deadline::answer(ledger::page(&state.pool, &user_id, &query.into_filter())).await?;
-    let more = entries.len() > limit;
-    entries.truncate(limit);
-    let next_cursor = entries.last().filter(|_| more).map(|entry| AfterSeq(entry.seq).encode());
-    Ok(HttpResponse::Ok().json(History { entries: &entries, next_cursor }))
+async fn list(
+    ReadableUser(user_id): ReadableUser,
+    Query(query): Query<HistoryQuery>,
+    pool: Data<Pool>,
+) -> Result<Answer<History>, ApiError> {
+    let mut entries = deadline::answer(ledger::page(&pool, &user_id, &query.filter())).await?;
+    let next_cursor = query.page.cut(&mut entries, |entry| entry.seq);
+    Ok(Answer(History { entries, next_cursor }))
 }
 
 impl HistoryQuery {
-    fn into_filter(self) -> Filter {
+    fn filter(&self) -> Filter {
         Filter {
-            item_id: self.item_id,
-            job_type: self.job_type,
+            item_id: self.item_id.clone(),
+            job_type: self.job_type.clone(),
             job_id: self.job_id,
             from: self.from,
             to: self.to,
             order: self.order,
-            after_seq: self.after.map(|after| after.0),
+            after_seq: self.page.after,
             // One more than asked for tells whether there are more.
-            limit: self.limit + 1,
+            limit: self.page.limit + 1,
         }
     }
 }
 
-fn check_period(query: &HistoryQuery) -> Result<(), ValidationError> {
-    parameters::check_period(query.from, query.to)
-}
-
-fn read_query(request: &HttpRequest) -> Result<HistoryQuery, ApiError> {
-    let mut parameters = Parameters::of(request)?;
-    let query = HistoryQuery {
-        item_id: parameters.take("itemId", ItemId::parse),
-        job_type: parameters.take("type", read_job_type),
-        job_id: parameters.take("jobId", JobId::parse),
-        from: parameters.take("from", parameters::time),
-        to: parameters.take("to", parameters::time),
-        order: parameters.take("order", read_order).unwrap_or_default(),
-        after: parameters.take("cursor", |text| AfterSeq::decode(text).ok_or(parameters::NOT_A_CURSOR)),
-        limit: parameters.take("limit", parameters::limit).unwrap_or(parameters::DEFAULT_LIMIT),
-    };
-    parameters.finish_valid(query)
+impl FromQuery for HistoryQuery {
+    fn read(parameters: &mut Parameters) -> Self {
+        let query = Self {
+            item_id: parameters.take("itemId", ItemId::parse),
+            job_type: parameters.take("type", read_job_type),
+            job_id: parameters.take("jobId", JobId::parse),
+            from: parameters.take("from", parameters::time),
+            to: parameters.take("to", parameters::time),
+            order: parameters.take("order", read_order).unwrap_or_default(),
+            page: Page::read(parameters),
+        };
+        parameters.check_period(query.from, query.to);
+        query
+    }
 }
 
 fn read_job_type(text: &str) -> Result<String, String> {
@@ -106,10 +106,10 @@ fn read_order(text: &str) -> Result<Order, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::test::TestRequest;
+    use crate::http::extract;
 
     fn read(query: &str) -> Result<HistoryQuery, ApiError> {
-        read_query(&TestRequest::with_uri(&format!("/x?{query}")).to_http_request())
+        extract::read_query(query)
     }
 
     #[test]
@@ -119,7 +119,7 @@ mod tests {
              &from=2026-01-01T00:00:00Z&to=2026-01-01T02:00:00%2B01:00",
         )
         .unwrap();
-        let filter = query.into_filter();
+        let filter = query.filter();
         assert_eq!(filter.item_id.unwrap().as_str(), "gold");
         assert_eq!(filter.job_type.unwrap(), "use_item");
         assert_eq!(filter.order, Order::OldestFirst);

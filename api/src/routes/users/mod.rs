@@ -1,7 +1,7 @@
 //! What users have.
 
-pub(crate) mod history;
-pub(crate) mod inventory;
+pub(super) mod history;
+pub(super) mod inventory;
 mod reader;
 
 pub(crate) use reader::Reader;

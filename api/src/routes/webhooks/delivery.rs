@@ -1,40 +1,51 @@
 //! `POST /api/v1/webhooks/{endpointId}/deliveries/{runId}/redeliver`: one delivery again, under the id that it had, by
 //! which receivers know repetitions.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web::Data;
 use satchel_model::domain::RunId;
+use satchel_store::Pool;
 use satchel_store::webhooks::deliveries::{self, Redelivery};
+use schemars::JsonSchema;
 use serde::Serialize;
+use uuid::Uuid;
 
-use super::{find_enabled, id_of};
-use crate::auth::operating::Operating;
+use super::{EndpointId, WEBHOOKS, find_enabled};
+use crate::auth::Operating;
+use crate::http::answer::Answer;
 use crate::http::deadline;
-use crate::http::document::{document, nothing};
-use crate::http::parameters::Parameters;
+use crate::http::extract::{NoBody, NoQuery, PathId};
 use crate::http::problem::ApiError;
-use crate::server::state::State;
+use crate::routes::route::{Method, Route, handle};
 
-#[derive(Serialize)]
+pub(crate) static REDELIVER: Route = Route {
+    method: Method::Post,
+    path: "/api/v1/webhooks/{endpointId}/deliveries/{runId}/redeliver",
+    operation: "redeliver",
+    access: WEBHOOKS,
+    errors: &[409, 503],
+    handler: || handle(redeliver),
+};
+
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Redelivered {
+    #[schemars(with = "Uuid")]
     run_id: RunId,
 }
 
 /// Has the event delivered again, whatever came of it before, with as many attempts as a new one.
-pub(crate) async fn redeliver(
+async fn redeliver(
     operating: Operating,
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    nothing(document(&request, payload).await?)?;
-    Parameters::of(&request)?.finish()?;
-    let run_id = RunId::parse(request.match_info().query("runId")).map_err(|_| ApiError::NotFound)?;
-    let endpoint = find_enabled(&state, id_of(&request)?).await?;
+    _: (NoBody, NoQuery),
+    PathId(run_id): PathId<RunId>,
+    PathId(endpoint_id): PathId<EndpointId>,
+    pool: Data<Pool>,
+) -> Result<Answer<Redelivered, 202>, ApiError> {
+    let endpoint = find_enabled(&pool, endpoint_id).await?;
     let by = operating.by();
-    let redelivered = deliveries::redeliver(&state.pool, endpoint.endpoint_id, run_id, &by);
+    let redelivered = deliveries::redeliver(&pool, endpoint.endpoint_id, run_id, &by);
     match deadline::answer(redelivered).await? {
-        Redelivery::Due => Ok(HttpResponse::Accepted().json(Redelivered { run_id })),
+        Redelivery::Due => Ok(Answer(Redelivered { run_id })),
         Redelivery::Running => Err(ApiError::Conflict("it is being delivered at this moment".to_owned())),
         Redelivery::Unknown => Err(ApiError::NotFound),
     }

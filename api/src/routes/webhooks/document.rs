@@ -9,18 +9,34 @@ use satchel_store::webhooks::operate::{Changes, NewEndpoint};
 
 use super::new_secret;
 use crate::http::document;
+use crate::http::extract::{FromDocument, Parts};
 use crate::http::problem::ApiError;
+use crate::intake::current_catalogue::CurrentCatalogue;
 
 /// Most names in a filter.
 const MAX_EVENTS: usize = 100;
 /// The longest description, in characters.
 const MAX_DESCRIPTION_CHARS: usize = 200;
 
+impl FromDocument for NewEndpoint {
+    async fn read(document: Node, parts: &Parts) -> Result<Self, ApiError> {
+        let catalogue = parts.component::<CurrentCatalogue>()?.latest().await?;
+        new_endpoint(document, parts.component::<Allowed>()?, &catalogue)
+    }
+}
+
+impl FromDocument for Changes {
+    async fn read(document: Node, parts: &Parts) -> Result<Self, ApiError> {
+        let catalogue = parts.component::<CurrentCatalogue>()?.latest().await?;
+        changes(document, parts.component::<Allowed>()?, &catalogue)
+    }
+}
+
 /// Reads an endpoint to be added.
 ///
 /// # Errors
 /// 422 with every fault.
-pub(super) fn new_endpoint(document: Node, allowed: &Allowed, catalogue: &Catalogue) -> Result<NewEndpoint, ApiError> {
+fn new_endpoint(document: Node, allowed: &Allowed, catalogue: &Catalogue) -> Result<NewEndpoint, ApiError> {
     let (url, rest) = document::fields(document, |fields| {
         let url = fields.required("url", Node::read_string(|text| read_url(text, allowed)));
         (url, rest(fields, Nulls::AreFaults, catalogue))
@@ -40,7 +56,7 @@ pub(super) fn new_endpoint(document: Node, allowed: &Allowed, catalogue: &Catalo
 ///
 /// # Errors
 /// 422 with every fault.
-pub(super) fn changes(document: Node, allowed: &Allowed, catalogue: &Catalogue) -> Result<Changes, ApiError> {
+fn changes(document: Node, allowed: &Allowed, catalogue: &Catalogue) -> Result<Changes, ApiError> {
     document::fields(document, |fields| {
         let url = fields.optional("url", |node, at, faults| {
             if node == Node::Null {

@@ -1,63 +1,85 @@
 //! `GET`, `PATCH` and `DELETE /api/v1/webhooks/{endpointId}`: one endpoint.
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_store::webhooks::operate;
+use actix_web::HttpRequest;
+use actix_web::web::Data;
+use satchel_store::Pool;
+use satchel_store::webhooks::operate::Changes;
+use satchel_store::webhooks::{Endpoint, operate};
 
-use super::{document, find, id_of};
-use crate::auth::operating::Operating;
+use super::{EndpointId, WEBHOOKS, document, find};
+use crate::auth::Operating;
+use crate::http::answer::{Answer, Done, Untyped};
 use crate::http::body;
 use crate::http::deadline;
-use crate::http::document::{document, nothing};
-use crate::http::parameters::Parameters;
+use crate::http::extract::{Json, NoBody, NoQuery, PathId};
 use crate::http::problem::ApiError;
-use crate::server::state::State;
+use crate::routes::route::{Method, Route, handle};
+
+pub(crate) static SHOW: Route = Route {
+    method: Method::Get,
+    path: "/api/v1/webhooks/{endpointId}",
+    operation: "showEndpoint",
+    access: WEBHOOKS,
+    errors: &[503],
+    handler: || handle(show),
+};
+
+pub(crate) static CHANGE: Route = Route {
+    method: Method::Patch,
+    path: "/api/v1/webhooks/{endpointId}",
+    operation: "changeEndpoint",
+    access: WEBHOOKS,
+    errors: &[503],
+    handler: || handle(change),
+};
+
+pub(crate) static REMOVE: Route = Route {
+    method: Method::Delete,
+    path: "/api/v1/webhooks/{endpointId}",
+    operation: "removeEndpoint",
+    access: WEBHOOKS,
+    errors: &[503],
+    handler: || handle(remove),
+};
 
 /// Answers the endpoint.
-pub(crate) async fn show(
-    _operating: Operating,
-    request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    Parameters::of(&request)?.finish()?;
-    Ok(HttpResponse::Ok().json(find(&state, id_of(&request)?).await?))
+async fn show(
+    _: NoQuery,
+    PathId(endpoint_id): PathId<EndpointId>,
+    pool: Data<Pool>,
+) -> Result<Answer<Untyped<Endpoint>>, ApiError> {
+    find(&pool, endpoint_id).await.map(|endpoint| Answer(Untyped(endpoint)))
 }
 
 /// Changes what the document names, and answers the endpoint. A merge patch may name nothing.
-pub(crate) async fn change(
+async fn change(
     operating: Operating,
+    Json(changes): Json<Changes>,
+    _: NoQuery,
+    PathId(endpoint_id): PathId<EndpointId>,
     request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let document = document(&request, payload).await?;
-    let changes = document::changes(document, &state.allowed, &*state.catalogue.latest().await?)?;
-    Parameters::of(&request)?.finish()?;
-    let endpoint_id = id_of(&request)?;
+    pool: Data<Pool>,
+) -> Result<Answer<Untyped<Endpoint>>, ApiError> {
     if document::is_nothing(&changes) {
-        let is_patch = body::is_merge_patch(&request);
-        return if is_patch {
-            Ok(HttpResponse::Ok().json(find(&state, endpoint_id).await?))
-        } else {
-            Err(document::no_change())
-        };
-    }
-    if !deadline::answer(operate::change(&state.pool, endpoint_id, &changes, &operating.by())).await? {
+        if !body::is_merge_patch(&request) {
+            return Err(document::no_change());
+        }
+    } else if !deadline::answer(operate::change(&pool, endpoint_id.0, &changes, &operating.by())).await? {
         return Err(ApiError::NotFound);
     }
-    Ok(HttpResponse::Ok().json(find(&state, endpoint_id).await?))
+    find(&pool, endpoint_id).await.map(|endpoint| Answer(Untyped(endpoint)))
 }
 
 /// Removes the endpoint; what waits to be delivered to it is cancelled.
-pub(crate) async fn remove(
+async fn remove(
     operating: Operating,
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    nothing(document(&request, payload).await?)?;
-    Parameters::of(&request)?.finish()?;
-    if !deadline::answer(operate::remove(&state.pool, id_of(&request)?, &operating.by())).await? {
-        return Err(ApiError::NotFound);
+    _: (NoBody, NoQuery),
+    PathId(endpoint_id): PathId<EndpointId>,
+    pool: Data<Pool>,
+) -> Result<Done, ApiError> {
+    if deadline::answer(operate::remove(&pool, endpoint_id.0, &operating.by())).await? {
+        Ok(Done)
+    } else {
+        Err(ApiError::NotFound)
     }
-    Ok(HttpResponse::NoContent().finish())
 }

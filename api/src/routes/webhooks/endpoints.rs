@@ -1,56 +1,75 @@
 //! `GET` and `POST /api/v1/webhooks`: all endpoints, and another one.
 
+use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web::Data;
+use satchel_security::sealing::SealKeys;
+use satchel_store::Pool;
+use satchel_store::webhooks::operate::NewEndpoint;
 use satchel_store::webhooks::{Endpoint, MAX_ENDPOINTS, operate};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
-use super::{document, seal_keys};
-use crate::auth::operating::Operating;
+use super::{WEBHOOKS, seal_keys};
+use crate::auth::Operating;
+use crate::http::answer::{Answer, Custom};
 use crate::http::deadline;
-use crate::http::document::document;
-use crate::http::parameters::Parameters;
+use crate::http::extract::{Json, NoQuery};
 use crate::http::problem::ApiError;
-use crate::server::state::State;
+use crate::routes::route::{Method, Route, handle};
 
-#[derive(Serialize)]
+pub(crate) static LIST: Route = Route {
+    method: Method::Get,
+    path: "/api/v1/webhooks",
+    operation: "listEndpoints",
+    access: WEBHOOKS,
+    errors: &[503],
+    handler: || handle(list),
+};
+
+pub(crate) static ADD: Route = Route {
+    method: Method::Post,
+    path: "/api/v1/webhooks",
+    operation: "addEndpoint",
+    access: WEBHOOKS,
+    errors: &[409, 503],
+    handler: || handle(add),
+};
+
+#[derive(Serialize, JsonSchema)]
 struct Endpoints {
+    #[schemars(with = "Vec<Value>")]
     endpoints: Vec<Endpoint>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Added {
     #[serde(flatten)]
+    #[schemars(with = "Map<String, Value>")]
     endpoint: Endpoint,
     secret: String,
 }
 
 /// Answers all endpoints; there are not many.
-pub(crate) async fn list(
-    _operating: Operating,
-    request: HttpRequest,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    Parameters::of(&request)?.finish()?;
-    let endpoints = deadline::answer(operate::all(&state.pool)).await?;
-    Ok(HttpResponse::Ok().json(Endpoints { endpoints }))
+async fn list(_: NoQuery, pool: Data<Pool>) -> Result<Answer<Endpoints>, ApiError> {
+    let endpoints = deadline::answer(operate::all(&pool)).await?;
+    Ok(Answer(Endpoints { endpoints }))
 }
 
 /// Adds an endpoint. Its secret is told here and never again.
-pub(crate) async fn add(
+async fn add(
     operating: Operating,
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let document = document(&request, payload).await?;
-    let new = document::new_endpoint(document, &state.allowed, &*state.catalogue.latest().await?)?;
-    Parameters::of(&request)?.finish()?;
-    let added = deadline::answer(operate::add(&state.pool, &new, seal_keys(&state)?, &operating.by())).await?;
+    Json(new): Json<NewEndpoint>,
+    _: NoQuery,
+    pool: Data<Pool>,
+    keys: Data<Option<SealKeys>>,
+) -> Result<Custom<Added, 201>, ApiError> {
+    let added = deadline::answer(operate::add(&pool, &new, seal_keys(&keys)?, &operating.by())).await?;
     let Some(endpoint) = added else {
         return Err(ApiError::Conflict(format!("there are {MAX_ENDPOINTS} endpoints; remove one first")));
     };
-    Ok(HttpResponse::Created()
-        .insert_header((LOCATION, format!("/api/v1/webhooks/{}", endpoint.endpoint_id)))
-        .json(Added { endpoint, secret: new.secret.reveal() }))
+    let location = (LOCATION, format!("/api/v1/webhooks/{}", endpoint.endpoint_id));
+    let added = Added { endpoint, secret: new.secret.reveal() };
+    Ok(HttpResponse::Created().insert_header(location).json(added).into())
 }

@@ -1,46 +1,54 @@
 //! Webhook endpoints, as operators manage them. What they do is recorded with who, when and what, in the transaction
 //! that does it.
 
-pub(crate) mod deliveries;
-pub(crate) mod delivery;
+pub(super) mod deliveries;
+pub(super) mod delivery;
 mod document;
-pub(crate) mod endpoint;
-pub(crate) mod endpoints;
-pub(crate) mod ping;
-pub(crate) mod secret;
+pub(super) mod endpoint;
+pub(super) mod endpoints;
+pub(super) mod ping;
+pub(super) mod secret;
 
-use actix_web::HttpRequest;
 use satchel_model::domain::WebhookSecret;
 use satchel_security::sealing::SealKeys;
+use satchel_store::Pool;
 use satchel_store::webhooks::{Endpoint, operate};
 use uuid::Uuid;
 
+use crate::auth::Access;
 use crate::http::deadline;
+use crate::http::extract::InPath;
 use crate::http::problem::ApiError;
-use crate::server::state::State;
 
-/// The endpoint's id in the path.
-///
-/// # Errors
-/// 404 if it is none.
-fn id_of(request: &HttpRequest) -> Result<Uuid, ApiError> {
-    Uuid::try_parse(request.match_info().query("endpointId")).map_err(|_| ApiError::NotFound)
+/// Who sees and manages webhooks.
+const WEBHOOKS: Access = Access::Operators("see and manage webhooks");
+
+/// An endpoint's id in a path.
+#[derive(Clone, Copy)]
+struct EndpointId(Uuid);
+
+impl InPath for EndpointId {
+    const NAME: &'static str = "endpointId";
+
+    fn parse(text: &str) -> Option<Self> {
+        Uuid::try_parse(text).ok().map(Self)
+    }
 }
 
 /// The endpoint.
 ///
 /// # Errors
 /// 404 if there is none.
-async fn find(state: &State, endpoint_id: Uuid) -> Result<Endpoint, ApiError> {
-    deadline::answer(operate::find(&state.pool, endpoint_id)).await?.ok_or(ApiError::NotFound)
+async fn find(pool: &Pool, EndpointId(endpoint_id): EndpointId) -> Result<Endpoint, ApiError> {
+    deadline::answer(operate::find(pool, endpoint_id)).await?.ok_or(ApiError::NotFound)
 }
 
 /// The endpoint, to which something is to be sent.
 ///
 /// # Errors
 /// 404 if there is none, 409 if it is disabled.
-async fn find_enabled(state: &State, endpoint_id: Uuid) -> Result<Endpoint, ApiError> {
-    let endpoint = find(state, endpoint_id).await?;
+async fn find_enabled(pool: &Pool, endpoint_id: EndpointId) -> Result<Endpoint, ApiError> {
+    let endpoint = find(pool, endpoint_id).await?;
     if endpoint.enabled {
         Ok(endpoint)
     } else {
@@ -52,9 +60,9 @@ async fn find_enabled(state: &State, endpoint_id: Uuid) -> Result<Endpoint, ApiE
 ///
 /// # Errors
 /// 409 if no key was given.
-fn seal_keys(state: &State) -> Result<&SealKeys, ApiError> {
+fn seal_keys(keys: &Option<SealKeys>) -> Result<&SealKeys, ApiError> {
     let without = "webhooks need SATCHEL_SECRETS_KEY, which seals their secrets: give it to the API and the workers";
-    state.seal_keys.as_ref().ok_or_else(|| ApiError::Conflict(without.to_owned()))
+    keys.as_ref().ok_or_else(|| ApiError::Conflict(without.to_owned()))
 }
 
 /// A new secret.

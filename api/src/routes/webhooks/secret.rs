@@ -1,20 +1,32 @@
 //! `POST /api/v1/webhooks/{endpointId}/secret`: another secret. The one before signs as well for a day.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web::Data;
 use chrono::{DateTime, Utc};
+use satchel_security::sealing::SealKeys;
+use satchel_store::Pool;
 use satchel_store::webhooks::operate;
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{id_of, new_secret, seal_keys};
-use crate::auth::operating::Operating;
+use super::{EndpointId, WEBHOOKS, new_secret, seal_keys};
+use crate::auth::Operating;
+use crate::http::answer::Answer;
 use crate::http::deadline;
-use crate::http::document::{document, nothing};
-use crate::http::parameters::Parameters;
+use crate::http::extract::{NoBody, NoQuery, PathId};
 use crate::http::problem::ApiError;
-use crate::server::state::State;
+use crate::routes::route::{Method, Route, handle};
 
-#[derive(Serialize)]
+pub(crate) static ROTATE: Route = Route {
+    method: Method::Post,
+    path: "/api/v1/webhooks/{endpointId}/secret",
+    operation: "rotateSecret",
+    access: WEBHOOKS,
+    errors: &[409, 503],
+    handler: || handle(rotate),
+};
+
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Rotated {
     endpoint_id: Uuid,
@@ -24,17 +36,16 @@ struct Rotated {
 }
 
 /// Makes another secret, and tells it here and never again.
-pub(crate) async fn rotate(
+async fn rotate(
     operating: Operating,
-    request: HttpRequest,
-    payload: web::Payload,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    nothing(document(&request, payload).await?)?;
-    Parameters::of(&request)?.finish()?;
-    let (endpoint_id, secret) = (id_of(&request)?, new_secret()?);
+    _: (NoBody, NoQuery),
+    PathId(EndpointId(endpoint_id)): PathId<EndpointId>,
+    pool: Data<Pool>,
+    keys: Data<Option<SealKeys>>,
+) -> Result<Answer<Rotated>, ApiError> {
+    let secret = new_secret()?;
     let by = operating.by();
-    let rotated = operate::rotate_secret(&state.pool, endpoint_id, &secret, seal_keys(&state)?, &by);
+    let rotated = operate::rotate_secret(&pool, endpoint_id, &secret, seal_keys(&keys)?, &by);
     let previous_secret_until = deadline::answer(rotated).await?.ok_or(ApiError::NotFound)?;
-    Ok(HttpResponse::Ok().json(Rotated { endpoint_id, secret: secret.reveal(), previous_secret_until }))
+    Ok(Answer(Rotated { endpoint_id, secret: secret.reveal(), previous_secret_until }))
 }
