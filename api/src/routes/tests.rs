@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use actix_web::App;
 use actix_web::dev::ResourceDef;
-use actix_web::test::TestRequest;
-use actix_web::{App, test};
+use actix_web::test::{TestRequest, call_service, init_service};
 
 use super::*;
 use crate::http::extract::{Extract, Parts};
@@ -68,27 +68,31 @@ fn a_route_knows_what_it_may_refuse_and_answers() {
     assert_eq!(refusals, [400, 401, 403, 404, 408, 413, 415, 422, 429, 503]);
     assert_eq!(health::live::LIVE.refusals(), BTreeSet::new());
     let answers = functions::replay::REPLAY.answers();
-    let schema = answers.body.and_then(|body| body.schema).unwrap()(&mut schemars::SchemaGenerator::default());
+    let schema = answers.body.and_then(|body| body.schema).unwrap();
+    let schema = schema(&mut schemars::SchemaGenerator::default());
     assert_eq!(answers.status, 202);
     assert_eq!(schema.as_value()["properties"]["events"]["type"], "integer");
 }
 
 #[actix_web::test]
 async fn a_method_that_a_path_has_not_is_answered_with_those_that_it_has() {
-    let app = test::init_service(App::new().configure(|app| register(app, TABLE))).await;
+    let app = init_service(App::new().configure(|app| register(app, TABLE))).await;
     for (path, allow) in [
         ("/api/v1/jobs/x", "GET, HEAD, DELETE"),
         ("/api/v1/queues/failed/retry", "POST"),
         ("/api/v1/webhooks/x", "GET, HEAD, PATCH, DELETE"),
         ("/healthz", "GET, HEAD"),
     ] {
-        let answer =
-            test::call_service(&app, TestRequest::with_uri(path).method("PURGE".parse().unwrap()).to_request());
+        let answer = call_service(&app, TestRequest::with_uri(path).method("PURGE".parse().unwrap()).to_request());
         let answer = answer.await;
-        assert_eq!((answer.status().as_u16(), answer.headers()["allow"].to_str().unwrap()), (405, allow), "{path}");
+        assert_eq!(
+            (answer.status().as_u16(), answer.headers().get("allow").unwrap().to_str().unwrap()),
+            (405, allow),
+            "{path}"
+        );
     }
     let head = TestRequest::with_uri("/healthz").method(actix_web::http::Method::HEAD).to_request();
-    assert_eq!(test::call_service(&app, head).await.status(), 200);
+    assert_eq!(call_service(&app, head).await.status(), 200);
 }
 
 /// A part that is looked up, in vain.
@@ -125,6 +129,6 @@ async fn slow(_: Slow, _: Quick) -> Result<crate::http::answer::Done, ApiError> 
 
 #[actix_web::test]
 async fn the_first_part_that_cannot_be_had_is_the_answer_however_long_it_takes() {
-    let app = test::init_service(App::new().configure(|app| register(app, &[&SLOW]))).await;
-    assert_eq!(test::call_service(&app, TestRequest::with_uri("/slow").to_request()).await.status(), 404);
+    let app = init_service(App::new().configure(|app| register(app, &[&SLOW]))).await;
+    assert_eq!(call_service(&app, TestRequest::with_uri("/slow").to_request()).await.status(), 404);
 }

@@ -1,5 +1,6 @@
 use super::*;
 use actix_web::test::TestRequest;
+use actix_web::web::Data;
 
 async fn read(request: TestRequest, body: Vec<u8>) -> Result<Bytes, ApiError> {
     let request = request.app_data(Data::new(BodyBudget::new(8 * 1024 * 1024)));

@@ -1,6 +1,7 @@
 use super::document::PROBLEM_JSON;
 use super::*;
 use actix_web::body::to_bytes;
+use actix_web::{HttpResponse, ResponseError as _};
 
 async fn body_of(response: HttpResponse) -> serde_json::Value {
     serde_json::from_slice(&to_bytes(response.into_body()).await.unwrap()).unwrap()
