@@ -1,7 +1,6 @@
 //! The service's configuration, from the environment.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::str::FromStr;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use satchel_security::outbound::Allowed;
@@ -11,15 +10,15 @@ use satchel_store::Retention;
 use satchel_store::stuck::TransactionLimit;
 use satchel_store::{PoolConfig, Program};
 use satchel_wire::envelope::EnvelopeKey;
-use serde::Serialize;
 
-use crate::admission::Rates;
 use crate::auth::{KeySource, Rules, TokenKeys};
-use crate::body_budget::BodyBudget;
-use crate::connections;
-use crate::cors::CorsOrigins;
-use crate::deadline;
-use crate::undecided::UndecidedLimits;
+use crate::http::body::budget::BodyBudget;
+use crate::http::connections;
+use crate::http::cors::CorsOrigins;
+use crate::http::deadline;
+use crate::intake::JournalMode;
+use crate::intake::admission::Rates;
+use crate::intake::undecided::UndecidedLimits;
 
 /// The most connections to Postgres that the HTTP threads share: queries and look-ups of keys are short. Beside these
 /// each thread has one of its own, for inventories.
@@ -27,33 +26,6 @@ const MAX_DATABASE_CONNECTIONS: u32 = 16;
 
 /// The most HTTP threads that can be asked for.
 const MAX_THREADS: usize = 256;
-
-/// Where accepted jobs are kept until they are decided, beside the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum JournalMode {
-    /// Nowhere: an accepted job is lost if the queue loses it.
-    None,
-    /// In Postgres, from where workers feed the queue with what it lost.
-    Postgres,
-}
-
-/// A text that names no place.
-#[derive(Debug, thiserror::Error)]
-#[error("must be postgres or none")]
-pub struct InvalidJournalMode;
-
-impl FromStr for JournalMode {
-    type Err = InvalidJournalMode;
-
-    fn from_str(text: &str) -> Result<Self, InvalidJournalMode> {
-        match text {
-            "none" => Ok(Self::None),
-            "postgres" => Ok(Self::Postgres),
-            _ => Err(InvalidJournalMode),
-        }
-    }
-}
 
 /// Everything that the service must know.
 pub struct Config {

@@ -20,7 +20,7 @@ pub(crate) const LAYERS: [Row; 18] = [
     ("private", &[]),
     ("cli", &["api", "forms", "functions", "model", "private", "queue", "security", "settings", "store", "worker"]),
     ("testkit", &["model", "private", "security", "wire"]),
-    ("tests", &["functions", "model", "settings", "testkit", "worker"]),
+    ("tests", &["api", "functions", "model", "settings", "testkit", "worker"]),
     ("bench", &["model", "private"]),
     ("lint", &[]),
 ];

@@ -1,30 +1,19 @@
 //! The worker: where state changes.
 //!
-//! A job's journey reads top-down: [`run`] → `shards` (leases) → `lanes` (read what waits) → `decode` (verify, or quarantine)
-//! → `pipeline` (one batch; `isolate` where it fails) → `apply` (one transaction) → `decide` (pure). Beside the lanes, `tasks`
-//! bring forgotten jobs into the streams and forget what is old; functions do what happens after (`satchel-functions`, with
-//! those of `satchel-connectors` and the `game_functions`). What waits in Postgres is trusted no more than what comes from the
-//! queue (`verify`).
+//! A job's journey reads top-down: [`run`] → `shards` (leases) → `lanes` (read what waits) → `batch` (verify, decide, write).
+//! Beside the lanes, `tasks` bring forgotten jobs into the streams and forget what is old; functions do what happens after
+//! (`satchel-functions`, with those of `satchel-connectors` and the `game_functions`). What waits in Postgres is trusted no more
+//! than what comes from the queue (`batch::verify`).
 
-#[cfg(test)]
-mod allocation_tests;
-mod apply;
+mod batch;
 mod config;
-mod decode;
 mod game_functions;
-mod holdings_cache;
-mod isolate;
-mod journal_order;
 mod lanes;
-mod load;
 mod outage;
-mod pipeline;
 mod shards;
 mod start;
 mod supervisor;
 mod tasks;
-mod verify;
-mod write;
 
 use satchel_functions::Registry;
 use satchel_settings::Env;

@@ -11,12 +11,12 @@ use satchel_tasks::{TaskSet, drive};
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
+use crate::batch::Pipeline;
+use crate::batch::verify::Verifier;
 use crate::lanes::{Lane, schedule};
-use crate::pipeline::Pipeline;
 use crate::shards::{Ownership, Watermarks};
 use crate::start::{installation, warn_of_settings};
 use crate::tasks::{Feeder, Housekeeping, StuckSessions};
-use crate::verify::Verifier;
 
 /// Serves shards, and runs these functions, until `shutdown` is cancelled. Batches in flight are then finished and the
 /// shards handed over.

@@ -10,8 +10,8 @@ use subtle::ConstantTimeEq;
 
 use super::API_KEY_MARK;
 use super::refusals::Refusal;
-use crate::deadline;
-use crate::problem::ApiError;
+use crate::http::deadline;
+use crate::http::problem::ApiError;
 
 /// How long a look-up is believed, found or not, in seconds: a revoked key ends within this time.
 const REMEMBERED_SECONDS: u64 = 1;

@@ -1,13 +1,15 @@
 //! Bounds what one address may cost by bad credentials: beyond so many a minute it is answered `429` unread. A credential
 //! that was good within the hour is always looked at: who sends bad ones from behind the same address stops nobody.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
+
+use crate::http::address::network;
 
 /// Refusals are counted over so long, in seconds, from an address's first one on.
 const WINDOW_SECONDS: u64 = 60;
@@ -72,14 +74,6 @@ impl Limit {
         let Some(from) = from.filter(|_| self.per_window > 0) else { return };
         let first = || Arc::new(Window { began: Instant::now(), refused: AtomicU32::new(0) });
         self.refused.get_with(network(from), first).refused.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// What counts as one address: of IPv6 a network of 64 bits, which every household has.
-pub(crate) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     }
 }
 

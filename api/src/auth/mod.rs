@@ -1,5 +1,6 @@
 //! Who is calling: a JWT or an API key in `Authorization: Bearer …`, nowhere else.
 
+pub(crate) mod access;
 mod api_key;
 mod client_address;
 mod jwks;
@@ -7,31 +8,30 @@ mod jwt;
 mod key_source;
 mod keys;
 mod limit;
-pub(crate) mod permission;
+mod operating;
 mod refusals;
 
-use std::future::{Ready, ready};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev, web};
-use futures_util::future::{Either, LocalBoxFuture};
+use actix_web::{HttpMessage as _, HttpRequest};
 use satchel_model::access::Actor;
 use satchel_model::ids::RequestId;
 use satchel_settings::{Env, Networks, Span};
 use sha2::{Digest, Sha256};
 
-use crate::problem::ApiError;
-use crate::state::State;
+use crate::http::extract::{self, Extract, Parts};
+use crate::http::problem::ApiError;
 use api_key::ApiKeys;
 use jwt::TokenVerifier;
 use limit::Limit;
-pub(crate) use limit::network;
 use refusals::{Refusal, Refusals};
 
+pub(crate) use access::{Access, ReadableUser};
 pub(crate) use key_source::KeySource;
 pub(crate) use keys::TokenKeys;
+pub(crate) use operating::Operating;
 
 /// How API keys begin.
 const API_KEY_MARK: &str = "sk_";
@@ -161,7 +161,30 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| credential.trim())
 }
 
-/// The authenticated caller of a request. A handler that takes it answers nobody else.
+/// Lets a request in: `None` where anyone may.
+///
+/// # Errors
+/// 401 without a good credential, 429 after too many bad ones, 403 to those who may not, 503 if a key cannot be looked up.
+pub(crate) async fn admit(access: Access, request: &HttpRequest) -> Result<Option<Arc<Actor>>, ApiError> {
+    if access == Access::Anyone {
+        return Ok(None);
+    }
+    let authenticator = extract::component::<Authenticator>(request)?;
+    let Some(credential) = bearer(request.headers()) else {
+        Refusals::count("none");
+        return Err(ApiError::Unauthenticated);
+    };
+    let actor = if credential.starts_with(API_KEY_MARK) {
+        // Apart: a request's future is moved about, and only an API key is waited for.
+        Box::pin(authenticator.of_api_key(credential, authenticator.sender(request))).await?
+    } else {
+        authenticator.of_token(credential, request)?
+    };
+    access.check(&actor)?;
+    Ok(Some(actor))
+}
+
+/// Who sent the request, where the route asks.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller(pub(crate) Arc<Actor>);
 
@@ -173,24 +196,9 @@ impl std::ops::Deref for Caller {
     }
 }
 
-impl FromRequest for Caller {
-    type Error = ApiError;
-    /// Only an API key is waited for.
-    type Future = Either<Ready<Result<Self, ApiError>>, LocalBoxFuture<'static, Result<Self, ApiError>>>;
-
-    fn from_request(request: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
-        let Some(state) = request.app_data::<web::Data<State>>() else {
-            return Either::Left(ready(Err(ApiError::Internal)));
-        };
-        let Some(credential) = bearer(request.headers()) else {
-            Refusals::count("none");
-            return Either::Left(ready(Err(ApiError::Unauthenticated)));
-        };
-        if !credential.starts_with(API_KEY_MARK) {
-            return Either::Left(ready(state.authenticator.of_token(credential, request).map(Self)));
-        }
-        let (state, key, sender) = (state.clone(), credential.to_owned(), state.authenticator.sender(request));
-        Either::Right(Box::pin(async move { state.authenticator.of_api_key(&key, sender).await.map(Self) }))
+impl Extract for Caller {
+    async fn extract(parts: &mut Parts) -> Result<Self, ApiError> {
+        parts.caller().cloned().map(Self)
     }
 }
 

@@ -11,8 +11,8 @@ use satchel_wire::envelope::EnvelopeKey;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::config::JournalMode;
-use crate::problem::ApiError;
+use super::JournalMode;
+use crate::http::problem::ApiError;
 
 /// The most jobs that wait to be queued, of about 8 KiB for the largest valid one.
 const MAX_WAITING_JOBS: usize = 8_192;

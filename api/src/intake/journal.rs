@@ -13,10 +13,9 @@ use satchel_store::journal::{self, Appended, JournalEntry};
 use satchel_wire::envelope::EnvelopeKey;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Feed, Incoming, Kept};
-use crate::deadline;
-use crate::problem::{ApiError, Store};
-use crate::state::State;
+use super::{Feed, Incoming, Intake, Kept};
+use crate::http::deadline;
+use crate::http::problem::{ApiError, Store};
 
 /// The most requests that wait for the next statement; more wait for a place.
 const MAX_WAITING: usize = 4_096;
@@ -84,20 +83,20 @@ impl Job {
 /// # Errors
 /// 503 if Postgres does not say in time that it has them; it may have them all the same.
 pub(super) async fn keep(
-    state: &State,
+    intake: &Intake,
     journal: &Journal,
     incoming: Vec<Incoming>,
 ) -> Result<Vec<Result<Kept, ApiError>>, ApiError> {
     let jobs: Vec<Job> = incoming.into_iter().map(|incoming| Job::of(incoming.envelope, journal.shards)).collect();
     let types: Vec<&'static str> = jobs.iter().map(|job| job.envelope.job.work.name()).collect();
-    let appended = journal.append(jobs).await.inspect_err(|_| state.meters.journal_unavailable.increment(1))?;
+    let appended = journal.append(jobs).await.inspect_err(|_| intake.meters.journal_unavailable.increment(1))?;
     let kept = appended.into_iter().zip(types).map(|(appended, job_type)| {
         let kept = match appended {
             Appended::New => Kept::New,
             Appended::Known { same: true } => Kept::Again,
             Appended::Known { same: false } => return Ok(Kept::Other),
         };
-        state.meters.accepted(job_type);
+        intake.meters.accepted(job_type);
         Ok(kept)
     });
     Ok(kept.collect())

@@ -6,11 +6,9 @@ use chrono::{DateTime, Utc};
 use satchel_model::ids::JobId;
 use satchel_queue::{Claim, Pending, QueueError};
 
-use super::{Draft, enqueue};
-use crate::config::JournalMode;
-use crate::lookup::Known;
-use crate::problem::ApiError;
-use crate::state::State;
+use super::{Draft, Intake, JournalMode, enqueue};
+use crate::http::problem::ApiError;
+use crate::intake::lookup::Known;
 
 /// What an earlier request has done for a draft that is to be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,21 +45,21 @@ pub(super) enum Verdict {
 ///
 /// # Errors
 /// 503 if the queue must be asked and is away.
-pub(super) async fn judge(state: &State, drafts: &[Draft]) -> Result<Vec<Verdict>, ApiError> {
+pub(super) async fn judge(intake: &Intake, drafts: &[Draft]) -> Result<Vec<Verdict>, ApiError> {
     let (verdicts, keyed) = compare(drafts);
     let keyed: Vec<(usize, &Draft)> = keyed.into_iter().filter_map(|index| Some((index, drafts.get(index)?))).collect();
-    if keyed.is_empty() { Ok(verdicts) } else { Box::pin(judge_keyed(state, verdicts, keyed)).await }
+    if keyed.is_empty() { Ok(verdicts) } else { Box::pin(judge_keyed(intake, verdicts, keyed)).await }
 }
 
 /// Completes the verdicts by those on drafts with keys, each with its index.
 async fn judge_keyed(
-    state: &State,
+    intake: &Intake,
     mut verdicts: Vec<Verdict>,
     keyed: Vec<(usize, &Draft)>,
 ) -> Result<Vec<Verdict>, ApiError> {
-    let claims = claims(state, &keyed).await?;
+    let claims = claims(intake, &keyed).await?;
     // After the claims: those that were removed belonged to jobs that are now there.
-    let known = state.lookup.known(keyed.iter().map(|(_, draft)| draft.envelope.job_id).collect()).await;
+    let known = intake.lookup.known(keyed.iter().map(|(_, draft)| draft.envelope.job_id).collect()).await;
     let mut needless = Vec::new();
     for ((index, draft), claim) in keyed.into_iter().zip(claims) {
         let job_id = draft.envelope.job_id;
@@ -81,38 +79,38 @@ async fn judge_keyed(
             *place = verdict;
         }
     }
-    if state.journaling.set() == JournalMode::None {
-        enqueue::forget(state, &needless).await;
+    if intake.journaling.set() == JournalMode::None {
+        enqueue::forget(intake, &needless).await;
     }
     Ok(verdicts)
 }
 
 /// What Redis says of the drafts' keys. Where this API is set to keep a journal, that tells them apart, and Redis is not asked. Where it
 /// only follows others, jobs may wait in Redis that the journal does not know, and Redis may be missing.
-async fn claims(state: &State, keyed: &[(usize, &Draft)]) -> Result<Vec<Claim>, QueueError> {
+async fn claims(intake: &Intake, keyed: &[(usize, &Draft)]) -> Result<Vec<Claim>, QueueError> {
     let unasked = || vec![Claim::New; keyed.len()];
-    if state.journaling.set() == JournalMode::Postgres {
+    if intake.journaling.set() == JournalMode::Postgres {
         return Ok(unasked());
     }
-    match claim(state, keyed).await {
-        Err(_) if state.journaling.journal().is_some() => Ok(unasked()),
-        claims => claims.inspect_err(|_| state.meters.queue_unavailable.increment(1)),
+    match claim(intake, keyed).await {
+        Err(_) if intake.journaling.journal().is_some() => Ok(unasked()),
+        claims => claims.inspect_err(|_| intake.meters.queue_unavailable.increment(1)),
     }
 }
 
 /// Claims the drafts' ids. Those that today's rules refuse are looked for only: of two such requests at a time, the
 /// second would take the first one's claim for a job that was accepted.
-async fn claim(state: &State, keyed: &[(usize, &Draft)]) -> Result<Vec<Claim>, QueueError> {
+async fn claim(intake: &Intake, keyed: &[(usize, &Draft)]) -> Result<Vec<Claim>, QueueError> {
     let pending = |is_refused: bool| -> Vec<Pending> {
         let drafts = keyed.iter().filter(|(_, draft)| draft.objection.is_some() == is_refused);
         drafts.map(|(_, draft)| Pending::of(&draft.envelope)).collect()
     };
     let refused = pending(true);
     if refused.is_empty() {
-        return state.queue.claim(&pending(false)).await;
+        return intake.queue.claim(&pending(false)).await;
     }
-    let mut seen = state.queue.look(&refused).await?.into_iter();
-    let mut claims = state.queue.claim(&pending(false)).await?.into_iter();
+    let mut seen = intake.queue.look(&refused).await?.into_iter();
+    let mut claims = intake.queue.claim(&pending(false)).await?.into_iter();
     let mut next = |draft: &Draft| if draft.objection.is_some() { seen.next() } else { claims.next() };
     Ok(keyed.iter().map(|(_, draft)| next(draft).unwrap_or(Claim::New)).collect())
 }

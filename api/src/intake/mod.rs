@@ -6,24 +6,70 @@
 //! in the journal. Where both forget, the worker finds the job id in its own table: the API only spares work and
 //! answers sooner.
 
+pub(crate) mod admission;
+pub(crate) mod clock;
+pub(crate) mod current_catalogue;
 mod enqueue;
 mod feed;
+pub(crate) mod gather;
 mod journal;
+mod journal_mode;
+pub(crate) mod journaling;
 mod judge;
+pub(crate) mod lookup;
+mod meters;
+pub(crate) mod read;
+pub(crate) mod submitter;
+pub(crate) mod undecided;
+pub(crate) mod waiting;
+
+use std::sync::Arc;
 
 use satchel_forms::Pointer;
 use satchel_model::ids::JobId;
+use satchel_model::ids::ReplicaId;
 use satchel_model::operations::Envelope;
 use satchel_model::operations::{Job, Work};
+use satchel_queue::Queue;
 use satchel_store::waiting::WaitingStatus;
+use satchel_wire::envelope::EnvelopeKey;
 
-use crate::lookup::{Known, Lookup};
-use crate::problem::{ApiError, Store};
-use crate::state::State;
-use judge::{Before, Verdict};
+use self::admission::Admission;
+use self::current_catalogue::CurrentCatalogue;
+use self::journaling::Journaling;
+use self::judge::{Before, Verdict};
+use self::lookup::{Known, Lookup};
+use self::undecided::Undecided;
+use self::waiting::WaitingRoom;
+use crate::http::problem::{ApiError, Store};
 
 pub(crate) use feed::Feed;
 pub(crate) use journal::Journal;
+pub use journal_mode::{InvalidJournalMode, JournalMode};
+pub(crate) use meters::SubmissionMeters;
+
+/// What submissions go through. Shared by all HTTP threads.
+pub(crate) struct Intake {
+    /// How many jobs each actor may bring.
+    pub(crate) admission: Admission,
+    /// How many jobs of each user wait.
+    pub(crate) undecided: Undecided,
+    /// What events are checked against.
+    pub(crate) catalogue: Arc<CurrentCatalogue>,
+    /// For jobs with idempotency keys.
+    pub(crate) lookup: Lookup,
+    pub(crate) queue: Arc<dyn Queue>,
+    /// Whether accepted jobs are kept in the journal until they are decided, or in the queue alone.
+    pub(crate) journaling: Arc<Journaling>,
+    /// Signs what goes into the queue.
+    pub(crate) envelope_key: EnvelopeKey,
+    /// Where workers send the outcomes that somebody here waits for.
+    pub(crate) replica: ReplicaId,
+    pub(crate) waiting: WaitingRoom,
+    pub(crate) meters: SubmissionMeters,
+    /// Whether submissions without an idempotency key are refused.
+    pub(crate) requires_idempotency_key: bool,
+}
 
 /// A valid job that its caller may submit.
 pub(crate) struct Draft {
@@ -106,8 +152,8 @@ enum Kept {
 /// # Errors
 /// 503 if what keeps jobs is away as a whole. Some drafts may then have been kept all the same; who repeats them
 /// without a key may repeat their effect.
-pub(crate) async fn take(state: &State, drafts: Vec<Draft>) -> Result<Vec<Result<Accepted, ApiError>>, ApiError> {
-    let verdicts = judge::judge(state, &drafts).await?;
+pub(crate) async fn take(intake: &Intake, drafts: Vec<Draft>) -> Result<Vec<Result<Accepted, ApiError>>, ApiError> {
+    let verdicts = judge::judge(intake, &drafts).await?;
     let mut incoming = Vec::with_capacity(drafts.len());
     let mut rest = Vec::with_capacity(drafts.len());
     for (Draft { envelope, at, .. }, verdict) in drafts.into_iter().zip(verdicts) {
@@ -116,13 +162,13 @@ pub(crate) async fn take(state: &State, drafts: Vec<Draft>) -> Result<Vec<Result
             incoming.push(Incoming { envelope, before });
         }
     }
-    let mut kept = keep(state, incoming).await?.into_iter();
+    let mut kept = keep(intake, incoming).await?.into_iter();
     let mut answers: Vec<Result<Accepted, ApiError>> = Vec::with_capacity(rest.len());
     for (job_id, user_id, named, verdict) in rest {
         answers.push(match verdict {
             Verdict::Keep(before) => match kept.next().unwrap_or(Err(ApiError::Internal)) {
                 Ok(Kept::New) => {
-                    state.undecided.accepted(&user_id);
+                    intake.undecided.accepted(&user_id);
                     Ok(Accepted { job_id, is_replay: before != Before::Nothing, known: None })
                 }
                 Ok(Kept::Again) => Ok(Accepted { job_id, is_replay: true, known: None }),
@@ -142,13 +188,13 @@ pub(crate) async fn take(state: &State, drafts: Vec<Draft>) -> Result<Vec<Result
     Ok(answers)
 }
 
-async fn keep(state: &State, incoming: Vec<Incoming>) -> Result<Vec<Result<Kept, ApiError>>, ApiError> {
+async fn keep(intake: &Intake, incoming: Vec<Incoming>) -> Result<Vec<Result<Kept, ApiError>>, ApiError> {
     if incoming.is_empty() {
         return Ok(Vec::new());
     }
-    match state.journaling.journal() {
-        Some(journal) => Box::pin(journal::keep(state, journal, incoming)).await,
-        None => enqueue::enqueue(state, incoming).await,
+    match intake.journaling.journal() {
+        Some(journal) => Box::pin(journal::keep(intake, journal, incoming)).await,
+        None => enqueue::enqueue(intake, incoming).await,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who may do what: each route with each kind of caller (HTTP.md "Who may").
 
 use reqwest::Method;
+use satchel_api::routes::{Access, TABLE};
 use satchel_testkit::job::{reward, test_catalogue, use_item};
 use satchel_testkit::token::{ALL_SCOPES, token};
 use satchel_testkit::{Answer, Caller, Satchel, Setup};
@@ -67,6 +68,24 @@ impl Cells {
     }
 }
 
+/// What a route's refusals of a caller say, whatever the request asks for: 401 or 403, or nothing.
+fn refusal(access: Access, who: Who) -> Option<u16> {
+    let has_scope = |scopes: &[Who]| scopes.contains(&who);
+    let may = match access {
+        Access::Anyone => return None,
+        _ if has_scope(&[Nobody, BadToken, RevokedApiKey]) => return Some(401),
+        Access::SignedIn => true,
+        Access::JobSubmitters => who != Operator,
+        Access::EventSenders => has_scope(&[EventsWrite, AllScopes]),
+        Access::JobReaders => who != NoScope,
+        Access::UserReaders => {
+            has_scope(&[OwnPlayer, OtherPlayer, PlayerWithScopes, InventoryRead, AllScopes, Operator])
+        }
+        Access::Operators(_) => who == Operator,
+    };
+    (!may).then_some(403)
+}
+
 /// Every kind of caller, ready to call.
 struct Callers {
     satchel: Satchel,
@@ -119,6 +138,34 @@ impl Callers {
     async fn check_get(&self, path: &str, cells: &Cells) {
         self.check(path, cells, async |caller| caller.get(path).await).await;
     }
+}
+
+#[tokio::test]
+async fn every_route_refuses_those_who_may_not_call_it() {
+    let callers = Callers::start().await;
+    let id = uuid::Uuid::nil().to_string();
+    for route in TABLE {
+        let named = [("{userId}", "u1"), ("{itemId}", "gold"), ("{functionId}", "item-used-notifier")];
+        let path = named.iter().fold(route.path.to_owned(), |path, (name, value)| path.replace(name, value));
+        let path: Vec<&str> =
+            path.split('/').map(|part| if part.starts_with('{') { id.as_str() } else { part }).collect();
+        // No route knows this parameter: so none does anything for those who may call it.
+        let path = format!("{}?nonsense=1", path.join("/"));
+        for who in EVERYONE {
+            let method: Method = route.method.as_str().parse().unwrap();
+            let caller = callers.caller(who);
+            let answer = caller.send(caller.request(method, &path)).await;
+            let asked = format!("{} as {who:?}: {}", route.operation, answer.text);
+            match refusal(route.access, who) {
+                Some(refused) => assert_eq!(answer.status, refused, "{asked}"),
+                None if route.access == Access::Anyone => assert_eq!(answer.status, 200, "{asked}"),
+                None => assert!([400, 404, 415, 422].contains(&answer.status), "{asked}"),
+            }
+            assert!(answer.status == 200 || route.refusals().contains(&answer.status), "{asked}");
+        }
+    }
+    assert_eq!(callers.satchel.database.owner.number("SELECT count(*) FROM operator_actions"), 0);
+    invariants::check(&callers.satchel).await;
 }
 
 #[tokio::test]

@@ -8,9 +8,8 @@ use satchel_store::quarantine::{self, RefusedRow};
 use satchel_store::{Blame, Session, StoreError};
 
 use super::lane::Lane;
-use crate::decode::{Delivery, Source};
-use crate::pipeline::RoundError;
-use crate::verify::{self, Distrust, Verifier};
+use crate::batch::verify::{self, Distrust, Verifier};
+use crate::batch::{Delivery, RoundError, Source};
 
 /// Most players whose parked jobs go into one batch.
 const MAX_RETRIED_USERS: i64 = 100;
@@ -122,6 +121,6 @@ impl<'j> Read<'j> {
 
 fn delivery(job: &ParkedJob, envelope: Envelope, shard: Shard) -> Delivery {
     let payload_hash = envelope.job.payload_hash();
-    let source = Source::SetAside { position: job.position, failures: job.attempts, tries: job.tries };
+    let source = Source::Parked { position: job.position, failures: job.attempts, tries: job.tries };
     Delivery { envelope, payload_hash, shard, source }
 }

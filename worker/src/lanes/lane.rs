@@ -15,8 +15,7 @@ use tokio::time::Instant;
 use super::batch_limit::BatchLimit;
 use super::scheduler::{self, LaneHandle};
 use crate::Config;
-use crate::decode::{Decoded, decode};
-use crate::pipeline::{BLOCK_MS, Pipeline, RoundError};
+use crate::batch::{BLOCK_MS, Decoded, Pipeline, RoundError, decode};
 use crate::shards::{LeasedShards, Sifted};
 
 /// The time between two looks for parked jobs whose retry is due.

@@ -14,10 +14,10 @@ use satchel_store::quarantine::{self, RefusedRow};
 use satchel_store::{Session, StoreError};
 use satchel_tasks::{Backoff, Task};
 
+use crate::batch::verify::{self, Distrust, Verifier};
 use crate::config::EnvelopeKeys;
 use crate::outage::Outage;
 use crate::shards::LeasedShards;
-use crate::verify::{self, Distrust, Verifier};
 
 /// The time between two comparisons of the journal with the queue.
 const PERIOD: Duration = Duration::from_secs(1);

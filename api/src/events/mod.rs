@@ -1,4 +1,0 @@
-//! What happened: sent by game servers, read by operators.
-
-pub(crate) mod catalogue;
-pub(crate) mod list;

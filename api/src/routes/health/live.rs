@@ -1,0 +1,30 @@
+//! `GET /healthz`: the process answers.
+
+use actix_web::HttpRequest;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::report::OK;
+use crate::auth::Access;
+use crate::http::answer::Answer;
+use crate::http::problem::ApiError;
+use crate::routes::route::{Method, Route, handle};
+
+pub(crate) static LIVE: Route = Route {
+    method: Method::Get,
+    path: "/healthz",
+    operation: "live",
+    access: Access::Anyone,
+    errors: &[],
+    handler: || handle(live),
+};
+
+#[derive(Serialize, JsonSchema)]
+struct Live {
+    status: &'static str,
+}
+
+/// Answers.
+async fn live(_: HttpRequest) -> Result<Answer<Live>, ApiError> {
+    Ok(Answer(Live { status: OK }))
+}

@@ -1,0 +1,3 @@
+//! Items, as the catalogue defines them.
+
+pub(super) mod show;
