@@ -11,7 +11,7 @@ use satchel_queue::{Consumer, EntryRef, Finished, Outcome, Place, Queue, QueueEr
 use satchel_store::leases::Lease;
 use satchel_store::quarantine::Quarantined;
 use satchel_store::rules::Patience;
-use satchel_store::{Session, StoreError, Vigil};
+use satchel_store::{Session, StoreError};
 use satchel_wire::envelope::EnvelopeKey;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

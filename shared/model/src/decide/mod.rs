@@ -3,6 +3,7 @@
 
 mod chance;
 mod draft;
+mod outcome;
 mod party;
 mod plan;
 mod rewards;
@@ -10,7 +11,8 @@ mod time;
 
 pub use chance::{Chance, ChanceKey};
 pub use draft::{Draft, Inputs, Verdict};
-pub use party::{GrantOutcome, Granted, Party, SkipReason, Skipped};
+pub use outcome::{GrantOutcome, Granted, RuleOutcome, SkipReason, Skipped};
+pub use party::Party;
 pub use plan::{Change, GameEvent, Happening, PartyPlan, Plan, Used};
-pub use rewards::{RuleOutcome, reads_of_rules};
+pub use rewards::reads_of_rules;
 pub use time::decision_time;

@@ -3,10 +3,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::{Change, PartyPlan, Used};
+use super::{Change, GrantOutcome, Granted, PartyPlan, SkipReason, Skipped, Used};
 use crate::catalogue::{Catalogue, GrantPolicy, ItemQuantity, Overflow};
 use crate::facts::{Facts, Holding, Kind, MAX_BALANCE, Writes};
 use crate::ids::{ItemId, UserId};
@@ -24,50 +21,6 @@ pub struct Party<'a> {
     writes: Writes,
     /// Whether something was looked at that nobody has read: then nothing of the draft counts.
     is_unread: Cell<bool>,
-}
-
-/// What came of a grant. Where the item's policy holds back a part, both fields are there.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct GrantOutcome {
-    /// What the user got.
-    pub granted: Option<Granted>,
-    /// What the user did not get, and why.
-    pub skipped: Option<Skipped>,
-}
-
-/// Pieces that a user got, and has after it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Granted {
-    /// The item.
-    pub item_id: ItemId,
-    /// How many pieces.
-    pub quantity: i64,
-    /// How many it has then.
-    pub balance: i64,
-}
-
-/// Pieces that a user did not get.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Skipped {
-    /// The item.
-    pub item_id: ItemId,
-    /// How many, where only a part was skipped.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub quantity: Option<i64>,
-    /// Why.
-    pub reason: SkipReason,
-}
-
-/// Why a grant was skipped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SkipReason {
-    /// The user has it (`unique`) or once had it (`once`).
-    AlreadyGranted,
-    /// The stack is full (`overflow: clamp`).
-    StackLimit,
 }
 
 impl<'a> Party<'a> {
@@ -205,20 +158,6 @@ impl<'a> Party<'a> {
             let cause = cause.map(ToOwned::to_owned);
             self.changes.push(Change { item_id: item_id.clone(), delta, balance, cause });
         }
-    }
-}
-
-impl Skipped {
-    /// That a use is refused which takes something and would give nothing, this first of all.
-    #[must_use]
-    pub fn refusal(&self, used: &ItemId, has: i64) -> Rejection {
-        let item_id = &self.item_id;
-        let (code, why) = match self.reason {
-            SkipReason::AlreadyGranted => (RejectionCode::AlreadyGranted, "was granted already"),
-            SkipReason::StackLimit => (RejectionCode::StackLimit, "is at its limit"),
-        };
-        let message = format!("using {used} would give nothing: {item_id} {why}, {has} held");
-        Rejection::of_item(code, item_id, has, message)
     }
 }
 

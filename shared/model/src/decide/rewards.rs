@@ -1,36 +1,12 @@
 //! What reward rules give for an event, on top of what its job takes and gives.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Draft, GameEvent, Granted, Happening, SkipReason, Skipped};
+use super::{Draft, GameEvent, Happening, RuleOutcome, SkipReason, Skipped};
 use crate::catalogue::{Catalogue, Rule};
 use crate::facts::{Reads, RuleGrant};
-use crate::ids::{EventName, RuleId, UserId};
+use crate::ids::{EventName, UserId};
 use crate::rejection::Rejection;
-
-/// What came of one rule.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct RuleOutcome {
-    /// The rule.
-    pub rule: RuleId,
-    /// What the user got.
-    pub granted: Vec<Granted>,
-    /// What it did not get, and why.
-    pub skipped: Vec<Skipped>,
-    /// Why it got nothing: the event happened all the same, and an event of its own tells of this.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub refused: Option<Rejection>,
-}
-
-impl RuleOutcome {
-    /// What the ledger and events name as the cause of what the rule gave.
-    #[must_use]
-    pub fn cause(&self) -> String {
-        format!("rule:{}", self.rule)
-    }
-}
 
 /// Asks for what the rules for an event may look at.
 pub fn reads_of_rules<'a>(
