@@ -9,8 +9,9 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate, with those that it may use. Who is above may know who is below.
-const LAYERS: [(&str, &[&str]); 13] = [
-    ("forms", &[]),
+const LAYERS: [(&str, &[&str]); 14] = [
+    ("forms-derive", &[]),
+    ("forms", &["forms-derive"]),
     ("settings", &[]),
     ("model", &["forms"]),
     ("security", &["settings"]),

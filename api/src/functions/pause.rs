@@ -2,7 +2,6 @@
 //! the same.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_forms::Node;
 use satchel_model::domain::{FunctionId, Reason};
 use satchel_store::functions::backlog::Pause;
 use satchel_store::functions::pause as store;
@@ -10,7 +9,7 @@ use serde::Serialize;
 
 use super::function;
 use crate::deadline;
-use crate::document;
+use crate::document::{self, Stated};
 use crate::operating::Operating;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
@@ -53,7 +52,7 @@ async fn set(
 ) -> Result<HttpResponse, ApiError> {
     let document = document::document(request, payload).await?;
     Parameters::of(request)?.finish()?;
-    let reason = document::fields(document, |fields| fields.optional("reason", Node::read_string(Reason::parse)))?;
+    let Stated { reason } = document::read(document)?;
     let function_id = function(state, request).await?;
     let by = operating.by();
     let set = store::set(&state.pool, &function_id, paused, reason.as_ref().map(Reason::as_str), &by);

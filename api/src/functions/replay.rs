@@ -1,15 +1,17 @@
 //! `POST /api/v1/functions/{functionId}/replay`: events of a time given to a function again, in runs of their own.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use satchel_forms::{Node, Pointer};
+use chrono::{DateTime, Utc};
+use satchel_forms::{Form, Node, Pointer};
 use satchel_model::domain::{EventName, UserId};
+use satchel_model::moment;
 use satchel_store::functions::replays::{self, Replay};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::function;
 use crate::deadline;
-use crate::document::{self, read_time};
+use crate::document;
 use crate::operating::Operating;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
@@ -39,16 +41,28 @@ pub(crate) async fn replay(
     Ok(HttpResponse::Accepted().json(Replaying { replay_id, events }))
 }
 
+/// Which events are given to the function again.
+#[derive(Form)]
+#[serde(rename_all = "camelCase")]
+struct Period {
+    /// Those since then.
+    #[form(text = moment::parse)]
+    from: DateTime<Utc>,
+    /// Those before then.
+    #[form(text = moment::parse)]
+    to: DateTime<Utc>,
+    /// Those of this name alone.
+    name: Option<EventName>,
+    /// Those of this user alone.
+    user_id: Option<UserId>,
+    /// Whether quiet ones are among them.
+    #[form(default)]
+    include_quiet: bool,
+}
+
 fn read(document: Node) -> Result<Replay, ApiError> {
-    let replay = document::fields(document, |fields| {
-        let from = fields.required("from", Node::read_string(read_time));
-        let to = fields.required("to", Node::read_string(read_time));
-        let event_name = fields.optional("name", Node::read_string(EventName::parse));
-        let user_id = fields.optional("userId", Node::read_string(UserId::parse));
-        let include_quiet = fields.optional("includeQuiet", Node::read_bool).unwrap_or_default();
-        Some(Replay { event_name, user_id, from: from?, to: to?, include_quiet })
-    })?;
-    let replay = replay.ok_or(ApiError::Internal)?;
+    let Period { from, to, name: event_name, user_id, include_quiet } = document::read(document)?;
+    let replay = Replay { event_name, user_id, from, to, include_quiet };
     if replay.from > replay.to {
         return Err(ApiError::invalid(Pointer::root().field("from"), "must not be after to"));
     }
@@ -57,6 +71,9 @@ fn read(document: Node) -> Result<Replay, ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use satchel_forms::testing::disagreement;
+    use serde_json::json;
+
     use super::*;
 
     fn faults(text: &str) -> Vec<String> {
@@ -67,6 +84,14 @@ mod tests {
             Err(other) => panic!("{other:?}"),
             Ok(_) => Vec::new(),
         }
+    }
+
+    #[test]
+    fn the_schema_and_the_reader_agree() {
+        let good = json!({"from": "2026-01-31T12:00:00Z", "to": "2026-01-31T13:00:00Z", "userId": "u1",
+            "name": "item/used", "includeQuiet": true});
+        let read = |node| satchel_forms::read::<Period>(node, Pointer::root()).map(drop);
+        assert_eq!(disagreement::<Period>(&[good], read), None);
     }
 
     #[test]

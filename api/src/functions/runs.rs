@@ -15,7 +15,7 @@ use crate::problem::ApiError;
 use crate::state::State;
 
 /// The longest target, in characters: far above any.
-const MAX_TARGET_CHARS: usize = 100;
+pub(super) const MAX_TARGET_CHARS: usize = 100;
 
 /// Which runs are asked for.
 #[derive(Validate)]

@@ -2,14 +2,13 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use satchel_forms::Node;
 use satchel_model::domain::Reason;
 use satchel_store::queue_state::{self, QueueState};
 use serde::Serialize;
 
 use super::NAME;
 use crate::deadline;
-use crate::document;
+use crate::document::{self, Stated};
 use crate::operating::Operating;
 use crate::parameters::Parameters;
 use crate::problem::ApiError;
@@ -56,7 +55,7 @@ async fn set(
 ) -> Result<HttpResponse, ApiError> {
     let document = document::document(request, payload).await?;
     Parameters::of(request)?.finish()?;
-    let reason = document::fields(document, |fields| fields.optional("reason", Node::read_string(Reason::parse)))?;
+    let Stated { reason } = document::read(document)?;
 
     let by = operating.by();
     let reason = reason.as_ref().map(Reason::as_str);

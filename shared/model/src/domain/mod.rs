@@ -32,7 +32,7 @@ pub use once::OnceKey;
 pub use permission::{Denied, SubmitRule};
 pub use plan::raw;
 pub use plan::{Change, Condition, Pieces, Plan, Rejection, RejectionCode, Used};
-pub use priority::{InvalidPriority, Priority};
+pub use priority::Priority;
 pub use quantity::{InvalidQuantity, Quantity};
 pub use rewards::RuleOutcome;
 pub use shard::{Shard, ShardCount};

@@ -7,12 +7,15 @@
 mod model_tests;
 mod registry;
 mod reward_inventory_item;
+#[cfg(test)]
+mod schema_tests;
 mod send_event;
 mod submission;
 mod use_item;
 
 use chrono::{DateTime, Utc};
-use satchel_forms::Fields;
+use satchel_forms::{Described, Faults, Fields, Form, Members, ObjectSchema, read_text};
+use schemars::SchemaGenerator;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -22,7 +25,7 @@ use crate::domain::{
 };
 
 pub use reward_inventory_item::{RewardInventoryItem, RewardResult};
-pub use send_event::{EventResult, SendEvent, Sent};
+pub use send_event::{EventResult, EventSubmission, SendEvent, Sent};
 pub use submission::Submission;
 pub use use_item::{Consumed, EffectResult, Emitted, UseItem, UseResult};
 
@@ -32,15 +35,12 @@ registry::job_types! {
     UseItem,
 }
 
-/// A job type: how it is read, who may submit it, what it touches and what it decides.
-pub trait JobType: Sized + Serialize {
+/// A job type: how it is read (which is derived), who may submit it, what it touches and what it decides.
+pub trait JobType: Sized + Serialize + Fields + Described {
     /// The name in the field `type`.
     const TYPE: &'static str;
     /// Who may submit it.
     const SUBMIT: SubmitRule;
-
-    /// Takes the type's own fields, noting every fault.
-    fn read(fields: &mut Fields<'_>) -> Option<Self>;
 
     /// Names every item whose holding [`JobType::plan`] may look at; they are loaded before it.
     fn touched<'a>(&'a self, catalogue: &'a Catalogue, touch: &mut dyn FnMut(&'a ItemId));
@@ -63,8 +63,10 @@ pub trait JobType: Sized + Serialize {
     fn plan(&self, holdings: &Holdings, catalogue: &Catalogue) -> Result<Plan, Rejection>;
 }
 
-/// One valid job. Its JSON is the canonical form that [`Job::payload_hash`] is taken over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A job.
+///
+/// One that exists is valid. Its JSON is the canonical form that [`Job::payload_hash`] is taken over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Form)]
 #[serde(rename_all = "camelCase")]
 pub struct Job {
     /// Whose inventory it changes.
@@ -74,13 +76,16 @@ pub struct Job {
     pub reason: Option<Reason>,
     /// Whether it may overtake other players' jobs.
     #[serde(skip_serializing_if = "Priority::is_normal")]
+    #[form(default)]
     pub priority: Priority,
     /// When it may be applied at the earliest.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[serde(serialize_with = "crate::moment::serialize")]
+    #[form(text = crate::moment::parse)]
     pub not_before: Option<DateTime<Utc>>,
     /// Whether its events are recorded, but given to no function.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[form(default)]
     pub quiet: bool,
     /// What to do.
     #[serde(flatten)]

@@ -31,17 +31,42 @@ macro_rules! job_types {
             }
         )+
 
+        impl<C: ?Sized> Fields<C> for Work {
+            fn take(members: &mut Members<'_>, context: &mut C, faults: &mut Faults) -> Option<Self> {
+                let name = members
+                    .required("type", faults, |node, at, faults| read_text(node, at, faults, Self::find_type));
+                match name {
+                    $(Some($Type::TYPE) => $Type::take(members, context, faults).map(Self::from),)+
+                    // Which other fields belong to it cannot be known.
+                    _ => {
+                        members.leave_rest();
+                        None
+                    }
+                }
+            }
+        }
+
+        impl Described for Work {
+            fn describe(object: &mut ObjectSchema, generator: &mut SchemaGenerator) {
+                object.alternatives(vec![$({
+                    let mut alternative = ObjectSchema::of::<$Type>(generator);
+                    alternative.tag("type", $Type::TYPE, "");
+                    alternative
+                }),+]);
+            }
+        }
+
         impl Work {
             /// The names of all job types.
             pub const TYPES: &'static [&'static str] = &[$($Type::TYPE),+];
 
-            /// Takes the fields of the job type called `name`; `None` if there is none of that name or a
-            /// field is at fault (which is then noted).
-            pub(super) fn read(name: &str, fields: &mut Fields<'_>) -> Option<Self> {
-                match name {
-                    $($Type::TYPE => $Type::read(fields).map(Self::from),)+
-                    _ => None,
-                }
+            /// The name of a job type, if it is one.
+            ///
+            /// # Errors
+            /// Which names there are.
+            pub fn find_type(name: &str) -> Result<&'static str, String> {
+                let found = Self::TYPES.iter().copied().find(|known| *known == name);
+                found.ok_or_else(|| format!("must be one of {}", Self::TYPES.join(", ")))
             }
 
             /// The name of the job's type.

@@ -1,6 +1,6 @@
 //! A game server gives a player items.
 
-use satchel_forms::Fields;
+use satchel_forms::Form;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,9 +13,10 @@ use crate::events::{EventType, ItemRewarded};
 const MAX_ITEMS: usize = 50;
 
 /// Gives items, each by its grant policy: what the user may not have twice is skipped, the rest is given.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Form)]
 pub struct RewardInventoryItem {
-    /// 1 to 50 items, none twice.
+    /// The items, none twice.
+    #[form(entries = 1..=MAX_ITEMS, each = ItemQuantity::read_distinct)]
     pub items: Vec<ItemQuantity>,
 }
 
@@ -31,10 +32,6 @@ pub struct RewardResult {
 impl JobType for RewardInventoryItem {
     const TYPE: &'static str = "reward_inventory_item";
     const SUBMIT: SubmitRule = SubmitRule { scope: Scope::RewardsWrite, players: false };
-
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        fields.required("items", ItemQuantity::read_list(MAX_ITEMS)).map(|items| Self { items })
-    }
 
     fn touched<'a>(&'a self, _: &'a Catalogue, touch: &mut dyn FnMut(&'a ItemId)) {
         self.items.iter().for_each(|item| touch(&item.item_id));

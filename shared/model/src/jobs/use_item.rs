@@ -1,6 +1,6 @@
 //! A player uses an item it holds.
 
-use satchel_forms::{Fields, Node};
+use satchel_forms::Form;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,12 +14,13 @@ use crate::domain::{
 use crate::events::{EventType, ItemUsed};
 
 /// Uses an item `quantity` times: everything that takes and gives is one atomic outcome.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Form)]
 #[serde(rename_all = "camelCase")]
 pub struct UseItem {
     /// The item.
     pub item_id: ItemId,
     /// How many times.
+    #[form(default = Quantity::ONE)]
     pub quantity: Quantity,
 }
 
@@ -68,12 +69,6 @@ pub struct Emitted {
 impl JobType for UseItem {
     const TYPE: &'static str = "use_item";
     const SUBMIT: SubmitRule = SubmitRule { scope: Scope::ItemsUse, players: true };
-
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let item_id = fields.required("itemId", Node::read_string(ItemId::parse));
-        let quantity = fields.optional("quantity", Node::read_integer(Quantity::parse)).unwrap_or(Quantity::ONE);
-        Some(Self { item_id: item_id?, quantity })
-    }
 
     fn touched<'a>(&'a self, catalogue: &'a Catalogue, touch: &mut dyn FnMut(&'a ItemId)) {
         touch(&self.item_id);

@@ -5,11 +5,12 @@
 
 mod changes;
 mod cycles;
+mod data_pointer;
 mod emitted;
 mod event;
 mod item;
 mod read;
-mod read_events;
+mod reading;
 mod references;
 mod required;
 mod rule;
@@ -29,9 +30,11 @@ use serde_json::{Map, Value};
 use super::{EventName, ItemId, OnceKey};
 
 pub use changes::{Changes, Difference};
+pub use data_pointer::{DataPointer, InvalidPointer};
 pub use event::{DataSchema, EventDefinition};
 pub use item::{Effect, GrantPolicy, Item, Overflow, Requirement, Use};
-pub use rule::{DataPointer, InvalidPointer, Rule};
+pub use read::catalogue_schema;
+pub use rule::Rule;
 pub use tightened::Tightened;
 
 /// The items, events and rules of one published version. The default one has none.
