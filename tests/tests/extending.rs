@@ -24,7 +24,11 @@ fn what_the_page_says_builds_and_its_tests_pass() {
     let copy = tempfile::tempdir().unwrap();
     copy_tree(sources, copy.path());
     let changes = changes(&fs::read_to_string(sources.join("docs/EXTENDING.md")).unwrap());
-    assert_eq!(changes.iter().filter(|change| change.after.is_none()).count(), 3, "a job type, an event, a function");
+    assert_eq!(
+        changes.iter().filter(|change| change.after.is_none()).count(),
+        4,
+        "an operation, an event, a use rule, a function"
+    );
     for change in &changes {
         make(copy.path(), change);
     }
@@ -39,7 +43,7 @@ fn what_the_page_says_builds_and_its_tests_pass() {
         }
     }
     let output = cargo
-        .args(["test", "--offline", "--workspace", "--lib", "discarded"])
+        .args(["test", "--offline", "--workspace", "--lib", "--", "discarded", "volley"])
         .env("CARGO_TARGET_DIR", target)
         .env("CARGO_INCREMENTAL", "0")
         .current_dir(copy.path())
@@ -50,6 +54,7 @@ fn what_the_page_says_builds_and_its_tests_pass() {
     for name in [
         "what_is_discarded_is_gone_and_nobody_discards_more_than_there_is",
         "a_discarded_item_is_described_by_a_schema",
+        "a_volley_is_read_and_written",
         "every_ten_discarded_pieces_are_a_pinch_of_dust",
         "the_discarded_item_recycler_can_be_registered",
     ] {

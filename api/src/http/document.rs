@@ -1,41 +1,50 @@
 //! What documents say, field by field.
 
-use chrono::{DateTime, Utc};
-use satchel_forms::{Faults, Fields, Node, Pointer};
+use satchel_forms::{Form, Node, Pointer};
+use satchel_model::ids::Reason;
 
 use crate::http::problem::ApiError;
 
-/// Takes the fields of a document.
-///
-/// # Errors
-/// 422 with every fault, fields that nobody took included.
-pub(crate) fn fields<T>(document: Node, take: impl FnOnce(&mut Fields<'_>) -> T) -> Result<T, ApiError> {
-    let mut faults = Faults::default();
-    let taken = Fields::open(document, Pointer::root(), &mut faults).map(|mut fields| {
-        let taken = take(&mut fields);
-        fields.finish();
-        taken
-    });
-    taken.filter(|_| faults.is_empty()).ok_or(ApiError::Invalid(faults))
+/// What an operator says who may say why.
+#[derive(Form)]
+pub(crate) struct Stated {
+    /// Why, in the operator's words.
+    pub(crate) reason: Option<Reason>,
 }
 
-/// Takes a document without fields.
+/// A document without fields.
+#[derive(Form)]
+struct Nothing {}
+
+/// Reads what a document says.
+///
+/// # Errors
+/// 422 with every fault.
+pub(crate) fn read<T: Form>(document: Node) -> Result<T, ApiError> {
+    read_in(document, &mut ())
+}
+
+/// As [`read`], in a context.
+///
+/// # Errors
+/// 422 with every fault.
+pub(crate) fn read_in<T: Form<C>, C>(document: Node, context: &mut C) -> Result<T, ApiError> {
+    satchel_forms::read_in(document, Pointer::root(), context).map_err(ApiError::Invalid)
+}
+
+/// Reads a document without fields.
 ///
 /// # Errors
 /// 422 if it has any.
 pub(crate) fn nothing(document: Node) -> Result<(), ApiError> {
-    fields(document, |_| ())
-}
-
-/// Reads a time of RFC 3339.
-pub(crate) fn read_time(text: &str) -> Result<DateTime<Utc>, &'static str> {
-    DateTime::parse_from_rfc3339(text)
-        .map(|time| time.to_utc())
-        .map_err(|_| "must be a time as in RFC 3339, e.g. 2026-01-31T12:00:00Z")
+    read(document).map(|Nothing {}| ())
 }
 
 #[cfg(test)]
 mod tests {
+    use satchel_forms::testing::disagreement;
+    use serde_json::json;
+
     use super::*;
 
     fn faults<T>(result: Result<T, ApiError>) -> Vec<String> {
@@ -45,6 +54,12 @@ mod tests {
 
     fn node(text: &str) -> Node {
         Node::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_schema_and_the_reader_agree() {
+        let read = |node| satchel_forms::read::<Stated>(node, Pointer::root()).map(drop);
+        assert_eq!(disagreement::<Stated>(&[json!({"reason": "r"})], read), None);
     }
 
     #[test]

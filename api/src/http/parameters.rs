@@ -5,8 +5,8 @@ use std::fmt::Display;
 use actix_web::web::Query;
 use chrono::{DateTime, Utc};
 use satchel_forms::Pointer;
+use satchel_model::moment;
 
-use crate::http::document;
 use crate::http::problem::{ApiError, ParameterFault};
 
 /// The most parameters of one request; no route knows more than ten.
@@ -19,7 +19,7 @@ pub(crate) fn flag(text: &str) -> Result<bool, &'static str> {
 
 /// Reads a time.
 pub(crate) fn time(text: &str) -> Result<DateTime<Utc>, &'static str> {
-    document::read_time(text)
+    moment::parse(text)
         .map_err(|_| "must be a time as RFC 3339 writes it, e.g. 2026-01-31T12:00:00Z (a + must be written %2B)")
 }
 

@@ -3,7 +3,7 @@
 use satchel_forms::Node;
 use satchel_model::ids::Reason;
 
-use crate::http::document;
+use crate::http::document::{self, Stated};
 use crate::http::extract::{FromDocument, Parts};
 use crate::http::problem::ApiError;
 
@@ -12,6 +12,6 @@ pub(super) struct Because(pub(super) Option<Reason>);
 
 impl FromDocument for Because {
     async fn read(document: Node, _: &Parts) -> Result<Self, ApiError> {
-        document::fields(document, |fields| fields.optional("reason", Node::read_string(Reason::parse))).map(Self)
+        document::read(document).map(|Stated { reason }| Self(reason))
     }
 }

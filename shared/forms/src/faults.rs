@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::At;
+
 /// A JSON Pointer (RFC 6901) to a place in the document; empty for the whole document.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
@@ -26,7 +28,6 @@ impl Pointer {
         if self.0.len() + 1 + name.len() > Self::MAX_BYTES {
             return self.clone();
         }
-        // Every field of every document comes here, nearly always without a fault: one allocation.
         let mut text = String::with_capacity(self.0.len() + 1 + name.len());
         text.push_str(&self.0);
         text.push('/');
@@ -56,6 +57,12 @@ impl Pointer {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl AsRef<Pointer> for Pointer {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
 
@@ -118,6 +125,13 @@ impl Faults {
         let fault = Fault { pointer, detail };
         if self.0.is_empty() || self.bytes() + fault.bytes() <= Self::MAX_BYTES {
             self.0.push(fault);
+        }
+    }
+
+    /// As [`Faults::add`], at a place that is being read.
+    pub fn note(&mut self, at: &At<'_>, detail: impl Into<String>) {
+        if self.0.len() < Self::MAX {
+            self.add(at.pointer(), detail);
         }
     }
 

@@ -1,8 +1,22 @@
-//! How Satchel writes times: RFC 3339 in UTC with six digits of a second, always. As many digits as there happen to be
+//! How Satchel reads and writes times. It writes RFC 3339 in UTC with six digits of a second, always. As many digits as there happen to be
 //! would change a text's length from time to time, and texts of times would not sort as the times do.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, SubsecRound, Utc};
 use serde::Serializer;
+
+/// A text that is no time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a time as in RFC 3339, e.g. 2026-01-31T12:00:00Z")]
+pub struct InvalidTime;
+
+/// Reads a time of RFC 3339, to the microsecond, as Postgres keeps it.
+///
+/// # Errors
+/// [`InvalidTime`], also for what an offset leads out of the years that RFC 3339 can write: nobody could read it again.
+pub fn parse(text: &str) -> Result<DateTime<Utc>, InvalidTime> {
+    let time = DateTime::parse_from_rfc3339(text).map_err(|_| InvalidTime)?.to_utc().trunc_subsecs(6);
+    if (0..=9999).contains(&time.year()) { Ok(time) } else { Err(InvalidTime) }
+}
 
 /// What is written as a time, or as `null` if it is none.
 pub trait Moment {

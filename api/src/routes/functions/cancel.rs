@@ -1,20 +1,22 @@
 //! `POST /api/v1/functions/{functionId}/cancel`: many of a function's runs at once, by filter.
 
 use actix_web::web::Data;
-use satchel_forms::{Node, Pointer};
+use chrono::{DateTime, Utc};
+use satchel_forms::{Form, Node, Pointer, names_schema, text_schema};
 use satchel_model::ids::{EventName, FunctionId, Reason, UserId};
+use satchel_model::moment;
 use satchel_store::functions::RunStatus;
 use satchel_store::functions::cancel::{self as store, Cancelled, Filter};
 use satchel_store::{Pool, StoreError};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::runs::read_target;
+use super::runs::{MAX_TARGET_CHARS, read_target};
 use super::{FUNCTIONS, check_known};
 use crate::auth::Operating;
 use crate::http::answer::Answer;
 use crate::http::deadline;
-use crate::http::document::{self, read_time};
+use crate::http::document;
 use crate::http::extract::{DryRun, FromDocument, Json, Parts, PathId, Query, Received};
 use crate::http::problem::ApiError;
 use crate::routes::route::{Method, Route, handle};
@@ -77,18 +79,33 @@ impl FromDocument for Cancelling {
     }
 }
 
+/// Which runs are meant: all that fit everything that is given.
+#[derive(Form)]
+#[serde(rename_all = "camelCase")]
+struct Cancellation {
+    /// In this state.
+    #[form(text = read_status, schema = names_schema(&RunStatus::UNFINISHED.map(RunStatus::as_str)))]
+    status: Option<RunStatus>,
+    /// For this receiver.
+    #[form(text = read_target, schema = text_schema(0..=MAX_TARGET_CHARS, "^\\P{Cc}*$"))]
+    target: Option<String>,
+    /// For events of this user.
+    user_id: Option<UserId>,
+    /// For events of this name.
+    name: Option<EventName>,
+    /// For events since then.
+    #[form(text = moment::parse)]
+    from: Option<DateTime<Utc>>,
+    /// For events before then.
+    #[form(text = moment::parse)]
+    to: Option<DateTime<Utc>>,
+    /// Why, in the operator's words.
+    reason: Option<Reason>,
+}
+
 fn read(document: Node) -> Result<(Filter, Option<Reason>), ApiError> {
-    let (filter, reason) = document::fields(document, |fields| {
-        let filter = Filter {
-            status: fields.optional("status", Node::read_string(read_status)),
-            target: fields.optional("target", Node::read_string(read_target)),
-            user_id: fields.optional("userId", Node::read_string(UserId::parse)),
-            event_name: fields.optional("name", Node::read_string(EventName::parse)),
-            from: fields.optional("from", Node::read_string(read_time)),
-            to: fields.optional("to", Node::read_string(read_time)),
-        };
-        (filter, fields.optional("reason", Node::read_string(Reason::parse)))
-    })?;
+    let Cancellation { status, target, user_id, name: event_name, from, to, reason } = document::read(document)?;
+    let filter = Filter { status, target, user_id, event_name, from, to };
     if let (Some(from), Some(to)) = (filter.from, filter.to)
         && from > to
     {
@@ -105,6 +122,9 @@ fn read_status(text: &str) -> Result<RunStatus, String> {
 
 #[cfg(test)]
 mod tests {
+    use satchel_forms::testing::disagreement;
+    use serde_json::json;
+
     use super::*;
 
     fn read_text(text: &str) -> Result<(Filter, Option<Reason>), Vec<String>> {
@@ -114,6 +134,14 @@ mod tests {
             }
             other => panic!("{other:?}"),
         })
+    }
+
+    #[test]
+    fn the_schema_and_the_reader_agree() {
+        let good = json!({"status": "queued", "target": "t", "userId": "u1", "name": "item/used", "reason": "import",
+            "from": "2026-01-31T12:00:00Z", "to": "2026-01-31T13:00:00Z"});
+        let read = |node| satchel_forms::read::<Cancellation>(node, Pointer::root()).map(drop);
+        assert_eq!(disagreement::<Cancellation>(&[good], read), None);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! `POST /api/v1/functions/{functionId}/replay`: events of a time given to a function again, in runs of their own.
 
 use actix_web::web::Data;
-use satchel_forms::{Node, Pointer};
+use chrono::{DateTime, Utc};
+use satchel_forms::{Form, Node, Pointer};
 use satchel_model::ids::{EventName, FunctionId, UserId};
+use satchel_model::moment;
 use satchel_store::Pool;
 use satchel_store::functions::replays::{self, Replay};
 use schemars::JsonSchema;
@@ -13,7 +15,7 @@ use super::{FUNCTIONS, check_known};
 use crate::auth::Operating;
 use crate::http::answer::Answer;
 use crate::http::deadline;
-use crate::http::document::{self, read_time};
+use crate::http::document;
 use crate::http::extract::{FromDocument, Json, NoQuery, Parts, PathId, Received};
 use crate::http::problem::ApiError;
 use crate::routes::route::{Method, Route, handle};
@@ -54,16 +56,28 @@ impl FromDocument for Replay {
     }
 }
 
+/// Which events are given to the function again.
+#[derive(Form)]
+#[serde(rename_all = "camelCase")]
+struct Period {
+    /// Those since then.
+    #[form(text = moment::parse)]
+    from: DateTime<Utc>,
+    /// Those before then.
+    #[form(text = moment::parse)]
+    to: DateTime<Utc>,
+    /// Those of this name alone.
+    name: Option<EventName>,
+    /// Those of this user alone.
+    user_id: Option<UserId>,
+    /// Whether quiet ones are among them.
+    #[form(default)]
+    include_quiet: bool,
+}
+
 fn read(document: Node) -> Result<Replay, ApiError> {
-    let replay = document::fields(document, |fields| {
-        let from = fields.required("from", Node::read_string(read_time));
-        let to = fields.required("to", Node::read_string(read_time));
-        let event_name = fields.optional("name", Node::read_string(EventName::parse));
-        let user_id = fields.optional("userId", Node::read_string(UserId::parse));
-        let include_quiet = fields.optional("includeQuiet", Node::read_bool).unwrap_or_default();
-        Some(Replay { event_name, user_id, from: from?, to: to?, include_quiet })
-    })?;
-    let replay = replay.ok_or(ApiError::Internal)?;
+    let Period { from, to, name: event_name, user_id, include_quiet } = document::read(document)?;
+    let replay = Replay { event_name, user_id, from, to, include_quiet };
     if replay.from > replay.to {
         return Err(ApiError::invalid(Pointer::root().field("from"), "must not be after to"));
     }
@@ -72,6 +86,9 @@ fn read(document: Node) -> Result<Replay, ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use satchel_forms::testing::disagreement;
+    use serde_json::json;
+
     use super::*;
 
     fn faults(text: &str) -> Vec<String> {
@@ -82,6 +99,14 @@ mod tests {
             Err(other) => panic!("{other:?}"),
             Ok(_) => Vec::new(),
         }
+    }
+
+    #[test]
+    fn the_schema_and_the_reader_agree() {
+        let good = json!({"from": "2026-01-31T12:00:00Z", "to": "2026-01-31T13:00:00Z", "userId": "u1",
+            "name": "item/used", "includeQuiet": true});
+        let read = |node| satchel_forms::read::<Period>(node, Pointer::root()).map(drop);
+        assert_eq!(disagreement::<Period>(&[good], read), None);
     }
 
     #[test]

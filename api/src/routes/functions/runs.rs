@@ -27,7 +27,7 @@ pub(crate) static LIST: Route = Route {
 };
 
 /// The longest target, in characters: far above any.
-const MAX_TARGET_CHARS: usize = 100;
+pub(super) const MAX_TARGET_CHARS: usize = 100;
 
 /// Which runs are asked for, whoever they are for.
 pub(crate) struct RunsQuery {

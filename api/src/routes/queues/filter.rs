@@ -1,11 +1,13 @@
 //! Which failed jobs an operator means.
 
-use satchel_forms::{Faults, Node, Pointer};
+use chrono::{DateTime, Utc};
+use satchel_forms::{Form, Node, names_schema};
 use satchel_model::ids::{JobId, UserId};
+use satchel_model::moment;
 use satchel_model::operations::Work;
 use satchel_store::failed::Filter;
 
-use crate::http::document::{fields, read_time};
+use crate::http::document;
 use crate::http::extract::{FromDocument, Parts};
 use crate::http::problem::ApiError;
 
@@ -23,28 +25,34 @@ impl FromDocument for Filter {
 /// # Errors
 /// 422 with every fault.
 fn filter(document: Node) -> Result<Filter, ApiError> {
-    fields(document, |fields| Filter {
-        user_id: fields.optional("userId", Node::read_string(UserId::parse)),
-        job_type: fields.optional("type", Node::read_string(read_type)),
-        job_ids: fields.optional("jobIds", Node::read_array(1..=MAX_JOBS.into(), read_job_id)),
-        parked_before: fields.optional("parkedBefore", Node::read_string(read_time)),
-    })
+    let FailedJobs { user_id, job_type, job_ids, parked_before } = document::read(document)?;
+    Ok(Filter { user_id, job_type: job_type.map(str::to_owned), job_ids, parked_before })
 }
 
-fn read_type(text: &str) -> Result<String, String> {
-    if Work::NAMES.contains(&text) {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("must be one of {}", Work::NAMES.join(", ")))
-    }
-}
-
-fn read_job_id(node: Node, at: Pointer, faults: &mut Faults) -> Option<JobId> {
-    Node::read_string(|text| JobId::parse(text).map_err(|_| "must be a job's id"))(node, at, faults)
+/// Which failed jobs are meant: all that fit everything that is given.
+#[derive(Form)]
+#[serde(rename_all = "camelCase")]
+struct FailedJobs {
+    /// Of this user.
+    user_id: Option<UserId>,
+    /// Of this type.
+    #[serde(rename = "type")]
+    #[form(text = Work::find_name, schema = names_schema(Work::NAMES))]
+    job_type: Option<&'static str>,
+    /// These.
+    #[form(entries = 1..=usize::from(MAX_JOBS))]
+    job_ids: Option<Vec<JobId>>,
+    /// Parked before this moment.
+    #[form(text = moment::parse)]
+    parked_before: Option<DateTime<Utc>>,
 }
 
 #[cfg(test)]
 mod tests {
+    use satchel_forms::Pointer;
+    use satchel_forms::testing::disagreement;
+    use serde_json::json;
+
     use super::*;
 
     fn faults<T>(result: Result<T, ApiError>) -> Vec<String> {
@@ -59,6 +67,14 @@ mod tests {
 
     fn node(text: &str) -> Node {
         Node::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_schema_and_the_reader_agree() {
+        let good = json!({"userId": "u1", "type": "use_item", "jobIds": [JobId::random()],
+            "parkedBefore": "2026-01-31T12:00:00+01:00"});
+        let read = |node| satchel_forms::read::<FailedJobs>(node, Pointer::root()).map(drop);
+        assert_eq!(disagreement::<FailedJobs>(&[good], read), None);
     }
 
     #[test]

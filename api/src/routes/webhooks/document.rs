@@ -1,10 +1,11 @@
 //! What an operator says of an endpoint.
 
-use satchel_forms::{Faults, Fields, Node, Pointer};
+use satchel_forms::schemars::{Schema, json_schema};
+use satchel_forms::{At, Faults, Form, Node, Pointer, read_text, text_schema};
 use satchel_model::catalogue::Catalogue;
 use satchel_model::events;
 use satchel_model::ids::EventName;
-use satchel_security::outbound::{Allowed, InvalidTarget};
+use satchel_security::outbound::Allowed;
 use satchel_store::webhooks::operate::{Changes, NewEndpoint};
 
 use super::new_secret;
@@ -32,41 +33,67 @@ impl FromDocument for Changes {
     }
 }
 
+/// What documents are checked against.
+struct Known<'k> {
+    allowed: &'k Allowed,
+    catalogue: &'k Catalogue,
+}
+
+/// An endpoint that is to be added.
+#[derive(Form)]
+#[form(context = Known<'c>)]
+struct Endpoint {
+    /// Where events are sent.
+    #[form(with = read_url, schema = url_schema())]
+    url: String,
+    /// Which events; all if there is no name.
+    #[form(default, entries = 0..=MAX_EVENTS, each = read_name)]
+    events: Vec<EventName>,
+    /// What it is for.
+    #[form(default, text = read_description, schema = description_schema())]
+    description: String,
+    /// Whether anything is sent.
+    #[form(default = true)]
+    enabled: bool,
+}
+
+/// What is to be changed of one, as a merge patch (RFC 7396): `null` takes a member away, so that it is as if it had never
+/// been given.
+#[derive(Form)]
+#[form(context = Known<'c>)]
+struct EndpointPatch {
+    /// Where events are sent.
+    #[form(with = read_new_url, schema = url_schema())]
+    url: Option<String>,
+    /// Which events.
+    #[form(null = Vec::new(), entries = 0..=MAX_EVENTS, each = read_name)]
+    events: Option<Vec<EventName>>,
+    /// What it is for.
+    #[form(null = String::new(), text = read_description, schema = description_schema())]
+    description: Option<String>,
+    /// Whether anything is sent.
+    #[form(null = true)]
+    enabled: Option<bool>,
+}
+
 /// Reads an endpoint to be added.
 ///
 /// # Errors
 /// 422 with every fault.
 fn new_endpoint(document: Node, allowed: &Allowed, catalogue: &Catalogue) -> Result<NewEndpoint, ApiError> {
-    let (url, rest) = document::fields(document, |fields| {
-        let url = fields.required("url", Node::read_string(|text| read_url(text, allowed)));
-        (url, rest(fields, Nulls::AreFaults, catalogue))
-    })?;
-    Ok(NewEndpoint {
-        // Without one there was a fault.
-        url: url.ok_or(ApiError::Internal)?,
-        events: rest.events.unwrap_or_default(),
-        description: rest.description.unwrap_or_default(),
-        enabled: rest.enabled.unwrap_or(true),
-        secret: new_secret()?,
-    })
+    let endpoint = document::read_in(document, &mut Known { allowed, catalogue })?;
+    let Endpoint { url, events, description, enabled } = endpoint;
+    Ok(NewEndpoint { url, events, description, enabled, secret: new_secret()? })
 }
 
-/// Reads what is to be changed, as a merge patch (RFC 7396): `null` takes a member away, so that it is as if it had never
-/// been given.
+/// Reads what is to be changed.
 ///
 /// # Errors
 /// 422 with every fault.
 fn changes(document: Node, allowed: &Allowed, catalogue: &Catalogue) -> Result<Changes, ApiError> {
-    document::fields(document, |fields| {
-        let url = fields.optional("url", |node, at, faults| {
-            if node == Node::Null {
-                faults.add(at, "cannot be removed: an endpoint has a url");
-                return None;
-            }
-            Node::read_string(|text| read_url(text, allowed))(node, at, faults)
-        });
-        Changes { url, ..rest(fields, Nulls::Remove, catalogue) }
-    })
+    let patch = document::read_in(document, &mut Known { allowed, catalogue })?;
+    let EndpointPatch { url, events, description, enabled } = patch;
+    Ok(Changes { url, events, description, enabled })
 }
 
 /// Whether nothing is to be changed.
@@ -80,52 +107,42 @@ pub(super) fn no_change() -> ApiError {
     ApiError::invalid(Pointer::root(), "must say what to change: url, events, description or enabled")
 }
 
-/// What `null` means.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Nulls {
-    AreFaults,
-    Remove,
+fn read_url(node: Node, at: &At<'_>, known: &mut Known<'_>, faults: &mut Faults) -> Option<String> {
+    read_text(node, at, faults, |text| known.allowed.read_url(text).map(String::from))
 }
 
-impl Nulls {
-    /// A reader that takes `null` for the value of a member that was not given, where it means that.
-    fn or<T>(
-        self,
-        read: impl FnOnce(Node, Pointer, &mut Faults) -> Option<T>,
-        absent: T,
-    ) -> impl FnOnce(Node, Pointer, &mut Faults) -> Option<T> {
-        move |node, at, faults| {
-            if self == Self::Remove && node == Node::Null { Some(absent) } else { read(node, at, faults) }
-        }
+fn read_new_url(node: Node, at: &At<'_>, known: &mut Known<'_>, faults: &mut Faults) -> Option<String> {
+    if node == Node::Null {
+        faults.note(at, "cannot be removed: an endpoint has a url");
+        return None;
     }
+    read_url(node, at, known, faults)
 }
 
-fn rest(fields: &mut Fields<'_>, nulls: Nulls, catalogue: &Catalogue) -> Changes {
-    let read_name = |node, at, faults: &mut Faults| read_name(node, at, faults, catalogue);
-    let events = Node::read_array(0..=MAX_EVENTS, read_name);
-    Changes {
-        url: None,
-        events: fields.optional("events", nulls.or(events, Vec::new())),
-        description: fields.optional("description", nulls.or(Node::read_string(read_description), String::new())),
-        enabled: fields.optional("enabled", nulls.or(Node::read_bool, true)),
-    }
-}
-
-fn read_url(text: &str, allowed: &Allowed) -> Result<String, InvalidTarget> {
-    allowed.read_url(text).map(String::from)
+fn url_schema() -> Schema {
+    json_schema!({"type": "string", "format": "uri", "pattern": "^https?://"})
 }
 
 /// The name of an event that can happen: an endpoint for a name that was mistyped would wait for ever.
-fn read_name(node: Node, at: Pointer, faults: &mut Faults, catalogue: &Catalogue) -> Option<EventName> {
-    let name = Node::read_string(EventName::parse)(node, at.clone(), faults)?;
-    if events::is_known(name.as_str()) || catalogue.knows_event(&name) {
+fn read_name(
+    node: Node,
+    at: &At<'_>,
+    _: &[EventName],
+    known: &mut Known<'_>,
+    faults: &mut Faults,
+) -> Option<EventName> {
+    let name = EventName::read(node, at, known, faults)?;
+    if events::is_known(name.as_str()) || known.catalogue.knows_event(&name) {
         return Some(name);
     }
-    faults.add(
-        at,
-        format!("there is no event {name}: GET /api/v1/events/catalogue lists all, the catalogue's own included"),
-    );
+    let detail =
+        format!("there is no event {name}: GET /api/v1/events/catalogue lists all, the catalogue's own included");
+    faults.note(at, detail);
     None
+}
+
+fn description_schema() -> Schema {
+    text_schema(0..=MAX_DESCRIPTION_CHARS, "^\\P{Cc}*$")
 }
 
 fn read_description(text: &str) -> Result<String, String> {
@@ -138,6 +155,10 @@ fn read_description(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use satchel_forms::read_in;
+    use satchel_forms::testing::disagreement;
+    use serde_json::json;
+
     use super::*;
 
     fn node(text: &str) -> Node {
@@ -152,6 +173,18 @@ mod tests {
             Err(other) => panic!("{other:?}"),
             Ok(_) => Vec::new(),
         }
+    }
+
+    #[test]
+    fn the_schemas_and_the_readers_agree() {
+        let (allowed, catalogue) = (Allowed::default(), Catalogue::default());
+        let known = || Known { allowed: &allowed, catalogue: &catalogue };
+        let good =
+            [json!({"url": "https://example.com/", "events": ["item/used"], "description": "d", "enabled": false})];
+        let read = |node| read_in::<Endpoint, _>(node, Pointer::root(), &mut known()).map(drop);
+        assert_eq!(disagreement::<Endpoint>(&good, read), None);
+        let read = |node| read_in::<EndpointPatch, _>(node, Pointer::root(), &mut known()).map(drop);
+        assert_eq!(disagreement::<EndpointPatch>(&good, read), None);
     }
 
     #[test]

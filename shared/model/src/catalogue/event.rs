@@ -1,19 +1,27 @@
 //! An event of the game's own, as the catalogue declares it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use jsonschema::{Draft, PatternOptions, Validator};
-use satchel_forms::{Faults, Pointer};
+use satchel_forms::{At, Faults, Form, Node, Pointer, text_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::schema_cost::{MAX_DATA_LEVELS, SchemaCost};
 
-/// What the catalogue says of an event. Serialises to its canonical form.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+/// An event of the game's own.
+///
+/// Serialises to its canonical form.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Form)]
 pub struct EventDefinition {
     /// When it happens, for people.
+    #[form(
+        text = EventDefinition::parse_description,
+        schema = text_schema(0..=EventDefinition::MAX_DESCRIPTION_CHARS, "")
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// What its data must look like; anything if there is none.
@@ -24,12 +32,17 @@ pub struct EventDefinition {
 impl EventDefinition {
     /// The longest description, in characters.
     pub const MAX_DESCRIPTION_CHARS: usize = 500;
+
+    fn parse_description(text: &str) -> Result<String, String> {
+        let (chars, most) = (text.chars().count(), Self::MAX_DESCRIPTION_CHARS);
+        if chars <= most { Ok(text.to_owned()) } else { Err(format!("must be at most {most} characters, not {chars}")) }
+    }
 }
 
 /// A JSON Schema (draft 2020-12) of an event's data.
 #[derive(Clone)]
 pub struct DataSchema {
-    document: Value,
+    document: Arc<Value>,
     validator: Arc<Validator>,
     cost: Arc<SchemaCost>,
 }
@@ -62,7 +75,9 @@ impl DataSchema {
         // By itself the draft takes a format for a remark.
         let options = options.should_validate_formats(true);
         match options.build(&document) {
-            Ok(validator) => Ok(Self { document, validator: Arc::new(validator), cost: Arc::new(cost) }),
+            Ok(validator) => {
+                Ok(Self { document: Arc::new(document), validator: Arc::new(validator), cost: Arc::new(cost) })
+            }
             Err(error) => Err(format!("is no JSON Schema: {error}")),
         }
     }
@@ -110,6 +125,31 @@ impl DataSchema {
     }
 }
 
+impl<C: ?Sized> Form<C> for DataSchema {
+    fn read(node: Node, at: &At<'_>, _: &mut C, faults: &mut Faults) -> Option<Self> {
+        if !matches!(node, Node::Object(_)) {
+            faults.note(at, format!("must be an object, not {}", node.kind()));
+            return None;
+        }
+        let document = node.into_value(&at.pointer(), faults)?;
+        Self::compile(document).map_err(|detail| faults.note(at, detail)).ok()
+    }
+}
+
+impl JsonSchema for DataSchema {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "DataSchema".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object", "$ref": "https://json-schema.org/draft/2020-12/schema"})
+    }
+}
+
 impl PartialEq for DataSchema {
     fn eq(&self, other: &Self) -> bool {
         self.document == other.document
@@ -124,6 +164,6 @@ impl fmt::Debug for DataSchema {
 
 impl Serialize for DataSchema {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.document.serialize(serializer)
+        self.document.as_ref().serialize(serializer)
     }
 }

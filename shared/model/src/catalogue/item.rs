@@ -2,26 +2,34 @@
 
 use std::ops::Not;
 
+use satchel_forms::{At, Faults, Form, Node, text_schema};
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 use serde_json::{Map, Value, json};
 
+use super::reading::{Reading, read_own};
+use super::references::{Kind, Thing};
 use super::{ItemQuantity, UseRules};
 use crate::facts::MAX_BALANCE;
 use crate::ids::{EventName, ItemId, Quantity};
 
-/// One item's definition. Serialises to its canonical form: defaults are left out where they go without saying.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// An item.
+///
+/// Serialises to its canonical form: defaults are left out where they go without saying.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Form)]
+#[form(context = Reading)]
 pub struct Item {
-    /// What people call it: 1–100 characters, none of them a control character.
+    /// What people call it, without control characters.
+    #[form(text = Item::parse_name, schema = text_schema(1..=Item::MAX_NAME_CHARS, "^\\P{Cc}*$"))]
     pub name: String,
     /// How often and how many of it a user may be granted.
     #[serde(flatten)]
     pub grant: GrantPolicy,
-    /// What using it does; `None` if it cannot be used.
+    /// What using it does; without it, it cannot be used.
     #[serde(rename = "use", skip_serializing_if = "Option::is_none")]
     pub use_: Option<Use>,
     /// Whether it is no longer granted. Those who hold it keep it and may use it.
+    #[form(default, with = read_retired)]
     #[serde(skip_serializing_if = "Not::not")]
     pub retired: bool,
 }
@@ -29,10 +37,27 @@ pub struct Item {
 impl Item {
     /// The longest name, in characters.
     pub const MAX_NAME_CHARS: usize = 100;
+
+    fn parse_name(text: &str) -> Result<String, String> {
+        let length = text.chars().count();
+        if !(1..=Self::MAX_NAME_CHARS).contains(&length) {
+            return Err(format!("must be 1 to {} characters, not {length}", Self::MAX_NAME_CHARS));
+        }
+        if text.chars().any(char::is_control) {
+            return Err("must have no control characters".to_owned());
+        }
+        Ok(text.to_owned())
+    }
 }
 
 /// How often and how many of an item a user may be granted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Form)]
+#[serde(rename_all = "lowercase", rename_all_fields = "camelCase")]
+#[form(
+    tag = "grant",
+    expects = "must be `once`, `unique` or `stack`",
+    foreign = "goes only with the grant policy `stack`"
+)]
 pub enum GrantPolicy {
     /// Once ever, also after it was used up.
     Once,
@@ -40,9 +65,11 @@ pub enum GrantPolicy {
     Unique,
     /// Any number, up to `max_stack`.
     Stack {
-        /// The most pieces that a user may hold, 1 to [`GrantPolicy::MAX_STACK`]; `None` for no limit.
+        /// The most pieces that a user may hold; no limit if it is not given.
+        #[form(range = 1..=GrantPolicy::MAX_STACK)]
         max_stack: Option<i64>,
         /// What happens to a grant that goes beyond.
+        #[form(default)]
         overflow: Overflow,
     },
 }
@@ -76,8 +103,9 @@ impl Serialize for GrantPolicy {
 }
 
 /// What happens to a grant that goes beyond `maxStack`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Form)]
 #[serde(rename_all = "lowercase")]
+#[form(expects = "must be `reject` or `clamp`")]
 pub enum Overflow {
     /// The whole job is rejected.
     #[default]
@@ -87,14 +115,20 @@ pub enum Overflow {
 }
 
 /// What using an item asks and gives, all of it or nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Form)]
+#[form(
+    context = Reading,
+    later("cooldownSeconds", "availableFrom", "availableUntil", "maxUses", "maxUsesPerDay")
+)]
 pub struct Use {
     /// What it asks of its user.
     #[serde(flatten)]
     pub rules: UseRules,
     /// What a use gives, in order.
+    #[form(default, entries = 0..=Use::MAX_EFFECTS)]
     pub effects: Vec<Effect>,
     /// Whether a use that takes something is applied though all that its effects grant is skipped.
+    #[form(default)]
     #[serde(rename = "allowSkipped", skip_serializing_if = "Not::not")]
     pub allow_skipped: bool,
 }
@@ -105,12 +139,15 @@ impl Use {
 }
 
 /// One thing that a use does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Form)]
 #[serde(rename_all = "camelCase")]
+#[form(context = Reading, beside = "each effect does one thing", later("roll"))]
 pub enum Effect {
-    /// Grants items, each id once: 1 to [`Effect::MAX_GRANTS`].
+    /// Grants items, each id once.
+    #[form(entries = 1..=Effect::MAX_GRANTS, each = read_grant)]
     Grant(Vec<ItemQuantity>),
     /// Tells of an event of the game's own.
+    #[form(with = read_emit)]
     Emit(EventName),
 }
 
@@ -124,4 +161,36 @@ impl Effect {
         let members = [("itemId", json!(item_id)), ("quantity", json!(quantity.get()))];
         members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
+}
+
+/// Whether an item is retired: known even where the item has a fault.
+fn read_retired(node: Node, at: &At<'_>, reading: &mut Reading, faults: &mut Faults) -> Option<bool> {
+    let is_retired = bool::read(node, at, reading, faults)?;
+    if let (true, Some(Thing::Item(id))) = (is_retired, &reading.from) {
+        reading.references.retire(id);
+    }
+    Some(is_retired)
+}
+
+/// What a use or a rule grants.
+pub(super) fn read_grant(
+    node: Node,
+    at: &At<'_>,
+    earlier: &[ItemQuantity],
+    reading: &mut Reading,
+    faults: &mut Faults,
+) -> Option<ItemQuantity> {
+    let is_object = matches!(node, Node::Object(_));
+    let granted = ItemQuantity::read(node, at, reading, faults)?;
+    let (item_id, at) = (&granted.item_id, if is_object { &at.field("itemId") } else { at });
+    let is_repeated = earlier.iter().any(|other| other.item_id == *item_id);
+    reading.refer(Kind::Gives, item_id, at, is_repeated, faults);
+    Some(granted)
+}
+
+/// What a use emits.
+fn read_emit(node: Node, at: &At<'_>, reading: &mut Reading, faults: &mut Faults) -> Option<EventName> {
+    let name = read_own(node, at, reading, faults)?;
+    reading.note_emitted(&name, at);
+    Some(name)
 }

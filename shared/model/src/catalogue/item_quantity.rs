@@ -1,50 +1,41 @@
 //! So many pieces of an item, as jobs and the catalogue write it.
 
-use std::collections::HashSet;
-
-use satchel_forms::{Faults, Fields, Node, Pointer};
+use satchel_forms::{At, Faults, Form, Node};
 use serde::Serialize;
 
 use crate::ids::{ItemId, Quantity};
 
-/// An item and how many pieces of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// An item and how many pieces of it: `"key"` (one piece) or `{"itemId":"gold","quantity":500}` (default one piece).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Form)]
 #[serde(rename_all = "camelCase")]
+#[form(or = ItemId, expects = "an item id or an object")]
 pub struct ItemQuantity {
     /// The item.
     pub item_id: ItemId,
     /// The pieces.
+    #[form(default = Quantity::ONE)]
     pub quantity: Quantity,
 }
 
-impl ItemQuantity {
-    /// Reads `"key"` (one piece) or `{"itemId":"gold","quantity":500}` (default one piece).
-    pub fn read(node: Node, at: Pointer, faults: &mut Faults) -> Option<Self> {
-        if let Node::String(_) = node {
-            let item_id = Node::read_string(ItemId::parse)(node, at, faults)?;
-            return Some(Self { item_id, quantity: Quantity::ONE });
-        }
-        let Node::Object(_) = node else {
-            faults.add(at, format!("must be an item id or an object, not {}", node.kind()));
-            return None;
-        };
-        let mut fields = Fields::open(node, at, faults)?;
-        let item_id = fields.required("itemId", Node::read_string(ItemId::parse));
-        // A faulty quantity is noted, which refuses the whole document.
-        let quantity = fields.optional("quantity", Node::read_integer(Quantity::parse)).unwrap_or(Quantity::ONE);
-        fields.finish();
-        Some(Self { item_id: item_id?, quantity })
+impl From<ItemId> for ItemQuantity {
+    fn from(item_id: ItemId) -> Self {
+        Self { item_id, quantity: Quantity::ONE }
     }
+}
 
-    /// Reads a list of 1 to `most` of them in which no item comes twice.
-    pub fn read_list(most: usize) -> impl FnOnce(Node, Pointer, &mut Faults) -> Option<Vec<Self>> {
-        let mut seen = HashSet::new();
-        Node::read_array(1..=most, move |node, at, faults| {
-            let item = Self::read(node, at.clone(), faults)?;
-            if !seen.insert(item.item_id.clone()) {
-                faults.add(at, format!("names {} a second time", item.item_id));
-            }
-            Some(item)
-        })
+impl ItemQuantity {
+    /// Reads one of a list in which no item comes twice. (The list is short: each is compared with those before it.)
+    pub fn read_distinct<C: ?Sized>(
+        node: Node,
+        at: &At<'_>,
+        earlier: &[Self],
+        context: &mut C,
+        faults: &mut Faults,
+    ) -> Option<Self> {
+        let item = Self::read(node, at, context, faults)?;
+        if earlier.iter().any(|other| other.item_id == item.item_id) {
+            faults.note(at, format!("names {} a second time", item.item_id));
+        }
+        Some(item)
     }
 }

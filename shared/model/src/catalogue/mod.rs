@@ -5,12 +5,13 @@
 
 mod changes;
 mod cycles;
+mod data_pointer;
 mod emitted;
 mod event;
 mod item;
 mod item_quantity;
 mod read;
-mod read_events;
+mod reading;
 mod references;
 mod required;
 mod rule;
@@ -32,10 +33,12 @@ use crate::facts::OnceKey;
 use crate::ids::{EventName, ItemId};
 
 pub use changes::{Changes, Difference};
+pub use data_pointer::{DataPointer, InvalidPointer};
 pub use event::{DataSchema, EventDefinition};
 pub use item::{Effect, GrantPolicy, Item, Overflow, Use};
 pub use item_quantity::ItemQuantity;
-pub use rule::{DataPointer, InvalidPointer, Rule};
+pub use read::catalogue_schema;
+pub use rule::Rule;
 pub use tightened::Tightened;
 pub use use_rules::{Consume, Requirement, Requires, Usage, UseDraft, UseRule, UseRules};
 

@@ -77,14 +77,6 @@ impl References {
         self.noted.push(reference);
     }
 
-    /// The events that uses emit, as far as the document was read.
-    pub(super) fn emitted(&self) -> impl Iterator<Item = &EventName> {
-        self.noted.iter().filter_map(|reference| match &reference.to {
-            Thing::Event(name) => Some(name),
-            Thing::Item(_) => None,
-        })
-    }
-
     /// Notes mentions of items that there are not, grants of retired items, and cycles of grants.
     pub(super) fn check(&self, faults: &mut Faults) {
         for Reference { to, kind, at, .. } in &self.noted {

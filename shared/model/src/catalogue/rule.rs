@@ -1,24 +1,35 @@
 //! What an event gives to its user.
 
+use satchel_forms::{At, Faults, Form, Node};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::ItemQuantity;
+use super::data_pointer::DataPointer;
+use super::item::{Effect, read_grant};
+use super::reading::{Reading, read_own};
+use super::references::Thing;
 use crate::facts::OnceKey;
 use crate::ids::{EventName, RuleId};
 
-/// A reward rule. Serialises to its canonical form.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A reward rule.
+///
+/// Serialises to its canonical form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Form)]
 #[serde(rename_all = "camelCase")]
+#[form(context = Reading)]
 pub struct Rule {
     /// What it is called; unique in a catalogue.
     pub id: RuleId,
     /// The event: one of the game's own.
+    #[form(with = read_on)]
     pub on: EventName,
     /// Where in the event's data the value is for which the rule gives once ever; without it, it gives for each event.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[form(with = read_once_per)]
     pub once_per: Option<DataPointer>,
-    /// What it gives: 1 to [`super::Effect::MAX_GRANTS`] items, each id once.
+    /// What it gives, each id once.
+    #[form(entries = 1..=Effect::MAX_GRANTS, each = read_grant)]
     pub grant: Vec<ItemQuantity>,
 }
 
@@ -34,47 +45,35 @@ impl Rule {
     }
 }
 
-/// A JSON Pointer (RFC 6901) into an event's data, to a member of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct DataPointer(String);
-
-/// A text that is no such pointer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("must be a JSON Pointer (RFC 6901) of at most {} bytes, e.g. /planetId", DataPointer::MAX_BYTES)]
-pub struct InvalidPointer;
-
-impl DataPointer {
-    /// The longest, in bytes.
-    pub const MAX_BYTES: usize = 200;
-
-    /// Parses the text.
-    ///
-    /// # Errors
-    /// [`InvalidPointer`].
-    pub fn parse(text: &str) -> Result<Self, InvalidPointer> {
-        let is_escaped = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
-        let is_pointer = text.starts_with('/') && is_escaped && text.len() <= Self::MAX_BYTES;
-        if is_pointer { Ok(Self(text.to_owned())) } else { Err(InvalidPointer) }
+/// A rule.
+pub(super) fn read_rule(
+    node: Node,
+    at: &At<'_>,
+    earlier: &[Rule],
+    reading: &mut Reading,
+    faults: &mut Faults,
+) -> Option<Rule> {
+    reading.from = None;
+    let rule = Rule::read(node, at, reading, faults)?;
+    if earlier.iter().any(|other| other.id == rule.id) {
+        faults.note(&at.field("id"), format!("names {} a second time", rule.id));
     }
+    Some(rule)
+}
 
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+/// The event that a rule is for.
+fn read_on(node: Node, at: &At<'_>, reading: &mut Reading, faults: &mut Faults) -> Option<EventName> {
+    let on = read_own(node, at, reading, faults)?;
+    reading.check_on(&on, at, faults);
+    reading.from = Some(Thing::Event(on.clone()));
+    Some(on)
+}
 
-    /// The names and numbers on the way, unescaped.
-    pub(super) fn segments(&self) -> Vec<String> {
-        self.0.split('/').skip(1).map(|segment| segment.replace("~1", "/").replace("~0", "~")).collect()
-    }
-
-    /// What it points to.
-    fn find<'d>(&self, data: &'d Map<String, Value>) -> Option<&'d Value> {
-        let rest = self.0.strip_prefix('/')?;
-        let (member, below) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        data.get(&member.replace("~1", "/").replace("~0", "~"))?.pointer(below)
-    }
+/// For what a rule gives once.
+fn read_once_per(node: Node, at: &At<'_>, reading: &mut Reading, faults: &mut Faults) -> Option<DataPointer> {
+    let once_per = DataPointer::read(node, at, reading, faults)?;
+    reading.check_once_per(&once_per, at, faults);
+    Some(once_per)
 }
 
 #[cfg(test)]
@@ -82,18 +81,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn a_pointer_finds_members_at_any_depth() {
-        let Value::Object(data) = json!({"a": {"b": [1, "x"]}, "c/d~": true}) else { unreachable!() };
-        let find = |text: &str| DataPointer::parse(text).unwrap().find(&data).cloned();
-        assert_eq!(find("/a/b/1"), Some(json!("x")));
-        assert_eq!(find("/c~1d~0"), Some(json!(true)));
-        assert_eq!((find("/b"), find("/a/b/2")), (None, None));
-        for odd in ["", "a", "/a~2", "/a~", &format!("/{}", "a".repeat(200))] {
-            assert_eq!(DataPointer::parse(odd), Err(InvalidPointer), "{odd}");
-        }
-    }
 
     #[test]
     fn a_value_that_a_rule_gives_for_is_plain_and_short() {

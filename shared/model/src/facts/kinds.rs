@@ -3,7 +3,10 @@
 /// Lists the kinds: the module of each, and its type.
 macro_rules! kinds {
     ($($kind:ident: $Kind:ident),+ $(,)?) => {
-        $(mod $kind;)+
+        $(
+            mod $kind;
+            pub use $kind::*;
+        )+
 
         /// What is known of one user: what was read, there or not, and what was decided since.
         #[derive(Debug, Clone, Default, PartialEq)]

@@ -14,7 +14,6 @@ use std::hash::Hash;
 use crate::ids::{ItemId, UserId};
 
 pub use holdings::{Holding, Holdings, MAX_BALANCE};
-pub use rule_grants::{OnceKey, RuleGrant};
 
 kinds::kinds! {
     rule_grants: RuleGrant,

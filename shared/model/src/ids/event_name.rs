@@ -1,13 +1,17 @@
 //! What an event is called.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use satchel_forms::{Form, text_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// `domain/action`, lower case, in the past tense: `planet/completed`. Each part has 1–64 of `[a-z0-9_.-]`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Form)]
 #[serde(transparent)]
+#[form(text = Self::parse)]
 pub struct EventName(Arc<str>);
 
 /// A text that is no event's name.
@@ -38,6 +42,22 @@ impl EventName {
 fn is_part(text: &str) -> bool {
     let allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'_' | b'.' | b'-');
     (1..=EventName::MAX_PART_CHARS).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+impl JsonSchema for EventName {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "EventName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let most = Self::MAX_PART_CHARS;
+        let part = format!("[a-z0-9_.-]{{1,{most}}}");
+        text_schema(3..=2 * most + 1, &format!("^{part}/{part}$"))
+    }
 }
 
 impl fmt::Display for EventName {

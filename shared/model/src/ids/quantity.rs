@@ -1,12 +1,16 @@
 //! How many of an item one job moves.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use satchel_forms::{Form, integer_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// 1 to 1,000,000,000 pieces of an item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Form)]
 #[serde(transparent)]
+#[form(integer = Self::parse)]
 pub struct Quantity(i64);
 
 /// A number that is no [`Quantity`].
@@ -32,6 +36,20 @@ impl Quantity {
     #[must_use]
     pub fn get(self) -> i64 {
         self.0
+    }
+}
+
+impl JsonSchema for Quantity {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Quantity".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        integer_schema(1..=Self::MAX)
     }
 }
 

@@ -1,10 +1,14 @@
 //! A type per id, parsed once at the edge: one that exists is valid.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use schemars::JsonSchema;
+use satchel_forms::{Form, text_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -61,11 +65,25 @@ fn check(
     if text.chars().all(is_allowed) { Ok(()) } else { Err(InvalidId::Characters { allowed }) }
 }
 
+/// The JSON Schema of a text that [`check`] takes.
+fn schema(chars: RangeInclusive<usize>, pattern: &str, stands: Stands) -> Schema {
+    let mut schema = text_schema(chars, pattern);
+    if stands == Stands::InPaths {
+        schema.insert("not".to_owned(), json!({"enum": [".", ".."]}));
+    }
+    schema
+}
+
+/// What is allowed is said twice, as a function and as the class of a regular expression: a test compares them.
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $least:literal..=$most:literal, $allowed:literal, $is_allowed:expr, $stands:expr) => {
+    (
+        $(#[$doc:meta])* $name:ident, $least:literal..=$most:literal,
+        $allowed:literal, $is_allowed:expr, $class:literal, $stands:expr
+    ) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Form)]
         #[serde(transparent)]
+        #[form(text = Self::parse)]
         pub struct $name(Arc<str>);
 
         impl $name {
@@ -82,6 +100,20 @@ macro_rules! text_id {
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                schema($least..=$most, concat!("^", $class, "*$"), $stands)
             }
         }
 
@@ -103,49 +135,49 @@ macro_rules! text_id {
 text_id!(
     /// A player: 1–64 of `[A-Za-z0-9_.:-]`.
     UserId, 1..=64, "A-Z a-z 0-9 _ . : -",
-    |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-'),
+    |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-'), "[A-Za-z0-9_.:-]",
     Stands::InPaths
 );
 
 text_id!(
     /// A kind of item: 1–64 of `[a-z0-9_.-]`.
     ItemId, 1..=64, "a-z 0-9 _ . -",
-    |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '.' | '-'),
+    |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '.' | '-'), "[a-z0-9_.-]",
     Stands::InPaths
 );
 
 text_id!(
     /// A reward rule: 1–64 of `[a-z0-9_.-]`.
     RuleId, 1..=64, "a-z 0-9 _ . -",
-    |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '.' | '-'),
+    |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '.' | '-'), "[a-z0-9_.-]",
     Stands::InPaths
 );
 
 text_id!(
     /// The sender's name for an event: 1–128 printable ASCII characters.
     EventId, 1..=128, "printable ASCII characters",
-    |c| c.is_ascii_graphic() || c == ' ',
+    |c| c.is_ascii_graphic() || c == ' ', "[ -~]",
     Stands::Elsewhere
 );
 
 text_id!(
     /// Why a job was submitted, in the submitter's words: at most 200 characters, none of them a control character.
     Reason, 0..=200, "characters that are no control characters",
-    |c| !c.is_control(),
+    |c| !c.is_control(), "\\P{Cc}",
     Stands::Elsewhere
 );
 
 text_id!(
     /// The submitter's name for one submission: 1–255 printable ASCII characters.
     IdempotencyKey, 1..=255, "printable ASCII characters",
-    |c| c.is_ascii_graphic() || c == ' ',
+    |c| c.is_ascii_graphic() || c == ' ', "[ -~]",
     Stands::Elsewhere
 );
 
 text_id!(
     /// One HTTP request, echoed as `X-Request-Id`: 1–64 of `[A-Za-z0-9_.:-]`.
     RequestId, 1..=64, "A-Z a-z 0-9 _ . : -",
-    |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-'),
+    |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-'), "[A-Za-z0-9_.:-]",
     Stands::Elsewhere
 );
 
@@ -158,8 +190,9 @@ impl RequestId {
 }
 
 /// One job: a UUID (RFC 9562).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, Form)]
 #[serde(transparent)]
+#[form(text = |text| Self::parse(text).map_err(|_| "must be a job's id"))]
 pub struct JobId(Uuid);
 
 impl JobId {
@@ -250,6 +283,27 @@ mod tests {
         assert!(Reason::parse("").is_ok() && Reason::parse("..").is_ok());
         assert!(Reason::parse(&"é".repeat(200)).is_ok());
         assert!(Reason::parse("a\u{0}b").is_err());
+    }
+
+    #[test]
+    fn schemas_take_the_texts_that_are_parsed() {
+        fn compare<T: JsonSchema>(parse: impl Fn(&str) -> bool) {
+            let schema = T::json_schema(&mut SchemaGenerator::default()).to_value();
+            let validator = jsonschema::validator_for(&schema).unwrap();
+            let characters = (0..0x300).filter_map(char::from_u32).map(String::from);
+            let lengths = [0, 1, 64, 65, 128, 129, 200, 201, 255, 256].map(|length| "a".repeat(length));
+            let odd = [".", "..", "...", "a\n", "é€😀"].map(str::to_owned);
+            for text in characters.chain(lengths).chain(odd) {
+                assert_eq!(validator.is_valid(&json!(text)), parse(&text), "{} {text:?}", T::schema_name());
+            }
+        }
+        compare::<UserId>(|text| UserId::parse(text).is_ok());
+        compare::<ItemId>(|text| ItemId::parse(text).is_ok());
+        compare::<RuleId>(|text| RuleId::parse(text).is_ok());
+        compare::<EventId>(|text| EventId::parse(text).is_ok());
+        compare::<Reason>(|text| Reason::parse(text).is_ok());
+        compare::<IdempotencyKey>(|text| IdempotencyKey::parse(text).is_ok());
+        compare::<RequestId>(|text| RequestId::parse(text).is_ok());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::slice;
 
-use satchel_forms::{Fields, Node};
+use satchel_forms::Form;
 use serde::Serialize;
 
 use super::{Context, Operation};
@@ -14,14 +14,15 @@ use crate::ids::{ItemId, Quantity, UserId};
 use crate::rejection::Rejection;
 
 /// See the module.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Form)]
 #[serde(rename_all = "camelCase")]
 pub struct Give {
     /// Who gets it.
     pub to: UserId,
     /// What.
-    #[serde(flatten)]
-    pub item: ItemQuantity,
+    pub item_id: ItemId,
+    /// How many pieces.
+    pub quantity: Quantity,
 }
 
 impl Operation for Give {
@@ -29,27 +30,20 @@ impl Operation for Give {
     const ACCESS: Access = Access { scope: Scope::RewardsWrite, players: false };
     type Outcome = i64;
 
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let to = fields.required("to", Node::read_string(UserId::parse));
-        let item_id = fields.required("itemId", Node::read_string(ItemId::parse));
-        let quantity = fields.required("quantity", Node::read_integer(Quantity::parse));
-        Some(Self { to: to?, item: ItemQuantity { item_id: item_id?, quantity: quantity? } })
-    }
-
     fn other_parties(&self) -> &[UserId] {
         slice::from_ref(&self.to)
     }
 
     fn reads<'a>(&'a self, context: &Context<'a, '_>, reads: &mut Reads<'a>) {
-        reads.holding(context.user_id, &self.item.item_id);
-        reads.holding(&self.to, &self.item.item_id);
+        reads.holding(context.user_id, &self.item_id);
+        reads.holding(&self.to, &self.item_id);
     }
 
     fn decide(&self, draft: &mut Draft<'_>) -> Result<i64, Rejection> {
-        let quantity = self.item.quantity.get();
-        let left = draft.user.take(&self.item.item_id, quantity, None)?;
+        let item = ItemQuantity { item_id: self.item_id.clone(), quantity: self.quantity };
+        let left = draft.user.take(&self.item_id, self.quantity.get(), None)?;
         for other in &mut draft.others {
-            other.grant(&self.item, None)?;
+            other.grant(&item, None)?;
         }
         Ok(left)
     }

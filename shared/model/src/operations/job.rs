@@ -1,6 +1,7 @@
 //! One job.
 
 use chrono::{DateTime, Utc};
+use satchel_forms::Form;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -9,8 +10,10 @@ use crate::access::{Actor, Denied, Role};
 use crate::ids::{Reason, UserId};
 use crate::json::raw;
 
-/// One valid job. Its JSON is the canonical form that [`Job::payload_hash`] is taken over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A job.
+///
+/// One that exists is valid. Its JSON is the canonical form that [`Job::payload_hash`] is taken over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Form)]
 #[serde(rename_all = "camelCase")]
 pub struct Job {
     /// Whose inventory it changes.
@@ -20,13 +23,16 @@ pub struct Job {
     pub reason: Option<Reason>,
     /// Whether it may overtake other players' jobs.
     #[serde(skip_serializing_if = "Priority::is_normal")]
+    #[form(default)]
     pub priority: Priority,
     /// When it may be applied at the earliest.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[serde(serialize_with = "crate::moment::serialize")]
+    #[form(text = crate::moment::parse)]
     pub not_before: Option<DateTime<Utc>>,
     /// Whether its events are recorded, but given to no function.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[form(default)]
     pub quiet: bool,
     /// What to do.
     #[serde(flatten)]

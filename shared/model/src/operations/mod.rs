@@ -11,9 +11,12 @@ mod model_tests;
 mod operation;
 mod priority;
 mod registry;
+#[cfg(test)]
+mod schema_tests;
 mod submission;
 
-use satchel_forms::Fields;
+use satchel_forms::{Described, Faults, Fields, Members, ObjectSchema, read_text};
+use schemars::SchemaGenerator;
 use serde::Serialize;
 
 use crate::access::Access;
@@ -27,7 +30,7 @@ pub use envelope::Envelope;
 pub use job::{Job, PayloadHash};
 pub use limits::{MAX_DELAY_DAYS, MAX_JOB_AGE_DAYS, MIN_JOB_RETENTION_DAYS, MIN_REJECTED_RETENTION_DAYS};
 pub use operation::{Context, Entrance, Operation};
-pub use priority::{InvalidPriority, Priority};
+pub use priority::Priority;
 pub use submission::Submission;
 
 registry::operations! {

@@ -93,7 +93,8 @@ impl Model {
                 after.follow(catalogue, "purse", star, &[("gold", 50), ("key", 1)]);
             }
             Work::UseItem(job) => after.use_item(catalogue, &job.fields)?,
-            Work::Give(_) => {}
+            // Others are not among the random jobs.
+            _ => {}
         }
         Ok(after)
     }

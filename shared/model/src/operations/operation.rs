@@ -1,6 +1,6 @@
 //! What an operation is.
 
-use satchel_forms::Fields;
+use satchel_forms::{Described, Fields};
 use serde::Serialize;
 
 use crate::access::Access;
@@ -10,8 +10,8 @@ use crate::facts::{Facts, Reads};
 use crate::ids::UserId;
 use crate::rejection::Rejection;
 
-/// An operation: how it is read, who may submit it, what it looks at and what it decides.
-pub trait Operation: Sized + Serialize {
+/// An operation: how it is read (which is derived), who may submit it, what it looks at and what it decides.
+pub trait Operation: Sized + Serialize + Fields + Described {
     /// Its name: a job's field `type`.
     const NAME: &'static str;
     /// Who may submit it.
@@ -20,9 +20,6 @@ pub trait Operation: Sized + Serialize {
     const ENTRANCE: Entrance = Entrance::Jobs;
     /// What it answers.
     type Outcome: Serialize;
-
-    /// Takes the operation's own fields, noting every fault.
-    fn read(fields: &mut Fields<'_>) -> Option<Self>;
 
     /// The users whose facts it looks at and changes, beside the one whom the job names, each once. They are
     /// [`Draft::others`], in this order.

@@ -40,17 +40,42 @@ macro_rules! operations {
             }
         )+
 
+        impl<C: ?Sized> Fields<C> for Work {
+            fn take(members: &mut Members<'_>, context: &mut C, faults: &mut Faults) -> Option<Self> {
+                let name = members
+                    .required("type", faults, |node, at, faults| read_text(node, at, faults, Self::find_name));
+                match name {
+                    $($(#[$cfg])? Some($Operation::NAME) => $Operation::take(members, context, faults).map(Self::from),)+
+                    // Which other fields belong to it cannot be known.
+                    _ => {
+                        members.leave_rest();
+                        None
+                    }
+                }
+            }
+        }
+
+        impl Described for Work {
+            fn describe(object: &mut ObjectSchema, generator: &mut SchemaGenerator) {
+                object.alternatives(vec![$($(#[$cfg])? {
+                    let mut alternative = ObjectSchema::of::<$Operation>(generator);
+                    alternative.tag("type", $Operation::NAME, "");
+                    alternative
+                }),+]);
+            }
+        }
+
         impl Work {
             /// The names of all operations.
             pub const NAMES: &'static [&'static str] = &[$($(#[$cfg])? $Operation::NAME),+];
 
-            /// Takes the fields of the operation called `name`; `None` if there is none of that name or a
-            /// field is at fault (which is then noted).
-            pub(super) fn read(name: &str, fields: &mut Fields<'_>) -> Option<Self> {
-                match name {
-                    $($(#[$cfg])? $Operation::NAME => $Operation::read(fields).map(Self::from),)+
-                    _ => None,
-                }
+            /// The name of an operation, if it is one.
+            ///
+            /// # Errors
+            /// Which names there are.
+            pub fn find_name(name: &str) -> Result<&'static str, String> {
+                let found = Self::NAMES.iter().copied().find(|known| *known == name);
+                found.ok_or_else(|| format!("must be one of {}", Self::NAMES.join(", ")))
             }
 
             /// See [`Operation::NAME`].

@@ -1,6 +1,6 @@
 //! A game server gives a player items.
 
-use satchel_forms::Fields;
+use satchel_forms::Form;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +15,10 @@ use crate::rejection::Rejection;
 const MAX_ITEMS: usize = 50;
 
 /// Gives items, each by its grant policy: what the user may not have twice is skipped, the rest is given.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Form)]
 pub struct RewardInventoryItem {
-    /// 1 to 50 items, none twice.
+    /// The items, none twice.
+    #[form(entries = 1..=MAX_ITEMS, each = ItemQuantity::read_distinct)]
     pub items: Vec<ItemQuantity>,
 }
 
@@ -34,10 +35,6 @@ impl Operation for RewardInventoryItem {
     const NAME: &'static str = "reward_inventory_item";
     const ACCESS: Access = Access { scope: Scope::RewardsWrite, players: false };
     type Outcome = RewardResult;
-
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        fields.required("items", ItemQuantity::read_list(MAX_ITEMS)).map(|items| Self { items })
-    }
 
     fn reads<'a>(&'a self, context: &Context<'a, '_>, reads: &mut Reads<'a>) {
         self.items.iter().for_each(|item| reads.holding(context.user_id, &item.item_id));

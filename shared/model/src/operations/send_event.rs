@@ -1,12 +1,11 @@
 //! A game server tells what happened; the catalogue's rules reward it in the same transaction.
 
 use chrono::{DateTime, Utc};
-use satchel_forms::{Faults, Fields, Node, Pointer};
+use satchel_forms::{At, Faults, Form, Node, Pointer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::submission::read_time;
 use super::{Context, Entrance, Job, Operation, Priority};
 use crate::access::{Access, Scope};
 use crate::catalogue::Catalogue;
@@ -17,7 +16,7 @@ use crate::json::raw;
 use crate::rejection::{Rejection, RejectionCode};
 
 /// Tells of one of the game's own events.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Form)]
 #[serde(rename_all = "camelCase")]
 pub struct SendEvent {
     /// The sender's name for it: the same one twice is one event.
@@ -25,11 +24,44 @@ pub struct SendEvent {
     /// What happened.
     pub name: EventName,
     /// What there is to tell of it.
+    ///
+    /// What was accepted once is applied, whatever is asked of new events by now.
+    #[form(default)]
     pub data: Map<String, Value>,
     /// When it happened, as the sender says.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[serde(serialize_with = "crate::moment::serialize")]
+    #[form(text = crate::moment::parse)]
     pub at: Option<DateTime<Utc>>,
+}
+
+/// An event as a game server sends it.
+#[derive(Debug, Clone, PartialEq, Eq, Form)]
+#[serde(rename_all = "camelCase")]
+pub struct EventSubmission {
+    /// Whom it is about.
+    user_id: UserId,
+    /// Whether it is recorded, but given to no function.
+    #[form(default)]
+    quiet: bool,
+    /// The sender's name for it: the same one twice is one event.
+    id: EventId,
+    /// What happened.
+    name: EventName,
+    /// What there is to tell of it.
+    #[form(default, with = read_sent_data)]
+    data: Map<String, Value>,
+    /// When it happened.
+    #[form(text = crate::moment::parse)]
+    at: Option<DateTime<Utc>>,
+}
+
+impl From<EventSubmission> for Job {
+    fn from(sent: EventSubmission) -> Self {
+        let EventSubmission { user_id, quiet, id: event_id, name, data, at } = sent;
+        let work = SendEvent { event_id, name, data, at }.into();
+        Self { user_id, reason: None, priority: Priority::default(), not_before: None, quiet, work }
+    }
 }
 
 /// What came of an event.
@@ -60,33 +92,7 @@ impl SendEvent {
     /// # Errors
     /// Every fault with its pointer.
     pub fn parse_event(node: Node, at: Pointer) -> Result<Job, Faults> {
-        let mut faults = Faults::default();
-        let read = Fields::open(node, at, &mut faults).and_then(|mut fields| {
-            let user_id = fields.required("userId", Node::read_string(UserId::parse));
-            let quiet = fields.optional("quiet", Node::read_bool).unwrap_or_default();
-            let event = Self::read_named(&mut fields, "id", read_sent_data);
-            fields.finish();
-            Some((user_id?, quiet, event?))
-        });
-        match read {
-            Some((user_id, quiet, event)) if faults.is_empty() => {
-                let (priority, work) = (Priority::default(), event.into());
-                Ok(Job { user_id, reason: None, priority, not_before: None, quiet, work })
-            }
-            _ => Err(faults),
-        }
-    }
-
-    fn read_named(
-        fields: &mut Fields<'_>,
-        id: &str,
-        read_data: impl FnOnce(Node, Pointer, &mut Faults) -> Option<Map<String, Value>>,
-    ) -> Option<Self> {
-        let event_id = fields.required(id, Node::read_string(EventId::parse));
-        let name = fields.required("name", Node::read_string(EventName::parse));
-        let data = fields.optional("data", read_data).unwrap_or_default();
-        let at = fields.optional("at", Node::read_string(read_time));
-        Some(Self { event_id: event_id?, name: name?, data, at })
+        satchel_forms::read::<EventSubmission>(node, at).map(Job::from)
     }
 
     /// Whether the catalogue has such an event.
@@ -106,11 +112,6 @@ impl Operation for SendEvent {
     const ACCESS: Access = Access { scope: Scope::EventsWrite, players: false };
     const ENTRANCE: Entrance = Entrance::Events;
     type Outcome = EventResult;
-
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        // What was accepted once is applied, whatever is asked of new events by now.
-        Self::read_named(fields, "eventId", Node::read_object)
-    }
 
     fn reads<'a>(&'a self, context: &Context<'a, '_>, reads: &mut Reads<'a>) {
         reads_of_rules(context.catalogue, context.user_id, &self.name, &self.data, reads);
@@ -135,14 +136,19 @@ impl Operation for SendEvent {
 }
 
 /// Reads the data of an event that is sent.
-fn read_sent_data(node: Node, at: Pointer, faults: &mut Faults) -> Option<Map<String, Value>> {
+fn read_sent_data<C: ?Sized>(
+    node: Node,
+    at: &At<'_>,
+    context: &mut C,
+    faults: &mut Faults,
+) -> Option<Map<String, Value>> {
     let most = SendEvent::MAX_DATA_LEVELS;
     if node.is_deeper_than(most) {
-        faults.add(at, format!("must not be nested deeper than {most} levels"));
+        faults.note(at, format!("must not be nested deeper than {most} levels"));
         return None;
     }
-    node.note_nul(&at, faults);
-    Node::read_object(node, at, faults)
+    node.note_nul(&at.pointer(), faults);
+    Map::read(node, at, context, faults)
 }
 
 #[cfg(test)]

@@ -1,20 +1,18 @@
 //! A job as a client writes it.
 
-use std::convert::Infallible;
+use satchel_forms::{Faults, Form, Node, Pointer};
 
-use chrono::{DateTime, Datelike, SubsecRound, Utc};
-use satchel_forms::{Faults, Fields, Node, Pointer};
-
-use super::Priority;
-use super::{Job, Work};
-use crate::ids::{IdempotencyKey, Reason, UserId};
+use super::Job;
+use crate::ids::IdempotencyKey;
 
 /// A job and the submitter's name for this submission.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Form)]
+#[serde(rename_all = "camelCase")]
 pub struct Submission {
     /// The job.
+    #[serde(flatten)]
     pub job: Job,
-    /// The field `idempotencyKey`.
+    /// The submitter's name for this submission: the same one twice is one job.
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
@@ -24,11 +22,7 @@ impl Submission {
     /// # Errors
     /// Every fault with its pointer.
     pub fn parse(node: Node, at: Pointer) -> Result<Self, Faults> {
-        let mut faults = Faults::default();
-        match Self::read(node, at, &mut faults) {
-            Some(submission) if faults.is_empty() => Ok(submission),
-            _ => Err(faults),
-        }
+        satchel_forms::read(node, at)
     }
 
     /// The text of the field `type`, if there is one.
@@ -40,40 +34,6 @@ impl Submission {
             _ => None,
         })
     }
-
-    fn read(node: Node, at: Pointer, faults: &mut Faults) -> Option<Self> {
-        let mut fields = Fields::open(node, at, faults)?;
-        let type_name = fields.required("type", Node::read_string(|text| Ok::<_, Infallible>(text.to_owned())));
-        let user_id = fields.required("userId", Node::read_string(UserId::parse));
-        let reason = fields.optional("reason", Node::read_string(Reason::parse));
-        let priority = fields.optional("priority", Node::read_string(Priority::parse));
-        let not_before = fields.optional("notBefore", Node::read_string(read_time));
-        let quiet = fields.optional("quiet", Node::read_bool).unwrap_or_default();
-        let idempotency_key = fields.optional("idempotencyKey", Node::read_string(IdempotencyKey::parse));
-        let type_name = type_name?;
-        if !Work::NAMES.contains(&type_name.as_str()) {
-            // Which other fields belong to it cannot be known.
-            let at = fields.at().field("type");
-            fields.faults().add(at, format!("must be one of {}", Work::NAMES.join(", ")));
-            return None;
-        }
-        let work = Work::read(&type_name, &mut fields);
-        fields.finish();
-        let priority = priority.unwrap_or_default();
-        Some(Self { job: Job { user_id: user_id?, reason, priority, not_before, quiet, work: work? }, idempotency_key })
-    }
-}
-
-/// A text that is no time.
-#[derive(Debug, thiserror::Error)]
-#[error("must be a time as in RFC 3339, e.g. 2026-01-31T12:00:00Z")]
-pub(super) struct InvalidTime;
-
-/// Reads a time of RFC 3339, to the microsecond, as Postgres keeps it.
-pub(super) fn read_time(text: &str) -> Result<DateTime<Utc>, InvalidTime> {
-    let time = DateTime::parse_from_rfc3339(text).map_err(|_| InvalidTime)?.to_utc().trunc_subsecs(6);
-    // An offset can lead out of the years that RFC 3339 can write, and so the worker could not read it again.
-    if (0..=9999).contains(&time.year()) { Ok(time) } else { Err(InvalidTime) }
 }
 
 #[cfg(test)]
@@ -120,7 +80,7 @@ mod tests {
     fn an_unknown_type_is_told_which_there_are() {
         assert_eq!(
             parse(r#"{"type":"fly","userId":"u1"}"#).unwrap_err(),
-            [format!("/type must be one of {}", Work::NAMES.join(", "))]
+            [format!("/type must be one of {}", crate::operations::Work::NAMES.join(", "))]
         );
     }
 

@@ -1,6 +1,6 @@
 //! A player uses an item it holds.
 
-use satchel_forms::{Fields, Node};
+use satchel_forms::Form;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,12 +14,13 @@ use crate::json::raw;
 use crate::rejection::{Rejection, RejectionCode};
 
 /// Uses an item `quantity` times: everything that takes and gives is one atomic outcome.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Form)]
 #[serde(rename_all = "camelCase")]
 pub struct UseItem {
     /// The item.
     pub item_id: ItemId,
     /// How many times.
+    #[form(default = Quantity::ONE)]
     pub quantity: Quantity,
 }
 
@@ -69,12 +70,6 @@ impl Operation for UseItem {
     const NAME: &'static str = "use_item";
     const ACCESS: Access = Access { scope: Scope::ItemsUse, players: true };
     type Outcome = UseResult;
-
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let item_id = fields.required("itemId", Node::read_string(ItemId::parse));
-        let quantity = fields.optional("quantity", Node::read_integer(Quantity::parse)).unwrap_or(Quantity::ONE);
-        Some(Self { item_id: item_id?, quantity })
-    }
 
     fn reads<'a>(&'a self, context: &Context<'a, '_>, reads: &mut Reads<'a>) {
         let Context { user_id, catalogue, .. } = *context;

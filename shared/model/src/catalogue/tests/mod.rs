@@ -2,6 +2,7 @@ mod cycles;
 mod document;
 mod events;
 mod properties;
+mod schema;
 mod schema_cost;
 mod uses;
 

@@ -1,15 +1,18 @@
 //! `consume`: how many pieces of the item a use takes.
 
+use satchel_forms::Form;
 use serde::Serialize;
 
 use super::{Usage, UseDraft, UseRule};
 use crate::facts::Reads;
+use crate::ids::Quantity;
 use crate::rejection::Rejection;
 
 /// See the module. Also an item that a use keeps must be there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Form)]
 pub struct Consume {
-    /// Pieces for each use: 0 (it is kept) to [`Quantity::MAX`](crate::ids::Quantity::MAX).
+    /// How many pieces of the item one use takes: 1 unless it says otherwise, 0 if it is kept.
+    #[form(default = Consume::DEFAULT_PIECES, range = 0..=Quantity::MAX)]
     #[serde(rename = "consume", skip_serializing_if = "is_default")]
     pub pieces: i64,
 }

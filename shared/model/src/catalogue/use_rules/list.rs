@@ -3,10 +3,14 @@
 /// Lists the rules: the module of each, and its type.
 macro_rules! use_rules {
     ($($rule:ident: $Rule:ident),+ $(,)?) => {
-        $(mod $rule;)+
+        $(
+            mod $rule;
+            pub use $rule::*;
+        )+
 
         /// All that a use asks of its user.
-        #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+        #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, satchel_forms::Form)]
+        #[form(context = Reading)]
         pub struct UseRules {
             $(
                 #[doc = concat!("See [`", stringify!($Rule), "`].")]

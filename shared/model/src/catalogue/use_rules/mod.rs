@@ -4,12 +4,10 @@ mod list;
 
 use chrono::{DateTime, Utc};
 
+use super::reading::Reading;
 use crate::facts::{Holding, Kind, Reads};
 use crate::ids::{ItemId, UserId};
 use crate::rejection::Rejection;
-
-pub use consume::Consume;
-pub use requires::{Requirement, Requires};
 
 list::use_rules! {
     consume: Consume,
