@@ -36,5 +36,5 @@ pub use node::{Node, SyntaxError};
 pub use readers::{read_array, read_integer, read_integer_within, read_members, read_name, read_text};
 pub use schema::{
     Described, ObjectSchema, array_schema, either, integer_schema, map_schema, names_schema, one_of, or_null,
-    text_schema,
+    pattern_schema, text_schema,
 };

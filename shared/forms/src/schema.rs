@@ -117,10 +117,18 @@ pub fn integer_schema(bounds: RangeInclusive<i64>) -> Schema {
     json_schema!({"type": "integer", "minimum": bounds.start(), "maximum": bounds.end()})
 }
 
-/// A text of so many characters (not bytes) that fits a pattern.
+/// A text of so many characters (not bytes).
 #[must_use]
-pub fn text_schema(chars: RangeInclusive<usize>, pattern: &str) -> Schema {
-    json_schema!({"type": "string", "minLength": chars.start(), "maxLength": chars.end(), "pattern": pattern})
+pub fn text_schema(chars: RangeInclusive<usize>) -> Schema {
+    json_schema!({"type": "string", "minLength": chars.start(), "maxLength": chars.end()})
+}
+
+/// As [`text_schema`], of a text that fits a pattern as well.
+#[must_use]
+pub fn pattern_schema(chars: RangeInclusive<usize>, pattern: &str) -> Schema {
+    let mut schema = text_schema(chars);
+    schema.insert("pattern".to_owned(), pattern.into());
+    schema
 }
 
 /// One of these names.

@@ -87,3 +87,25 @@ fn odd() -> Vec<Value> {
         json!({}),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Form, Pointer, integer_schema, read};
+
+    /// Its schema says more than its reader takes.
+    #[derive(Form)]
+    struct Loose {
+        #[form(range = 1..=9, schema = integer_schema(0..=9))]
+        #[expect(dead_code, reason = "it is only read")]
+        number: i64,
+    }
+
+    #[test]
+    fn a_schema_that_takes_more_than_the_reader_is_found() {
+        let reader = |node| read::<Loose>(node, Pointer::root()).map(drop);
+        let found = disagreement::<Loose>(&[json!({"number": 5})], reader).unwrap();
+        assert!(found.starts_with(r#"{"number":0}: the schema takes it: true"#), "{found}");
+        assert!(disagreement::<Loose>(&[json!({"number": 0})], reader).unwrap().contains("should be fine"));
+    }
+}

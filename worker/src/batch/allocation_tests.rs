@@ -31,8 +31,8 @@ const JOBS: usize = 1_000;
 /// A job, and how often it allocates: from the stream's entry to a job that can be trusted; and while it is decided and
 /// what is to be written of it is put together.
 const EXPECTED: [(&str, usize, usize); 2] = [
-    (r#"{"type":"reward_inventory_item","userId":"USER","items":[{"itemId":"arrow","quantity":2}]}"#, 40, 14),
-    (r#"{"type":"use_item","userId":"USER","itemId":"arrow"}"#, 31, 13),
+    (r#"{"type":"reward_inventory_item","userId":"USER","items":[{"itemId":"arrow","quantity":2}]}"#, 25, 14),
+    (r#"{"type":"use_item","userId":"USER","itemId":"arrow"}"#, 21, 13),
 ];
 /// Most allocations beside that for a whole batch: its lists, as they grow.
 const MAX_BATCH_ALLOCATIONS: usize = 20;

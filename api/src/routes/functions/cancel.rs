@@ -2,7 +2,7 @@
 
 use actix_web::web::Data;
 use chrono::{DateTime, Utc};
-use satchel_forms::{Form, Node, Pointer, names_schema, text_schema};
+use satchel_forms::{Form, Node, Pointer, names_schema, pattern_schema};
 use satchel_model::ids::{EventName, FunctionId, Reason, UserId};
 use satchel_model::moment;
 use satchel_store::functions::RunStatus;
@@ -87,7 +87,7 @@ struct Cancellation {
     #[form(text = read_status, schema = names_schema(&RunStatus::UNFINISHED.map(RunStatus::as_str)))]
     status: Option<RunStatus>,
     /// For this receiver.
-    #[form(text = read_target, schema = text_schema(0..=MAX_TARGET_CHARS, "^\\P{Cc}*$"))]
+    #[form(text = read_target, schema = pattern_schema(0..=MAX_TARGET_CHARS, "^\\P{Cc}*$"))]
     target: Option<String>,
     /// For events of this user.
     user_id: Option<UserId>,

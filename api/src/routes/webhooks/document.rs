@@ -1,7 +1,7 @@
 //! What an operator says of an endpoint.
 
 use satchel_forms::schemars::{Schema, json_schema};
-use satchel_forms::{At, Faults, Form, Node, Pointer, read_text, text_schema};
+use satchel_forms::{At, Faults, Form, Node, Pointer, pattern_schema, read_text};
 use satchel_model::catalogue::Catalogue;
 use satchel_model::events;
 use satchel_model::ids::EventName;
@@ -142,7 +142,7 @@ fn read_name(
 }
 
 fn description_schema() -> Schema {
-    text_schema(0..=MAX_DESCRIPTION_CHARS, "^\\P{Cc}*$")
+    pattern_schema(0..=MAX_DESCRIPTION_CHARS, "^\\P{Cc}*$")
 }
 
 fn read_description(text: &str) -> Result<String, String> {

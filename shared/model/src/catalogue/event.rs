@@ -20,7 +20,7 @@ pub struct EventDefinition {
     /// When it happens, for people.
     #[form(
         text = EventDefinition::parse_description,
-        schema = text_schema(0..=EventDefinition::MAX_DESCRIPTION_CHARS, "")
+        schema = text_schema(0..=EventDefinition::MAX_DESCRIPTION_CHARS)
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,

@@ -2,7 +2,7 @@
 
 use std::ops::Not;
 
-use satchel_forms::{At, Faults, Form, Node, text_schema};
+use satchel_forms::{At, Faults, Form, Node, pattern_schema};
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 use serde_json::{Map, Value, json};
@@ -20,7 +20,7 @@ use crate::ids::{EventName, ItemId, Quantity};
 #[form(context = Reading)]
 pub struct Item {
     /// What people call it, without control characters.
-    #[form(text = Item::parse_name, schema = text_schema(1..=Item::MAX_NAME_CHARS, "^\\P{Cc}*$"))]
+    #[form(text = Item::parse_name, schema = pattern_schema(1..=Item::MAX_NAME_CHARS, "^\\P{Cc}*$"))]
     pub name: String,
     /// How often and how many of it a user may be granted.
     #[serde(flatten)]
@@ -63,7 +63,7 @@ pub enum GrantPolicy {
     Once,
     /// As long as the user holds none.
     Unique,
-    /// Any number, up to `max_stack`.
+    /// Any number, up to `maxStack`.
     Stack {
         /// The most pieces that a user may hold; no limit if it is not given.
         #[form(range = 1..=GrantPolicy::MAX_STACK)]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use satchel_forms::{Form, text_schema};
+use satchel_forms::{Form, pattern_schema};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -56,7 +56,7 @@ impl JsonSchema for EventName {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let most = Self::MAX_PART_CHARS;
         let part = format!("[a-z0-9_.-]{{1,{most}}}");
-        text_schema(3..=2 * most + 1, &format!("^{part}/{part}$"))
+        pattern_schema(3..=2 * most + 1, &format!("^{part}/{part}$"))
     }
 }
 

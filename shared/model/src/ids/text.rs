@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use satchel_forms::{Form, text_schema};
+use satchel_forms::{Form, pattern_schema};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
@@ -67,7 +67,7 @@ fn check(
 
 /// The JSON Schema of a text that [`check`] takes.
 fn schema(chars: RangeInclusive<usize>, pattern: &str, stands: Stands) -> Schema {
-    let mut schema = text_schema(chars, pattern);
+    let mut schema = pattern_schema(chars, pattern);
     if stands == Stands::InPaths {
         schema.insert("not".to_owned(), json!({"enum": [".", ".."]}));
     }
