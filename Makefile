@@ -21,10 +21,10 @@ run: deps ## Install what is missing, build, and run the whole service on this m
 test: test-deps ## Install what is missing and run every test
 	# The programs and their tests at once: apart, their crates would be built with other features each time.
 	$(CARGO) build --workspace --all-targets
-	# The end-to-end tests wait a lot; what computes has what they leave of the machine.
+	# The end-to-end tests wait a lot: the others compute meanwhile.
 	scripts/side-by-side.sh \
 		"RUST_TEST_THREADS=4 $(CARGO) test --workspace --test 'en*'" \
-		"nice $(CARGO) test --workspace --lib --bins --test '[!e]*' --test 'e[!n]*'"
+		"$(CARGO) test --workspace --lib --bins --test '[!e]*' --test 'e[!n]*'"
 	$(CARGO) test --workspace --doc
 
 lint: deps ## Check format, clippy, layers and circles, SQL metadata, dependencies, licences and spelling
