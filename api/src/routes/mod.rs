@@ -27,6 +27,7 @@ pub(crate) use self::jobs::Jobs;
 pub(crate) use self::metrics::Metrics;
 pub use self::route::{Method, Route};
 pub(crate) use self::users::Reader;
+pub(crate) use self::webhooks::Sealing;
 pub use crate::auth::access::Access;
 pub use crate::http::answer::Answers;
 pub use crate::http::extract::{Takes, TypeOf};

@@ -3,14 +3,13 @@
 use actix_web::web::{Data, ServiceConfig};
 use satchel_queue::Queue;
 use satchel_security::outbound::Allowed;
-use satchel_security::sealing::SealKeys;
 use satchel_store::{Pool, Retention};
 
 use crate::auth::Authenticator;
 use crate::intake::Intake;
 use crate::intake::clock::Clock;
 use crate::intake::current_catalogue::CurrentCatalogue;
-use crate::routes::{Jobs, Metrics, Readiness, Written};
+use crate::routes::{Jobs, Metrics, Readiness, Sealing, Written};
 
 /// Shared by all HTTP threads.
 #[derive(Clone)]
@@ -30,8 +29,8 @@ pub(super) struct Components {
     pub(super) metrics: Data<Metrics>,
     /// What is too old to be kept.
     pub(super) retention: Data<Retention>,
-    /// Seals the secrets of webhooks; `None` if no key was given, and then there are none.
-    pub(super) seal_keys: Data<Option<SealKeys>>,
+    /// Seals the secrets of webhooks.
+    pub(super) sealing: Data<Sealing>,
     /// Where webhooks may lead to beside the public Internet.
     pub(super) allowed: Data<Allowed>,
 }
@@ -42,8 +41,8 @@ impl Components {
         let Self { authenticator, intake, jobs, pool, queue, clock, catalogue, .. } = self.clone();
         app.app_data(authenticator).app_data(intake).app_data(jobs).app_data(pool).app_data(queue);
         app.app_data(clock).app_data(catalogue);
-        let Self { written_catalogue, readiness, metrics, retention, seal_keys, allowed, .. } = self.clone();
+        let Self { written_catalogue, readiness, metrics, retention, sealing, allowed, .. } = self.clone();
         app.app_data(written_catalogue).app_data(readiness).app_data(metrics).app_data(retention);
-        app.app_data(seal_keys).app_data(allowed);
+        app.app_data(sealing).app_data(allowed);
     }
 }

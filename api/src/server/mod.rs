@@ -30,7 +30,7 @@ use crate::intake::lookup::Lookup;
 use crate::intake::undecided::Undecided;
 use crate::intake::waiting::WaitingRoom;
 use crate::intake::{Feed, Intake, Journal, SubmissionMeters};
-use crate::routes::{Jobs, Metrics, Readiness, UnseenSettings};
+use crate::routes::{Jobs, Metrics, Readiness, Sealing, UnseenSettings};
 
 pub use self::doorway::listen;
 
@@ -86,7 +86,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         catalogue: Data::from(catalogue),
         written_catalogue: Data::default(),
         retention: Data::new(config.retention),
-        seal_keys: Data::new(config.seal_keys),
+        sealing: Data::new(Sealing::new(config.seal_keys)),
         allowed: Data::new(config.allowed),
     };
     let mut background = Background::start(&components, config.key_source, handle);

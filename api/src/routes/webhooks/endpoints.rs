@@ -3,7 +3,6 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
-use satchel_security::sealing::SealKeys;
 use satchel_store::Pool;
 use satchel_store::webhooks::operate::NewEndpoint;
 use satchel_store::webhooks::{Endpoint, MAX_ENDPOINTS, operate};
@@ -11,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{WEBHOOKS, seal_keys};
+use super::{Sealing, WEBHOOKS};
 use crate::auth::Operating;
 use crate::http::answer::{Answer, Custom};
 use crate::http::deadline;
@@ -63,9 +62,9 @@ async fn add(
     Json(new): Json<NewEndpoint>,
     _: NoQuery,
     pool: Data<Pool>,
-    keys: Data<Option<SealKeys>>,
+    sealing: Data<Sealing>,
 ) -> Result<Custom<Added, 201>, ApiError> {
-    let added = deadline::answer(operate::add(&pool, &new, seal_keys(&keys)?, &operating.by())).await?;
+    let added = deadline::answer(operate::add(&pool, &new, sealing.keys()?, &operating.by())).await?;
     let Some(endpoint) = added else {
         return Err(ApiError::Conflict(format!("there are {MAX_ENDPOINTS} endpoints; remove one first")));
     };

@@ -56,13 +56,24 @@ async fn find_enabled(pool: &Pool, endpoint_id: EndpointId) -> Result<Endpoint, 
     }
 }
 
-/// What seals secrets.
-///
-/// # Errors
-/// 409 if no key was given.
-fn seal_keys(keys: &Option<SealKeys>) -> Result<&SealKeys, ApiError> {
-    let without = "webhooks need SATCHEL_SECRETS_KEY, which seals their secrets: give it to the API and the workers";
-    keys.as_ref().ok_or_else(|| ApiError::Conflict(without.to_owned()))
+/// What seals secrets, if a key was given.
+pub(crate) struct Sealing(Option<SealKeys>);
+
+impl Sealing {
+    /// By this key, or not at all.
+    pub(crate) fn new(keys: Option<SealKeys>) -> Self {
+        Self(keys)
+    }
+
+    /// The key.
+    ///
+    /// # Errors
+    /// 409 without one.
+    fn keys(&self) -> Result<&SealKeys, ApiError> {
+        let without =
+            "webhooks need SATCHEL_SECRETS_KEY, which seals their secrets: give it to the API and the workers";
+        self.0.as_ref().ok_or_else(|| ApiError::Conflict(without.to_owned()))
+    }
 }
 
 /// A new secret.

@@ -2,14 +2,13 @@
 
 use actix_web::web::Data;
 use chrono::{DateTime, Utc};
-use satchel_security::sealing::SealKeys;
 use satchel_store::Pool;
 use satchel_store::webhooks::operate;
 use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{EndpointId, WEBHOOKS, new_secret, seal_keys};
+use super::{EndpointId, Sealing, WEBHOOKS, new_secret};
 use crate::auth::Operating;
 use crate::http::answer::Answer;
 use crate::http::deadline;
@@ -41,11 +40,11 @@ async fn rotate(
     _: (NoBody, NoQuery),
     PathId(EndpointId(endpoint_id)): PathId<EndpointId>,
     pool: Data<Pool>,
-    keys: Data<Option<SealKeys>>,
+    sealing: Data<Sealing>,
 ) -> Result<Answer<Rotated>, ApiError> {
     let secret = new_secret()?;
     let by = operating.by();
-    let rotated = operate::rotate_secret(&pool, endpoint_id, &secret, seal_keys(&keys)?, &by);
+    let rotated = operate::rotate_secret(&pool, endpoint_id, &secret, sealing.keys()?, &by);
     let previous_secret_until = deadline::answer(rotated).await?.ok_or(ApiError::NotFound)?;
     Ok(Answer(Rotated { endpoint_id, secret: secret.reveal(), previous_secret_until }))
 }
