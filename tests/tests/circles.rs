@@ -120,12 +120,12 @@ fn visit<'u>(
         let circle = path.iter().skip(at).chain([&module]);
         return Some(circle.map(|module| (*module).to_owned()).collect());
     }
-    let used = uses.get(module)?;
+    let below = uses.get(module)?;
     if !done.insert(module) {
         return None;
     }
     path.push(module);
-    let found = used.iter().filter(|used| *used != module).find_map(|used| visit(used, uses, path, done));
+    let found = below.iter().filter(|other| *other != module).find_map(|other| visit(other, uses, path, done));
     path.pop();
     found
 }

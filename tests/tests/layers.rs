@@ -1,7 +1,7 @@
 //! Who may use whom: each crate of this workspace, the others that it builds on, and who alone has which driver. A crate that
 //! is not listed, or an edge that is not allowed, fails.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
