@@ -138,16 +138,18 @@ mod tests {
     async fn rounds_follow_their_pauses_and_failed_ones_back_off_until_one_succeeds() {
         let (told, said) = channel();
         let shutdown = CancellationToken::new();
-        let plan = vec![true, true, false, false, true, true].into_iter();
+        let plan = vec![true, true, false, false, true, false, true].into_iter();
         drive(Planned { plan, told, began: Instant::now(), shutdown: shutdown.clone() }, shutdown).await;
         let said: Vec<(&str, u64)> = said.iter().collect();
         let words: Vec<&str> = said.iter().map(|(word, _)| *word).collect();
-        let expected = "succeeded succeeded failed recovered failed recovered succeeded succeeded closed";
+        let expected =
+            "succeeded succeeded failed recovered failed recovered succeeded failed recovered succeeded closed";
         assert_eq!(words.join(" "), expected);
         let at = |index: usize| said[index].1;
         assert_eq!((at(0), at(1), at(2)), (0, 10, 20));
         assert!((50..=100).contains(&(at(4) - at(2))), "the first wait: {said:?}");
         assert!((100..=200).contains(&(at(6) - at(4))), "the second: {said:?}");
-        assert_eq!((at(7) - at(6), at(8) - at(7)), (10, 10), "{said:?}");
+        assert_eq!((at(7) - at(6), at(10) - at(9)), (10, 10), "{said:?}");
+        assert!((50..=100).contains(&(at(9) - at(7))), "after a success the first wait again: {said:?}");
     }
 }

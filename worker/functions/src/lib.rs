@@ -23,6 +23,8 @@ mod signals;
 mod steps;
 mod targets;
 
+/// For implementations of [`Function`] and [`TargetSource`].
+pub use async_trait::async_trait;
 pub use deadline::soon;
 pub use error::EngineError;
 pub use executor::{Engine, Executor};

@@ -19,7 +19,7 @@ const JOIN_JOBS: usize = 32;
 /// quarter of what fits into one.
 const LEAVE_JOBS: usize = 8;
 /// Small batches in a row before a lane leaves.
-const SMALL_BATCHES: u32 = 64;
+const LEAVE_AFTER_BATCHES: u32 = 64;
 /// Another lane joins, too, when a batch takes this long: whatever keeps it, the other shards need not wait.
 const LONG_BATCH: Duration = Duration::from_secs(1);
 
@@ -123,7 +123,7 @@ impl LaneHandle {
         } else if self.number == 0 {
             // Not by the others: the first one would be in the middle of waiting for entries of fewer shards.
             state.small_batches = if jobs < leave_below { state.small_batches + 1 } else { 0 };
-            if state.small_batches >= SMALL_BATCHES {
+            if state.small_batches >= LEAVE_AFTER_BATCHES {
                 state.small_batches = 0;
                 state.serving = before - 1;
             }
@@ -198,19 +198,19 @@ mod tests {
         third.adjust(MOST);
         assert_eq!(read(&mut first), [0, 3]);
 
-        for _ in 0..SMALL_BATCHES {
+        for _ in 0..LEAVE_AFTER_BATCHES {
             second.adjust(1);
             assert_eq!(read(&mut third), [2, 5], "only the first lane's batches count");
             first.adjust(MOST / 4 - 1);
         }
         assert_eq!((read(&mut second), read(&mut third)), (vec![1, 3, 5], vec![]));
-        for _ in 1..SMALL_BATCHES {
+        for _ in 1..LEAVE_AFTER_BATCHES {
             first.adjust(LEAVE_JOBS - 1);
         }
         first.adjust(LEAVE_JOBS);
         first.adjust(LEAVE_JOBS - 1);
         assert_eq!(read(&mut second), [1, 3, 5], "not in a row");
-        for _ in 1..SMALL_BATCHES {
+        for _ in 1..LEAVE_AFTER_BATCHES {
             first.adjust(0);
         }
         assert_eq!((read(&mut first), read(&mut second)), (vec![0, 1, 2, 3, 4, 5], vec![]));

@@ -52,7 +52,7 @@ impl Task for Ownership {
         let renew = self.renewed_at.is_none_or(|at| at.elapsed() >= self.renew_every);
         // A lease must not be lost to a dead connection while a new one would work.
         let vigil = self.session.vigil();
-        let is_settled = vigil.over(ROUND_DEADLINE_MS, Box::pin(self.put_right(renew))).await?;
+        let is_settled = vigil.over(ROUND_DEADLINE_MS, Box::pin(self.reconcile(renew))).await?;
         if renew {
             self.renewed_at = Some(Instant::now());
         }
@@ -131,8 +131,8 @@ impl Ownership {
         }
     }
 
-    /// One round. `false` if a shard that this worker should have is not free yet, or it could not give one up.
-    async fn put_right(&mut self, renew: bool) -> Result<bool, StoreError> {
+    /// Brings what is owned in line with what should be. `false` if a shard that this worker should have is not free yet, or it could not give one up.
+    async fn reconcile(&mut self, renew: bool) -> Result<bool, StoreError> {
         if renew {
             self.renew().await?;
         }
