@@ -1,11 +1,14 @@
 //! Reads a JWKS (RFC 7517): the keys that tokens may be signed with, and why each of the others is none.
 
+use std::ops::RangeInclusive;
+
 use jsonwebtoken::{Algorithm, DecodingKey};
 use satchel_security::token_crypto::is_usable;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::keys::RSA_BYTES;
+/// The shortest RSA modulus, in bytes (RFC 7518 section 3.3), and the longest one.
+pub(super) const RSA_BYTES: RangeInclusive<usize> = 256..=1_024;
 
 /// A key as it stands in the set.
 pub(super) struct WebKeyRead {

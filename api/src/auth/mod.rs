@@ -21,7 +21,8 @@ use satchel_model::ids::RequestId;
 use satchel_settings::{Env, Networks, Span};
 use sha2::{Digest, Sha256};
 
-use crate::http::extract::{self, Extract, Parts};
+use crate::http::component::component;
+use crate::http::extract::{Extract, Parts};
 use crate::http::problem::ApiError;
 use api_key::ApiKeys;
 use jwt::TokenVerifier;
@@ -169,7 +170,7 @@ pub(crate) async fn admit(access: Access, request: &HttpRequest) -> Result<Optio
     if access == Access::Anyone {
         return Ok(None);
     }
-    let authenticator = extract::component::<Authenticator>(request)?;
+    let authenticator = component::<Authenticator>(request)?;
     let Some(credential) = bearer(request.headers()) else {
         Refusals::count("none");
         return Err(ApiError::Unauthenticated);

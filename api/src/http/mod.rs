@@ -4,6 +4,7 @@ pub(crate) mod address;
 pub(crate) mod answer;
 pub(crate) mod answer_headers;
 pub(crate) mod body;
+pub(crate) mod component;
 pub(crate) mod connections;
 pub(crate) mod cors;
 pub(crate) mod cursor;

@@ -4,7 +4,7 @@ use satchel_model::ids::JobId;
 use satchel_model::operations::Envelope;
 use satchel_queue::Sought;
 
-use super::judge::Before;
+use super::before::Before;
 use super::{Incoming, Intake, Kept};
 use crate::http::problem::{ApiError, Store};
 

@@ -2,27 +2,13 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
 use satchel_model::ids::JobId;
 use satchel_queue::{Claim, Pending, QueueError};
 
+use super::before::Before;
 use super::{Draft, Intake, JournalMode, enqueue};
 use crate::http::problem::ApiError;
 use crate::intake::lookup::Known;
-
-/// What an earlier request has done for a draft that is to be kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Before {
-    /// Nothing that is known of.
-    Nothing,
-    /// It has claimed its key.
-    Claimed,
-    /// It has claimed its key, and perhaps queued the job.
-    Queued {
-        /// When it was accepted.
-        submitted_at: DateTime<Utc>,
-    },
-}
 
 /// What is to be done with one draft.
 #[derive(Debug, Clone)]

@@ -7,6 +7,7 @@
 //! answers sooner.
 
 pub(crate) mod admission;
+mod before;
 pub(crate) mod clock;
 pub(crate) mod current_catalogue;
 mod enqueue;
@@ -35,9 +36,10 @@ use satchel_store::waiting::WaitingStatus;
 use satchel_wire::envelope::EnvelopeKey;
 
 use self::admission::Admission;
+use self::before::Before;
 use self::current_catalogue::CurrentCatalogue;
 use self::journaling::Journaling;
-use self::judge::{Before, Verdict};
+use self::judge::Verdict;
 use self::lookup::{Known, Lookup};
 use self::undecided::Undecided;
 use self::waiting::WaitingRoom;

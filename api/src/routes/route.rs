@@ -7,7 +7,8 @@ use actix_web::{HttpRequest, HttpResponse, guard, web};
 
 use crate::auth::{self, Access};
 use crate::http::answer::{Answers, Reply};
-use crate::http::extract::{Extract, Parts, Takes, component};
+use crate::http::component::component;
+use crate::http::extract::{Extract, Parts, Takes};
 use crate::http::problem::ApiError;
 use crate::intake::clock::Clock;
 

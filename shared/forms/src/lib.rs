@@ -15,6 +15,7 @@ mod form;
 mod huge;
 mod members;
 mod node;
+mod pointer;
 mod readers;
 mod schema;
 #[cfg(feature = "testing")]
@@ -29,10 +30,11 @@ pub use schemars;
 
 pub use at::At;
 pub use entries::{Document, Entries, Entry};
-pub use faults::{Fault, Faults, Pointer};
+pub use faults::{Fault, Faults};
 pub use form::{Fields, Form, read, read_in};
 pub use members::Members;
 pub use node::{Node, SyntaxError};
+pub use pointer::Pointer;
 pub use readers::{read_array, read_integer, read_integer_within, read_members, read_name, read_text};
 pub use schema::{
     Described, ObjectSchema, array_schema, either, integer_schema, map_schema, names_schema, one_of, or_null,

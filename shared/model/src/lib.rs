@@ -7,6 +7,7 @@ pub mod access;
 pub mod catalogue;
 pub mod decide;
 pub mod distinct;
+mod document;
 pub mod events;
 pub mod facts;
 pub mod fold;

@@ -69,11 +69,11 @@ pub(crate) fn users(
     leased: &[Lease],
     cache: &mut HoldingsCache,
 ) -> HashMap<UserId, UserState> {
-    let leases = by_shard(leased);
+    let by_shard = by_shard(leased);
     let mut users = HashMap::with_capacity(places.len());
     for (user_id, shard) in places {
         let Some((user_id, head)) = heads.remove_entry(*user_id) else { continue };
-        let lease = leases.get(shard);
+        let lease = by_shard.get(shard);
         let holdings = lease.map(|lease| cache.take(&user_id, **lease, head.version)).unwrap_or_default();
         users.insert(user_id, UserState::new(head, Facts { holdings, ..Facts::default() }));
     }
@@ -87,9 +87,9 @@ pub(crate) fn remember(
     leased: &[Lease],
     cache: &mut HoldingsCache,
 ) {
-    let leases = by_shard(leased);
+    let by_shard = by_shard(leased);
     for (user_id, shard) in places {
-        if let (Some((user_id, user)), Some(lease)) = (users.remove_entry(*user_id), leases.get(shard)) {
+        if let (Some((user_id, user)), Some(lease)) = (users.remove_entry(*user_id), by_shard.get(shard)) {
             cache.keep(user_id, **lease, user);
         }
     }
@@ -105,12 +105,14 @@ pub(crate) async fn facts<'d>(
     for _ in 0..MAX_READ_ROUNDS {
         reads.sort();
         reads.retain_unknown(|user_id| batch.users.get(user_id).map(|user| &user.facts));
-        facts::load(tx, &reads, &mut batch.users).await?;
+        facts::load(tx, &reads, batch).await?;
         if !reads.is_open() {
             break;
         }
         reads = Reads::default();
-        order.iter().for_each(|delivery| batch.ask(&delivery.envelope, &mut reads));
+        for delivery in order {
+            batch.ask(&delivery.envelope, &mut reads);
+        }
     }
     Ok(())
 }

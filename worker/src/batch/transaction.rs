@@ -209,11 +209,11 @@ impl Applier {
         leased: &[Lease],
     ) -> Result<DateTime<Utc>, ApplyError> {
         let touched: HashSet<Shard> = shards.collect();
-        let leases: Vec<Lease> = leased.iter().copied().filter(|lease| touched.contains(&lease.shard)).collect();
-        if leases.len() < touched.len() {
+        let own: Vec<Lease> = leased.iter().copied().filter(|lease| touched.contains(&lease.shard)).collect();
+        if own.len() < touched.len() {
             return Err(ApplyError::Fenced);
         }
-        let rules = match leases::fence(tx, self.worker_id, &leases).await.map_err(ApplyError::Rules)? {
+        let rules = match leases::fence(tx, self.worker_id, &own).await.map_err(ApplyError::Rules)? {
             Fence::Held(rules) => rules,
             Fence::Lost => return Err(ApplyError::Fenced),
             Fence::Locked(shards) => return Err(ApplyError::Locked(shards)),

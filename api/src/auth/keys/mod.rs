@@ -1,18 +1,13 @@
 //! The keys that tokens may be signed with. Each key has exactly one algorithm (RFC 8725 section 3.1).
 
-use std::ops::RangeInclusive;
-
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use satchel_security::token_crypto::{self, is_usable};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::jwks::{self, Unfit};
+use super::jwks::{self, RSA_BYTES, Unfit};
 
 /// The shortest HS256 secret, in bytes: the output length of the hash (RFC 7518 section 3.2).
 const MIN_SECRET_BYTES: usize = 32;
-
-/// The shortest RSA modulus, in bytes (RFC 7518 section 3.3), and the longest one.
-pub(super) const RSA_BYTES: RangeInclusive<usize> = 256..=1_024;
 
 /// What stands in the DER form of an RSA key beside its modulus, in bytes, at most.
 const RSA_DER_BYTES: usize = 32;

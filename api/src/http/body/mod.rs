@@ -15,7 +15,7 @@ use futures_util::{Stream, StreamExt as _};
 use satchel_model::access::Role;
 
 use self::budget::{BodyBudget, Share};
-use crate::http::extract;
+use crate::http::component::component;
 use crate::http::problem::ApiError;
 
 /// The whole body must be here within this time, in seconds.
@@ -74,7 +74,7 @@ pub(crate) async fn read_json(request: &HttpRequest, payload: Payload, limits: L
     if declared_length(request).is_some_and(|length| length > limits.largest() as u64) {
         return Err(ApiError::TooLarge { limit_bytes: limits.largest() });
     }
-    let share = extract::component::<BodyBudget>(request)?.share(limits.role);
+    let share = component::<BodyBudget>(request)?.share(limits.role);
     let collected = async {
         if is_gzip {
             // Apart: a request's future is moved about, and this one is large and rare.

@@ -19,6 +19,7 @@ pub(crate) use self::path::{InPath, PathId};
 #[cfg(test)]
 pub(crate) use self::query::read as read_query;
 pub(crate) use self::query::{DryRun, FromQuery, NoQuery, Page, Query};
+use super::component::component;
 use super::problem::ApiError;
 
 /// A request whose route has let it in.
@@ -51,14 +52,6 @@ impl Parts {
     pub(crate) fn caller(&self) -> Result<&Arc<Actor>, ApiError> {
         self.caller.as_ref().ok_or(ApiError::Internal)
     }
-}
-
-/// A part of the service.
-///
-/// # Errors
-/// 500 if this address has none.
-pub(crate) fn component<T: ?Sized + 'static>(request: &HttpRequest) -> Result<&web::Data<T>, ApiError> {
-    request.app_data().ok_or(ApiError::Internal)
 }
 
 /// A part of a request.

@@ -7,7 +7,15 @@ use super::{Catalogue, Effect, read};
 use crate::ids::{EventName, ItemId, Quantity};
 
 impl Catalogue {
-    /// Reads and checks a document that is to be published: as [`Catalogue::parse`], and besides
+    /// Reads and checks a document in force. Events with reserved names are not the game's own.
+    ///
+    /// # Errors
+    /// Every fault of the document, with its place, as far as [`Faults`] keeps them.
+    pub(crate) fn read(node: Node, reserved: &'static [&'static str]) -> Result<Self, Faults> {
+        read::document(node, false, reserved)
+    }
+
+    /// Reads and checks a document that is to be published: as one in force, and besides
     /// - each rule must be for an event that is declared or that a use emits, and what it gives for once must be required by
     ///   the event's schema, if there is one;
     /// - each event that a use emits must be one that a game server could send.
@@ -16,8 +24,8 @@ impl Catalogue {
     ///
     /// # Errors
     /// Every fault; those of emitted events if there are no others.
-    pub fn parse_new(node: Node) -> Result<Self, Faults> {
-        let catalogue = read::document(node, true)?;
+    pub(crate) fn read_new(node: Node, reserved: &'static [&'static str]) -> Result<Self, Faults> {
+        let catalogue = read::document(node, true, reserved)?;
         let mut emitted: Vec<_> = catalogue.emitted().collect();
         emitted.sort_unstable_by_key(|(item_id, place, _)| (*item_id, *place));
         let mut faults = Faults::default();

@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::schema_cost::{MAX_DATA_LEVELS, SchemaCost};
+use super::schema_cost::{MAX_DATA_LEVELS, MAX_PATTERN_BYTES, SchemaCost};
 
 /// An event of the game's own.
 ///
@@ -50,8 +50,6 @@ pub struct DataSchema {
 impl DataSchema {
     /// The longest, in bytes of its JSON.
     pub const MAX_BYTES: usize = 16 * 1024;
-    /// The largest compiled pattern, in bytes.
-    pub(super) const MAX_PATTERN_BYTES: usize = 256 * 1024;
     /// Of one event's faults so many are told.
     const MAX_FAULTS: usize = 20;
     /// The most work that one event may make, in subschemas applied to values: some tens of milliseconds.
@@ -70,7 +68,7 @@ impl DataSchema {
             return Err(format!("must have at most {} bytes, not {bytes}", Self::MAX_BYTES));
         }
         let cost = SchemaCost::of(&document)?;
-        let patterns = PatternOptions::regex().size_limit(Self::MAX_PATTERN_BYTES);
+        let patterns = PatternOptions::regex().size_limit(MAX_PATTERN_BYTES);
         let options = jsonschema::options().with_draft(Draft::Draft202012).offline().with_pattern_options(patterns);
         // By itself the draft takes a format for a remark.
         let options = options.should_validate_formats(true);

@@ -24,7 +24,7 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use satchel_forms::{Faults, Node, Pointer};
+use satchel_forms::{Faults, Pointer};
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 use serde_json::{Map, Value};
@@ -67,15 +67,6 @@ impl Catalogue {
     pub const MAX_PATTERNS_BYTES: usize = 16 * 1024 * 1024;
     /// The most rules of one catalogue.
     pub const MAX_RULES: usize = 1_000;
-
-    /// Reads and checks a whole document, in the form of CATALOGUE.md. One that is to be published is asked for more:
-    /// [`Catalogue::parse_new`].
-    ///
-    /// # Errors
-    /// Every fault of the document, with its place, as far as [`Faults`] keeps them.
-    pub fn parse(node: Node) -> Result<Self, Faults> {
-        read::document(node, false)
-    }
 
     /// The item's definition, also of a retired item; `None` if there is no such item.
     #[must_use]

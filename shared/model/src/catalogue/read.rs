@@ -7,7 +7,8 @@ use satchel_forms::{At, Faults, Form, Node, Pointer, map_schema, read_members};
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
 
-use super::reading::{Reading, check_own};
+use super::cycles;
+use super::reading::Reading;
 use super::references::Thing;
 use super::rule::read_rule;
 use super::{Catalogue, DataSchema, EventDefinition, Item, Rule};
@@ -43,11 +44,12 @@ pub fn catalogue_schema() -> Schema {
     schema
 }
 
-/// Reads a whole document.
-pub(super) fn document(node: Node, is_new: bool) -> Result<Catalogue, Faults> {
-    let (root, mut faults, mut reading) = (Pointer::root(), Faults::default(), Reading::new(is_new));
+/// Reads a whole document. Events with reserved names are not the game's own.
+pub(super) fn document(node: Node, is_new: bool, reserved: &'static [&'static str]) -> Result<Catalogue, Faults> {
+    let (root, mut faults, mut reading) = (Pointer::root(), Faults::default(), Reading::new(is_new, reserved));
     let document = CatalogueDocument::read(node, &At::new(&root), &mut reading, &mut faults);
     reading.references.check(&mut faults);
+    cycles::check(reading.references.noted(), &mut faults);
     match document {
         Some(CatalogueDocument { items, events, rules }) if faults.is_empty() => {
             Ok(Catalogue::new(items, events, rules))
@@ -59,7 +61,12 @@ pub(super) fn document(node: Node, is_new: bool) -> Result<Catalogue, Faults> {
 /// Whether a document is one by itself, whatever its parts say of each other.
 #[cfg(test)]
 pub(super) fn structure(node: Node) -> Result<(), Faults> {
-    satchel_forms::read_in::<CatalogueDocument, _>(node, Pointer::root(), &mut Reading::new(false)).map(drop)
+    satchel_forms::read_in::<CatalogueDocument, _>(
+        node,
+        Pointer::root(),
+        &mut Reading::new(false, crate::events::NAMES),
+    )
+    .map(drop)
 }
 
 fn read_items(node: Node, at: &At<'_>, reading: &mut Reading, faults: &mut Faults) -> Option<HashMap<ItemId, Item>> {
@@ -94,7 +101,7 @@ fn read_events(
     for (name, node) in members {
         let at = at.field(&name);
         let name = match EventName::parse(&name) {
-            Ok(name) if check_own(&name, &at, faults) => name,
+            Ok(name) if reading.check_own(&name, &at, faults) => name,
             Ok(_) => continue,
             Err(error) => {
                 faults.note(&at, format!("is not an event's name: it {error}"));

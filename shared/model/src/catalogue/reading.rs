@@ -8,13 +8,14 @@ use super::data_pointer::DataPointer;
 use super::event::{DataSchema, EventDefinition};
 use super::references::{Kind, Reference, References, Thing};
 use super::required::is_required;
-use crate::events;
 use crate::ids::{EventName, ItemId};
 
 /// What was read so far.
 pub(super) struct Reading {
     /// Whether the document is to be published. Of one that is in force less is asked.
     is_new: bool,
+    /// The names of events that are not the game's own.
+    reserved: &'static [&'static str],
     /// Who mentions others where reading is now; `None` if its id has a fault.
     pub(super) from: Option<Thing>,
     pub(super) references: References,
@@ -25,8 +26,15 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    pub(super) fn new(is_new: bool) -> Self {
-        Self { is_new, from: None, references: References::default(), declared: None, emitted: HashSet::new() }
+    pub(super) fn new(is_new: bool, reserved: &'static [&'static str]) -> Self {
+        Self {
+            is_new,
+            reserved,
+            from: None,
+            references: References::default(),
+            declared: None,
+            emitted: HashSet::new(),
+        }
     }
 
     /// Notes which events the document describes.
@@ -72,19 +80,19 @@ impl Reading {
             faults.note(at, format!("the schema of {on} does not require {place}: name it in the schema's `required`"));
         }
     }
+
+    /// Satchel's own events are not the game's to define, to emit, or to reward: a rule for a reward could reward itself.
+    pub(super) fn check_own(&self, name: &EventName, at: &At<'_>, faults: &mut Faults) -> bool {
+        let is_own = !self.reserved.contains(&name.as_str());
+        if !is_own {
+            faults.note(at, format!("{name} is an event of Satchel itself: choose a name of the game's own"));
+        }
+        is_own
+    }
 }
 
 /// The name of an event of the game's own.
 pub(super) fn read_own(node: Node, at: &At<'_>, reading: &mut Reading, faults: &mut Faults) -> Option<EventName> {
     let name = EventName::read(node, at, reading, faults)?;
-    check_own(&name, at, faults).then_some(name)
-}
-
-/// Satchel's own events are not the game's to define, to emit, or to reward: a rule for a reward could reward itself.
-pub(super) fn check_own(name: &EventName, at: &At<'_>, faults: &mut Faults) -> bool {
-    let is_own = !events::is_known(name.as_str());
-    if !is_own {
-        faults.note(at, format!("{name} is an event of Satchel itself: choose a name of the game's own"));
-    }
-    is_own
+    reading.check_own(&name, at, faults).then_some(name)
 }

@@ -5,7 +5,6 @@ use std::fmt;
 
 use satchel_forms::{Faults, Pointer};
 
-use super::cycles;
 use crate::ids::{EventName, ItemId};
 
 /// What can lead to something and be led to.
@@ -77,7 +76,12 @@ impl References {
         self.noted.push(reference);
     }
 
-    /// Notes mentions of items that there are not, grants of retired items, and cycles of grants.
+    /// All mentions, in the document's order.
+    pub(super) fn noted(&self) -> &[Reference] {
+        &self.noted
+    }
+
+    /// Notes mentions of items that there are not, and grants of retired items.
     pub(super) fn check(&self, faults: &mut Faults) {
         for Reference { to, kind, at, .. } in &self.noted {
             // Whether events are known is asked of new documents alone, where their rules are read.
@@ -88,6 +92,5 @@ impl References {
                 faults.add(at.clone(), format!("{to} is retired and can no longer be granted"));
             }
         }
-        cycles::check(&self.noted, faults);
     }
 }

@@ -12,6 +12,9 @@ use serde_json::{Map, Value};
 
 /// The deepest data that is checked, in levels of arrays and objects.
 pub(super) const MAX_DATA_LEVELS: usize = 32;
+
+/// The largest compiled pattern, in bytes.
+pub(super) const MAX_PATTERN_BYTES: usize = 256 * 1024;
 /// The most that one value of the data may cost, in subschemas and the values in them.
 const MAX_PER_VALUE: u64 = 10_000;
 /// The most that one byte of text may cost, in the same unit.

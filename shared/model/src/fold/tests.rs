@@ -55,7 +55,9 @@ fn turn(envelope: &Envelope) -> Turn<'_> {
 /// Everything that the jobs ask for is known: nobody has anything.
 fn know_all(batch: &mut Batch<'_>, envelopes: &[&Envelope]) {
     let mut reads = Reads::default();
-    envelopes.iter().for_each(|envelope| batch.ask(envelope, &mut reads));
+    for envelope in envelopes {
+        batch.ask(envelope, &mut reads);
+    }
     for (user_id, item_id) in reads.holdings {
         batch.users.entry(user_id.clone()).or_default().facts.holdings.put(item_id, None);
     }

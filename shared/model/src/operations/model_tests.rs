@@ -78,6 +78,7 @@ impl Model {
     }
 
     /// Applies a job to a copy, so that a refusal leaves nothing behind.
+    #[expect(clippy::match_wildcard_for_single_variants, reason = "one alone, until there are more operations")]
     fn apply(&self, catalogue: &Catalogue, work: &Work) -> Result<Self, RejectionCode> {
         let mut after = self.clone();
         match work {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use satchel_model::facts::{Facts, Kind, Reads, RuleGrant};
-use satchel_model::fold::{PartyWrites, UserState};
+use satchel_model::fold::{Batch, PartyWrites, UserState};
 use satchel_model::ids::{JobId, UserId};
 
 use super::{StoreError, Tx, inventory};
@@ -63,11 +63,8 @@ kinds! {
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn load(
-    tx: &mut Tx<'_>,
-    reads: &Reads<'_>,
-    users: &mut HashMap<UserId, UserState>,
-) -> Result<(), StoreError> {
+pub async fn load(tx: &mut Tx<'_>, reads: &Reads<'_>, batch: &mut Batch<'_>) -> Result<(), StoreError> {
+    let users = &mut batch.users;
     if !reads.holdings.is_empty() {
         for (user_id, item_id) in &reads.holdings {
             know(users, user_id, |facts| facts.holdings.put(item_id.clone(), None));

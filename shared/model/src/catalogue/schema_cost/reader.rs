@@ -6,11 +6,10 @@ use jsonschema::{Draft, PatternOptions};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
-use super::{Cost, Subschema};
-use crate::catalogue::DataSchema;
+use super::{Cost, MAX_PATTERN_BYTES, Subschema};
 
 /// The sizes, in bytes, among which that of a compiled pattern is looked for. A larger one does not compile.
-const PATTERN_SIZES: [usize; 4] = [4 * 1024, 16 * 1024, 64 * 1024, DataSchema::MAX_PATTERN_BYTES];
+const PATTERN_SIZES: [usize; 4] = [4 * 1024, 16 * 1024, 64 * 1024, MAX_PATTERN_BYTES];
 /// The most bytes that all compiled patterns of a schema may have.
 const MAX_PATTERNS_BYTES: usize = 1024 * 1024;
 /// A matcher may look at each of a pattern's states for each byte of a text. A state takes about 32 bytes, and looking at

@@ -6,6 +6,7 @@ mod schema;
 mod schema_cost;
 mod uses;
 
+use satchel_forms::Node;
 use serde_json::{Value, json};
 
 use super::*;
