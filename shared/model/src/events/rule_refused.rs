@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::EventType;
-use crate::rejection::Rejection;
 use crate::ids::RuleId;
+use crate::rejection::Rejection;
 
 /// A rule gave nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
