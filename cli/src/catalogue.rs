@@ -11,6 +11,7 @@ use satchel_model::catalogue::{Catalogue, Difference};
 use satchel_model::ids::RequestId;
 use satchel_store::catalogue::{self, Publication, Publish, PublishError, Warning};
 use satchel_store::{Pool, PoolConfig, Program};
+use satchel_wire::Fresh;
 
 use crate::environment::Environment;
 use crate::settings::Settings;

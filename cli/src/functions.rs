@@ -11,6 +11,7 @@ use satchel_store::functions::replays::{self, Replay};
 use satchel_store::functions::{Run, RunStatus, steps};
 use satchel_store::functions::{operate, pause};
 use satchel_store::{Pool, PoolConfig, Program};
+use satchel_wire::Fresh;
 use serde_json::json;
 
 use crate::settings::Settings;

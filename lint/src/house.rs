@@ -19,7 +19,10 @@ pub(crate) const LAYERS: [Row; 19] = [
     ("connectors", &["functions", "model", "security", "settings", "store", "wire"]),
     ("worker", &["connectors", "functions", "model", "queue", "settings", "store", "tasks", "wire"]),
     ("private", &[]),
-    ("cli", &["api", "forms", "functions", "model", "private", "queue", "security", "settings", "store", "worker"]),
+    (
+        "cli",
+        &["api", "forms", "functions", "model", "private", "queue", "security", "settings", "store", "wire", "worker"],
+    ),
     ("testkit", &["model", "private", "security", "wire"]),
     ("tests", &["api", "functions", "model", "settings", "testkit", "worker"]),
     ("bench", &["model", "private"]),

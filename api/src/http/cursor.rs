@@ -68,6 +68,7 @@ impl<I: From<Uuid> + Display> Key for (DateTime<Utc>, I) {
 #[cfg(test)]
 mod tests {
     use satchel_model::ids::{JobId, RunId};
+    use satchel_wire::Fresh;
 
     use super::*;
 

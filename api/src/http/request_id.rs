@@ -4,6 +4,7 @@ use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{Error, HttpMessage as _};
 use satchel_model::ids::RequestId;
+use satchel_wire::Fresh;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

@@ -158,6 +158,7 @@ mod tests {
     use satchel_model::access::{Actor, Role, Scopes};
     use satchel_model::ids::{JobId, RequestId};
     use satchel_model::operations::Submission;
+    use satchel_wire::Fresh;
 
     use super::*;
 

@@ -229,6 +229,7 @@ mod tests {
     use satchel_model::access::{Actor, Role, Scopes};
     use satchel_model::ids::RequestId;
     use satchel_model::operations::Submission;
+    use satchel_wire::Fresh;
 
     use super::*;
 

@@ -110,6 +110,7 @@ pub(crate) async fn hear(intake: &Intake, shutdown: CancellationToken) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use satchel_wire::Fresh;
 
     fn outcome(job_id: JobId, request_id: &RequestId) -> Outcome {
         Outcome {

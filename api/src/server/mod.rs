@@ -14,6 +14,7 @@ use actix_web::web::Data;
 use anyhow::Context as _;
 use satchel_model::ids::ReplicaId;
 use satchel_store::{Pool, stuck};
+use satchel_wire::Fresh;
 use tokio_util::sync::CancellationToken;
 
 use self::background::Background;
@@ -42,6 +43,8 @@ const FEED_GRACE_MS: u64 = 2_000;
 /// # Errors
 /// If Postgres or its schema is not there within half a minute, or a setting cannot be used.
 pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+    // First of all: what is counted before goes nowhere.
+    let handle = config.metrics.clone().or_else(metrics::install);
     metrics::describe();
     let (pool, clock) = (Pool::new(&config.database).context("DATABASE_URL")?, Arc::new(Clock::new()));
     let schema = startup::wait_for_schema(&pool, &clock);
@@ -73,7 +76,6 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         meters,
         requires_idempotency_key: config.requires_idempotency_key,
     };
-    let handle = config.metrics.or_else(metrics::install);
     let components = Components {
         authenticator: Data::new(Authenticator::new(config.token_keys, config.credentials, pool.clone())),
         intake: Data::new(intake),

@@ -48,7 +48,7 @@ pub async fn withdraw(
 ) -> Result<bool, StoreError> {
     let mut tx = pool.0.begin().await?;
     let rejection = Rejection::new(RejectionCode::Withdrawn, "the job was withdrawn before its turn").result();
-    // No other job can have the id of one without a key, so its hash is not asked for (`worker/src/decide.rs`).
+    // No other job can have the id of one without a key, so its hash is not asked for (`shared/model/src/fold/batch.rs`).
     let payload_hash = job.payload_hash.map_or([0; 32], |hash| hash.0);
     let is_withdrawn = sqlx::query_scalar!(
         r#"SELECT withdraw_job($1, $2, $3, $4, $5, $6::text::json, $7, $8, $9, $10, $11, $12) AS "is_withdrawn!""#,

@@ -229,6 +229,7 @@ impl SealedEnvelope {
 
 #[cfg(test)]
 mod tests {
+    use crate::Fresh;
     use satchel_model::access::{Role, Scopes};
     use satchel_model::operations::{Job, SendEvent};
 

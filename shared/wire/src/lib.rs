@@ -2,3 +2,6 @@
 
 pub mod cloud_event;
 pub mod envelope;
+mod fresh;
+
+pub use fresh::Fresh;

@@ -2,7 +2,7 @@
 //! writes to Postgres's log, commands in Redis. Where a table here no longer holds, a change has made jobs dearer, or
 //! cheaper: either the change has to be put right or, in the same commit, the table.
 //!
-//! (How often a job allocates memory is counted in `worker/src/allocation_tests.rs`.)
+//! (How often a job allocates memory is counted in `worker/src/batch/allocation_tests.rs`.)
 
 use std::collections::{BTreeMap, BTreeSet};
 

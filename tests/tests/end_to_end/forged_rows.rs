@@ -14,6 +14,7 @@ use satchel_testkit::poison::{self, poisonous};
 use satchel_testkit::streams::{seal, seal_by};
 use satchel_testkit::{ENVELOPE_KEY, Satchel, Setup, wait};
 use satchel_tests::invariants;
+use satchel_wire::Fresh;
 use satchel_wire::envelope::SealedEnvelope;
 use serde_json::json;
 

@@ -10,6 +10,7 @@ use satchel_testkit::job::{reward, reward_pieces};
 use satchel_testkit::streams::{seal, seal_as, seal_by};
 use satchel_testkit::{ENVELOPE_KEY, Satchel, Setup, wait};
 use satchel_tests::invariants;
+use satchel_wire::Fresh;
 use satchel_wire::envelope::{SealedEnvelope, VERSION};
 use serde_json::{Value, json};
 

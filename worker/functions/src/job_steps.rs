@@ -10,6 +10,7 @@ use satchel_model::operations::Priority;
 use satchel_model::operations::{Job, SendEvent};
 use satchel_model::records::JobStatus;
 use satchel_store::jobs;
+use satchel_wire::Fresh;
 use satchel_wire::envelope::{VERSION, parse_body};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

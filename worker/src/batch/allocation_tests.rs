@@ -18,6 +18,7 @@ use satchel_model::ledger::Head;
 use satchel_model::operations::Envelope;
 use satchel_model::operations::Submission;
 use satchel_queue::{Entry, MemoryStore};
+use satchel_wire::Fresh;
 use satchel_wire::envelope::EnvelopeKey;
 
 use uuid::Uuid;

@@ -188,6 +188,7 @@ mod tests {
     use satchel_model::operations::Priority;
     use satchel_model::operations::Submission;
     use satchel_queue::{EntryRef, Place};
+    use satchel_wire::Fresh;
     use satchel_wire::envelope::EnvelopeKey;
 
     use super::*;

@@ -117,6 +117,7 @@ mod tests {
     use satchel_model::ids::RequestId;
     use satchel_model::operations::Submission;
     use satchel_store::parked::ParkedState;
+    use satchel_wire::Fresh;
 
     use super::*;
 

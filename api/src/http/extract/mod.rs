@@ -12,6 +12,7 @@ use actix_web::dev::Payload;
 use actix_web::{HttpMessage as _, HttpRequest, web};
 use satchel_model::access::Actor;
 use satchel_model::ids::RequestId;
+use satchel_wire::Fresh;
 use schemars::{Schema, SchemaGenerator};
 
 pub(crate) use self::body::{FromDocument, Json, Limited, NoBody, RawBody, Received};

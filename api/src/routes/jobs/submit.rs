@@ -8,6 +8,7 @@ use satchel_model::access::Role;
 use satchel_model::ids::{IdempotencyKey, JobId, RequestId};
 use satchel_model::operations::MAX_DELAY_DAYS;
 use satchel_model::operations::{Entrance, Job, Submission};
+use satchel_wire::Fresh;
 
 use crate::auth::{Access, Caller};
 use crate::http::answer::Custom;

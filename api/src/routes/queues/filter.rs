@@ -51,6 +51,7 @@ struct FailedJobs {
 mod tests {
     use satchel_forms::Pointer;
     use satchel_forms::testing::disagreement;
+    use satchel_wire::Fresh;
     use serde_json::json;
 
     use super::*;

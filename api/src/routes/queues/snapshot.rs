@@ -191,6 +191,7 @@ fn count(count: i64) -> u64 {
 mod tests {
     use satchel_model::ids::JobId;
     use satchel_store::stats::WorkerStats;
+    use satchel_wire::Fresh;
     use serde_json::{Value, json};
 
     use super::*;

@@ -9,16 +9,16 @@ use uuid::Uuid;
 pub struct ReplicaId(Uuid);
 
 impl ReplicaId {
-    /// A new one.
-    #[must_use]
-    pub fn random() -> Self {
-        Self(Uuid::now_v7())
-    }
-
     /// As Postgres keeps it.
     #[must_use]
     pub fn as_uuid(self) -> Uuid {
         self.0
+    }
+}
+
+impl From<Uuid> for ReplicaId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
     }
 }
 

@@ -181,11 +181,9 @@ text_id!(
     Stands::Elsewhere
 );
 
-impl RequestId {
-    /// A new, unique one.
-    #[must_use]
-    pub fn random() -> Self {
-        Self((&*Uuid::now_v7().hyphenated().encode_lower(&mut Uuid::encode_buffer())).into())
+impl From<Uuid> for RequestId {
+    fn from(uuid: Uuid) -> Self {
+        Self((&*uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer())).into())
     }
 }
 
@@ -196,12 +194,6 @@ impl RequestId {
 pub struct JobId(Uuid);
 
 impl JobId {
-    /// A new one for a job without idempotency key: version 7, so that index pages fill in order of time.
-    #[must_use]
-    pub fn random() -> Self {
-        Self(Uuid::now_v7())
-    }
-
     /// The one that `caller`'s `key` always names: version 8 over a SHA-256 of both. Whoever repeats a
     /// submission under its key thereby repeats its job id, whatever was lost in between.
     #[must_use]
@@ -312,7 +304,7 @@ mod tests {
         let id = JobId::of_key("service:game", &key);
         assert_eq!(id, JobId::of_key("service:game", &key));
         assert_ne!(id, JobId::of_key("service:other", &key));
-        assert!(id.is_of_key() && !JobId::random().is_of_key());
+        assert!(id.is_of_key() && !JobId::from(Uuid::nil()).is_of_key());
         let shifted = IdempotencyKey::parse("ek").unwrap();
         assert_ne!(id, JobId::of_key("service:gam", &shifted));
     }

@@ -75,6 +75,7 @@ fn of_shard(shard: Shard, rest: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use satchel_wire::Fresh;
 
     #[test]
     fn a_key_names_its_shard_as_the_shard_names_itself() {

@@ -10,6 +10,7 @@ use satchel_model::json::raw;
 use satchel_model::operations::Envelope;
 use satchel_model::operations::SendEvent;
 use satchel_queue::{Claim, Finished, Outcome, Pending, Queue, Sought};
+use satchel_wire::Fresh;
 use satchel_wire::envelope::EnvelopeKey;
 use tokio::sync::mpsc;
 

@@ -12,6 +12,7 @@ use satchel_model::operations::Envelope;
 use satchel_model::operations::Priority;
 use satchel_model::operations::Submission;
 use satchel_queue::{Consumer, Entry, Finished, Queue};
+use satchel_wire::Fresh;
 use satchel_wire::envelope::EnvelopeKey;
 
 pub(crate) fn key() -> EnvelopeKey {

@@ -28,6 +28,7 @@ use satchel_store::{
     Pool, PoolConfig, Program, RolePasswords, Session, actions, decisions, failed, inventory, jobs, journal, leases,
     ledger, migrate, parked, progress, quarantine, rules, users,
 };
+use satchel_wire::Fresh;
 use satchel_wire::envelope::EnvelopeKey;
 use uuid::Uuid;
 

@@ -7,6 +7,7 @@ use satchel_model::records::NewEvent;
 use satchel_store::Session;
 use satchel_store::functions::dispatch;
 use satchel_store::progress::{self, Progress};
+use satchel_wire::Fresh;
 
 use crate::database::Database;
 

@@ -9,6 +9,7 @@ use satchel_store::failed::{self, Filter};
 use satchel_store::jobs;
 use satchel_store::parked::{self, ParkedState};
 use satchel_store::{Pool, actions, audit, stats};
+use satchel_wire::Fresh;
 
 use crate::database::Database;
 use crate::job::{OPERATOR, ago, ids, lock, reward, set_aside, shard, user};

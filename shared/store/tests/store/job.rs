@@ -13,6 +13,7 @@ use satchel_store::journal::JournalEntry;
 use satchel_store::parked::{self, SetAside};
 use satchel_store::progress::ShardCounts;
 use satchel_store::{Session, Tx, users};
+use satchel_wire::Fresh;
 use satchel_wire::envelope::EnvelopeKey;
 
 use crate::database::SHARDS;

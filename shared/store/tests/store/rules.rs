@@ -6,6 +6,7 @@ use satchel_model::ids::{RequestId, Shard};
 use satchel_store::catalogue::{self, Publish};
 use satchel_store::rules::{self, Patience, Rules};
 use satchel_store::{actions, queue_state};
+use satchel_wire::Fresh;
 
 use satchel_store::leases::{self, Fence, Lease};
 use satchel_store::{Session, Tx};

@@ -14,6 +14,7 @@ use satchel_store::{
     rules::{self, Patience},
     stats,
 };
+use satchel_wire::Fresh;
 use uuid::Uuid;
 
 use crate::database::Database;
