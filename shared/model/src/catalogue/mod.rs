@@ -40,7 +40,7 @@ pub use item_quantity::ItemQuantity;
 pub use read::catalogue_schema;
 pub use rule::Rule;
 pub use tightened::Tightened;
-pub use use_rules::{Consume, Requirement, Requires, Usage, UseDraft, UseRule, UseRules};
+pub use use_rules::*;
 
 /// The items, events and rules of one published version. The default one has none.
 #[derive(Debug, Clone, Default, PartialEq)]

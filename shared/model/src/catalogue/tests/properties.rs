@@ -77,6 +77,7 @@ fn use_parts() -> impl Strategy<Value = UseParts> {
 }
 
 /// A catalogue whose items grant only later items, so that there is no cycle.
+#[expect(clippy::needless_update, reason = "rules that are added have their defaults")]
 fn catalogue() -> impl Strategy<Value = Catalogue> {
     let item = ("\\PC{1,100}", grant_policy(), option::of(use_parts()), proptest::bool::weighted(0.2));
     btree_map("[a-z0-9_-][a-z0-9_.-]{0,63}", item, 0..30).prop_map(|drafts| {
@@ -97,6 +98,7 @@ fn catalogue() -> impl Strategy<Value = Catalogue> {
                             })
                             .collect(),
                     },
+                    ..UseRules::default()
                 },
                 allow_skipped: consume % 2 == 1,
                 effects: effects
