@@ -26,7 +26,6 @@ test: test-deps ## Install what is missing and run every test
 		"RUST_TEST_THREADS=4 $(CARGO) test --workspace --test 'en*'" \
 		"nice $(CARGO) test --workspace --lib --bins"
 	$(CARGO) test --workspace --test '[!e]*' --test 'ex*'
-	$(CARGO) test --workspace --doc
 
 lint: deps ## Check format, clippy, layers and circles, SQL metadata, dependencies, licences and spelling
 	# Not by cargo: it does not see the modules that lists declare.

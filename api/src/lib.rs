@@ -1,6 +1,6 @@
 //! The HTTP service of Satchel: authenticates, validates, signs and enqueues jobs; answers queries.
 //!
-//! A submission reads top-down: `routes` → `auth` → `intake` → `satchel_model::jobs` → `satchel_queue`. An audit query:
+//! A submission reads top-down: `routes` → `auth` → `intake` → `satchel_model::operations` → `satchel_queue`. An audit query:
 //! `routes` → `auth` → `satchel_store::ledger`. The service changes no inventory; only workers do.
 
 mod auth;
