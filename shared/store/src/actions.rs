@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use super::{Pool, StoreError};
+use crate::{Pool, StoreError};
 
 /// Who acts, in which request.
 #[derive(Debug, Clone, Copy)]

@@ -9,7 +9,7 @@ use satchel_model::operations::Priority;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::stored::{self, Unreadable};
+use crate::db::stored::{self, Unreadable};
 
 /// What an undecided job waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]

@@ -1,6 +1,8 @@
 //! The facts that a batch reads and writes: holdings, and beside them one file for each kind of the model's list
 //! ([`satchel_model::facts`]), with its statements.
 
+pub mod holdings;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
@@ -8,7 +10,7 @@ use satchel_model::facts::{Facts, Kind, Reads, RuleGrant};
 use satchel_model::fold::{Batch, PartyWrites, UserState};
 use satchel_model::ids::{JobId, UserId};
 
-use super::{StoreError, Tx, inventory};
+use crate::{StoreError, Tx};
 
 /// How a kind of facts is kept.
 trait StoredFact: Kind {
@@ -69,7 +71,7 @@ pub async fn load(tx: &mut Tx<'_>, reads: &Reads<'_>, batch: &mut Batch<'_>) -> 
         for (user_id, item_id) in &reads.holdings {
             know(users, user_id, |facts| facts.holdings.put(item_id.clone(), None));
         }
-        for (user_id, item_id, holding) in inventory::load(tx, &reads.holdings).await? {
+        for (user_id, item_id, holding) in holdings::load(tx, &reads.holdings).await? {
             know(users, &user_id, |facts| facts.holdings.put(item_id, Some(holding)));
         }
     }

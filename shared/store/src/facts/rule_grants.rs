@@ -6,8 +6,9 @@ use satchel_model::ids::{RuleId, UserId};
 use uuid::Uuid;
 
 use super::{StoredFact, Write};
-use crate::stored::Unreadable;
-use crate::{StoreError, Tx, stored};
+use crate::db::stored;
+use crate::db::stored::Unreadable;
+use crate::{StoreError, Tx};
 
 impl StoredFact for RuleGrant {
     async fn load(tx: &mut Tx<'_>, keys: &[(&UserId, OnceKey)]) -> Result<Vec<(UserId, OnceKey, bool)>, StoreError> {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use sqlx::types::Json;
 
 use super::RunStatus;
-use crate::stored::Unreadable;
+use crate::db::stored::Unreadable;
 use crate::{Pool, StoreError};
 
 /// Most runs of a function that are counted of each status: where it says so many, there may be more.

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::RunStatus;
 use crate::actions::{self, Action, Operator};
-use crate::session::limit_statements;
+use crate::db::session::limit_statements;
 use crate::{Pool, Session, StoreError, Tx};
 
 /// Most runs that one transaction ends.

@@ -5,8 +5,9 @@ use satchel_model::ids::{FunctionId, Shard};
 use uuid::Uuid;
 
 use super::limits::{KeyOf, Limits};
-use crate::leases::Lease;
-use crate::{StoreError, Tx, stored};
+use crate::db::stored;
+use crate::shards::leases::Lease;
+use crate::{StoreError, Tx};
 
 /// More than may begin are looked at, so many times, where some of them may have the same key.
 const SPARE: u32 = 4;

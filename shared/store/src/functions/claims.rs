@@ -12,8 +12,9 @@ use uuid::Uuid;
 
 use super::candidates::{self, Candidate, Search};
 use super::pace::Pace;
-use crate::leases::Lease;
-use crate::{Session, StoreError, Tx, stored};
+use crate::db::stored;
+use crate::shards::leases::Lease;
+use crate::{Session, StoreError, Tx};
 
 pub use super::limits::{KeyOf, Limits};
 

@@ -4,7 +4,7 @@ use satchel_model::ids::{FunctionId, RunId, Shard, UserId};
 use satchel_model::records::Place;
 use uuid::Uuid;
 
-use crate::stored;
+use crate::db::stored;
 use crate::{Session, StoreError, Tx};
 
 /// Events of a shard that were not given to functions yet.

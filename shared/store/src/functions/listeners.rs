@@ -7,7 +7,7 @@ use satchel_model::ids::FunctionId;
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 
-use crate::stored::Unreadable;
+use crate::db::stored::Unreadable;
 use crate::{Session, StoreError};
 
 /// The time that a function gets events after a worker last said that it runs it, in minutes. Then it counts as taken away,

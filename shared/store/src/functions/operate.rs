@@ -8,9 +8,10 @@ use uuid::Uuid;
 
 use super::{Run, RunStatus};
 use crate::actions::{self, Action, Operator};
-use crate::failed::Failure;
-use crate::stored::Unreadable;
-use crate::{Pool, StoreError, stored};
+use crate::db::stored;
+use crate::db::stored::Unreadable;
+use crate::parked::failed::Failure;
+use crate::{Pool, StoreError};
 
 /// Whether a worker has ever run the function.
 ///

@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use super::dispatch::Undispatched;
 use crate::actions::{self, Action, Operator};
-use crate::{Pool, Session, StoreError, Tx, stored};
+use crate::db::stored;
+use crate::{Pool, Session, StoreError, Tx};
 
 /// What is to be given to a function again.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use satchel_model::ids::{FunctionId, RunId, UserId};
 use serde::Serialize;
 
-use crate::failed::Failure;
+use crate::parked::failed::Failure;
 
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]

@@ -9,9 +9,10 @@ use serde_json::value::RawValue;
 use sqlx::types::Json;
 
 use super::claims::Claimed;
-use crate::events;
-use crate::progress::{self, Progress};
-use crate::{Pool, StoreError, Tx, parked};
+use crate::batch::progress::{self, Progress};
+use crate::parked;
+use crate::reads::events;
+use crate::{Pool, StoreError, Tx};
 
 /// Most failures kept of one run; the oldest go first.
 pub const MAX_KEPT_FAILURES: i32 = 10;

@@ -10,7 +10,8 @@ use satchel_wire::envelope::{self, EnvelopeKey};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::super::{Pool, StoreError, stored};
+use crate::db::stored;
+use crate::{Pool, StoreError};
 
 /// Most jobs that one statement adds: at most 32 MiB of the largest valid ones.
 pub const MAX_ENTRIES_PER_STATEMENT: usize = 4_096;

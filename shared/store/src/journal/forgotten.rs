@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use satchel_model::ids::{JobId, Shard};
 
 use super::{Journaled, Row};
-use crate::{Session, StoreError, stored};
+use crate::db::stored;
+use crate::{Session, StoreError};
 
 /// How long a job is left alone that was put into the queue again, in milliseconds.
 const REFEED_AGAIN_MS: u32 = 30_000;

@@ -13,9 +13,9 @@ use satchel_model::ids::JobId;
 use satchel_wire::envelope::SealedEnvelope;
 use uuid::Uuid;
 
-use super::stored;
-use super::waiting::{self, WaitingJob};
-use super::{Pool, StoreError, Tx};
+use crate::db::stored;
+use crate::waiting::{self, WaitingJob};
+use crate::{Pool, StoreError, Tx};
 
 pub use append::{Appended, JournalEntry, MAX_ENTRIES_PER_STATEMENT, append};
 pub use earlier::earlier;

@@ -7,7 +7,7 @@ use satchel_model::operations::PayloadHash;
 use satchel_wire::envelope::{EnvelopeKey, SealedEnvelope};
 use uuid::Uuid;
 
-use super::super::stored::{self, Unreadable};
+use crate::db::stored::{self, Unreadable};
 
 /// A job to set aside.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,9 @@
 //! A user of whom there are any is held (`users.is_held`). Rows of a user are written under the lock on its row in
 //! `users` alone. The first one (lowest position) is retrying or parked; the others are held.
 
+pub mod failed;
 mod job;
+pub mod quarantine;
 
 use std::collections::HashMap;
 
@@ -12,9 +14,9 @@ use satchel_model::ids::{JobId, Shard, UserId};
 use satchel_wire::envelope;
 use sqlx::PgConnection;
 
-use super::stored;
-use super::waiting::{self, WaitingJob};
-use super::{Pool, Session, StoreError, Tx};
+use crate::db::stored;
+use crate::waiting::{self, WaitingJob};
+use crate::{Pool, Session, StoreError, Tx};
 
 pub use job::{ParkedJob, ParkedState, SetAside};
 

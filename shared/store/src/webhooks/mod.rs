@@ -13,7 +13,7 @@ use satchel_model::events::{EventType, WebhookPing};
 use satchel_model::ids::FunctionId;
 pub use secrets::reseal;
 
-use super::{StoreError, Tx};
+use crate::{StoreError, Tx};
 
 /// The id of the function whose runs are the deliveries.
 pub const FUNCTION: &str = "event-any-webhook-sender";
@@ -62,7 +62,7 @@ pub async fn subscribers(tx: &mut Tx<'_>) -> Result<Vec<Subscriber>, StoreError>
 /// # Errors
 /// None in fact.
 pub fn function_id() -> Result<FunctionId, StoreError> {
-    Ok(FunctionId::parse(FUNCTION).map_err(|error| super::stored::Unreadable::new("function_id", error))?)
+    Ok(FunctionId::parse(FUNCTION).map_err(|error| crate::db::stored::Unreadable::new("function_id", error))?)
 }
 
 #[cfg(test)]

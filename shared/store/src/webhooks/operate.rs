@@ -13,8 +13,8 @@ use uuid::Uuid;
 use super::endpoint::Row;
 use super::{Endpoint, FUNCTION, MAX_ENDPOINTS, function_id, secrets};
 use crate::actions::{self, Action, Operator};
+use crate::db::stored::Unreadable;
 use crate::functions::cancel;
-use crate::stored::Unreadable;
 use crate::{Pool, StoreError};
 
 /// How long the secret before is used beside a new one, in hours.

@@ -4,7 +4,7 @@ use satchel_model::access::WebhookSecret;
 use satchel_security::sealing::{SealError, SealKeys};
 use uuid::Uuid;
 
-use crate::stored::Unreadable;
+use crate::db::stored::Unreadable;
 use crate::{Pool, StoreError};
 
 fn place(endpoint_id: Uuid) -> String {

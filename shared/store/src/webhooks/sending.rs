@@ -13,8 +13,8 @@ use satchel_security::sealing::SealKeys;
 use uuid::Uuid;
 
 use super::secrets;
+use crate::batch::progress::{self, Progress};
 use crate::functions::claims::Claimed;
-use crate::progress::{self, Progress};
 use crate::{Pool, StoreError, Tx};
 
 /// Failures in a row that open the breaker.

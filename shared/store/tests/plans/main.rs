@@ -25,7 +25,7 @@ use satchel_store::progress::{Progress, ShardCounts};
 use satchel_store::quarantine::RefusedRow;
 use satchel_store::rules::Patience;
 use satchel_store::{
-    Pool, PoolConfig, Program, RolePasswords, Session, actions, decisions, failed, inventory, jobs, journal, leases,
+    Pool, PoolConfig, Program, RolePasswords, Session, actions, decisions, facts, failed, jobs, journal, leases,
     ledger, migrate, parked, progress, quarantine, rules, users,
 };
 use satchel_wire::Fresh;
@@ -126,7 +126,7 @@ async fn what_a_worker_asks(session: &mut Session, worker_id: Uuid) {
     assert!(matches!(fenced, Fence::Held(rules) if !rules.is_paused));
     let heads = users::lock(&mut tx, &[&user]).await.unwrap();
     jobs::find_decided(&mut tx, &[JobId::random()]).await.unwrap();
-    let held = inventory::load(&mut tx, &[(&user, item.clone())]).await.unwrap();
+    let held = facts::holdings::load(&mut tx, &[(&user, item.clone())]).await.unwrap();
     let holding = Holding { quantity: 1, granted_total: 1, used_total: 0 };
     let new = ItemId::parse(&format!("new-{}", Uuid::now_v7())).unwrap();
     let written =

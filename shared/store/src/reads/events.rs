@@ -1,0 +1,187 @@
+//! The record of what happened: events, in each shard in the order in which they were committed, without a gap.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use satchel_model::events::{self, JobFacts};
+use satchel_model::ids::{EventName, JobId, Shard, UserId};
+use satchel_model::operations::{Operation, SendEvent};
+use satchel_model::records::{Event, OWN_SOURCE, Place};
+use serde_json::value::RawValue;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use crate::db::stored::{self, Unreadable};
+use crate::{Pool, StoreError};
+
+/// An event of a listing.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Where the listing goes on after it.
+    pub after: After,
+    /// The event; `None` if its row cannot be read.
+    pub event: Option<Event>,
+}
+
+/// Which events are meant; all that is given must fit.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Of this name.
+    pub name: Option<EventName>,
+    /// About this user, whose shard this is.
+    pub user: Option<(UserId, Shard)>,
+    /// At this moment or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Before this moment.
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// Where a listing goes on: after this event, in the order of the listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct After {
+    /// When it happened.
+    pub at: DateTime<Utc>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+struct Row {
+    shard: i32,
+    seq: i64,
+    user_id: String,
+    name: String,
+    version: i16,
+    at: DateTime<Utc>,
+    job_id: Option<Uuid>,
+    id: Option<String>,
+    occurred_at: Option<DateTime<Utc>>,
+    data: Option<Json<Box<RawValue>>>,
+    is_quiet: Option<bool>,
+    job_type: Option<String>,
+    actor: Option<String>,
+    request_id: Option<String>,
+    submitted_at: Option<DateTime<Utc>>,
+    result: Option<Json<Box<RawValue>>>,
+    reason: Option<String>,
+}
+
+/// A page of events, newest first. Where there is no name or user to go by, time is found by search; the others are
+/// looked for on the way, so that a rare name in a long time takes long.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn page(pool: &Pool, filter: &Filter, after: Option<After>, limit: i64) -> Result<Vec<Listed>, StoreError> {
+    // The last event's moment is looked at again, for those that stand after it. It comes from outside: chrono may know
+    // none later.
+    let past = |moment: DateTime<Utc>| moment.checked_add_signed(TimeDelta::microseconds(1)).unwrap_or(moment);
+    let until = filter.to.into_iter().chain(after.map(|after| past(after.at))).min();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT found.shard, found.seq, found.user_id, found.name, found.version, found.at, found.job_id, found.id,
+                  found.occurred_at, found.data AS "data: Json<Box<RawValue>>", found.reason, found.is_quiet,
+                  jobs.type AS "job_type?", jobs.actor AS "actor?",
+                  jobs.request_id AS "request_id?", jobs.submitted_at AS "submitted_at?",
+                  jobs.result AS "result?: Json<Box<RawValue>>"
+           FROM (
+               SELECT events.*
+               FROM shard_counters
+               CROSS JOIN LATERAL (
+                   SELECT *
+                   FROM events
+                   WHERE events.shard = shard_counters.shard
+                     AND seq >= CASE WHEN $3::timestamptz IS NULL THEN 0
+                                     ELSE first_event_since(shard_counters.shard, $3) END
+                     AND seq < CASE WHEN $4::timestamptz IS NULL THEN shard_counters.events + 1
+                                    ELSE first_event_since(shard_counters.shard, $4) END
+                     AND ($5::timestamptz IS NULL OR (at, shard, seq) < ($5, $6, $7))
+                     AND ($1::text IS NULL OR name = $1)
+                     AND ($2::text IS NULL OR user_id = $2)
+                   ORDER BY seq DESC
+                   LIMIT $8
+               ) AS events
+               WHERE $9::integer IS NULL OR shard_counters.shard = $9
+               ORDER BY at DESC, shard DESC, seq DESC
+               LIMIT $8
+           ) AS found
+           LEFT JOIN jobs ON jobs.job_id = found.job_id
+           ORDER BY found.at DESC, found.shard DESC, found.seq DESC"#,
+        filter.name.as_ref().map(EventName::as_str),
+        filter.user.as_ref().map(|(user_id, _)| user_id.as_str()),
+        filter.from,
+        until,
+        after.map(|after| after.at),
+        after.map_or(0, |after| i32::from(after.place.shard.get())),
+        after.map_or(0, |after| after.place.seq),
+        limit,
+        filter.user.as_ref().map(|(_, shard)| i32::from(shard.get())),
+    )
+    .fetch_all(&pool.0)
+    .await?;
+    Ok(rows.into_iter().filter_map(listed).collect())
+}
+
+/// What cannot be read costs nobody but itself: it is left out, and said so.
+fn listed(row: Row) -> Option<Listed> {
+    let (shard, seq, at) = (row.shard, row.seq, row.at);
+    let left_out = |error: &Unreadable| tracing::error!(shard, seq, %error, "an event cannot be read and is left out");
+    let place = stored::shard(shard).inspect_err(left_out).ok().map(|shard| Place { shard, seq })?;
+    Some(Listed { after: After { at, place }, event: Event::try_from(row).inspect_err(left_out).ok() })
+}
+
+/// One event; `None` if it is not kept any more.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn find(pool: &Pool, place: Place) -> Result<Option<Event>, StoreError> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"SELECT shard, seq, events.user_id, name, version, at, events.job_id, id, occurred_at,
+                  data AS "data: Json<Box<RawValue>>", reason, is_quiet, jobs.type AS "job_type?", jobs.actor AS "actor?",
+                  jobs.request_id AS "request_id?", jobs.submitted_at AS "submitted_at?",
+                  jobs.result AS "result?: Json<Box<RawValue>>"
+           FROM events
+           LEFT JOIN jobs ON jobs.job_id = events.job_id
+           WHERE shard = $1 AND seq = $2"#,
+        i32::from(place.shard.get()),
+        place.seq,
+    )
+    .fetch_optional(&pool.0)
+    .await?;
+    Ok(row.map(Event::try_from).transpose()?)
+}
+
+/// The type of the jobs by which others tell of theirs.
+const SENDING: &str = SendEvent::NAME;
+
+impl TryFrom<Row> for Event {
+    type Error = Unreadable;
+
+    fn try_from(row: Row) -> Result<Self, Unreadable> {
+        let job_id = row.job_id.map(JobId::from);
+        let record = job_id.zip(row.job_type.clone()).zip(row.actor.clone()).zip(row.request_id).zip(row.submitted_at);
+        let data = match (row.data, record, row.result) {
+            (Some(data), ..) => data.0,
+            (None, Some(((((job_id, job_type), actor), request_id), submitted_at)), Some(result)) => {
+                let job = JobFacts { job_id, job_type, actor, request_id, submitted_at, reason: row.reason };
+                events::data_of_record(&job, &result)
+            }
+            // The job is gone.
+            (None, ..) => RawValue::NULL.to_owned(),
+        };
+        let nameless = || Unreadable::new("id", "there is neither an id nor a job");
+        let name = EventName::parse(&row.name).map_err(|error| Unreadable::new("name", error))?;
+        let is_sent = row.job_type.as_deref() == Some(SENDING) && !events::is_known(name.as_str());
+        let source = row.actor.filter(|_| is_sent).unwrap_or_else(|| OWN_SOURCE.to_owned());
+        Ok(Self {
+            id: row.id.or_else(|| job_id.map(|job_id| job_id.to_string())).ok_or_else(nameless)?,
+            source,
+            name,
+            version: row.version,
+            user_id: stored::user_id(&row.user_id)?,
+            at: row.at,
+            occurred_at: row.occurred_at,
+            job_id,
+            data,
+            is_quiet: row.is_quiet.unwrap_or_default(),
+            place: Place { shard: stored::shard(row.shard)?, seq: row.seq },
+        })
+    }
+}
