@@ -13,7 +13,7 @@ pub(crate) const LAYERS: [Row; 19] = [
     ("wire", &["forms", "model", "settings"]),
     ("queue", &["model", "settings", "wire"]),
     ("store", &["forms", "model", "security", "settings", "wire"]),
-    ("api", &["forms", "model", "queue", "security", "settings", "store", "wire"]),
+    ("api", &["forms", "model", "queue", "security", "settings", "store", "tasks", "wire"]),
     ("tasks", &[]),
     ("functions", &["model", "queue", "settings", "store", "tasks", "wire"]),
     ("connectors", &["functions", "model", "security", "settings", "store", "wire"]),

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use actix_web::web::Data;
 use satchel_settings::Env;
+use satchel_tasks::{Backoff, Task};
 use secrecy::SecretString;
-use tokio_util::sync::CancellationToken;
+use tokio::task::JoinError;
 
 use super::Authenticator;
 use super::keys::{KeyFault, Origin, TokenKeys};
@@ -13,8 +15,8 @@ const SECRET: &str = "SATCHEL_JWT_SECRET";
 const PREVIOUS: &str = "SATCHEL_JWT_SECRET_PREVIOUS";
 const FILE: &str = "SATCHEL_JWT_KEYS_FILE";
 
-/// The file is read again this often, in milliseconds, to see whether it has changed.
-const RELOAD_MS: u64 = 2_000;
+/// The file is read again this often, to see whether it has changed.
+const PERIOD: Duration = Duration::from_secs(2);
 
 /// A larger file is refused, in bytes.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -69,28 +71,44 @@ impl KeySource {
             fault(FILE, format!("{path}: {error}"));
         }
     }
+}
 
-    /// Gives new keys to `authenticator` whenever the file has changed, until the shutdown. A file that cannot be used
-    /// changes nothing but the log.
-    pub(crate) async fn watch(mut self, authenticator: &Authenticator, shutdown: &CancellationToken) {
-        let Some(path) = self.path.clone() else { return };
-        let next = || tokio::time::sleep(Duration::from_millis(RELOAD_MS));
-        while shutdown.run_until_cancelled(next()).await.is_some() {
-            let file = path.clone();
-            let Ok(text) = tokio::task::spawn_blocking(move || read(&file)).await else { continue };
-            if text == self.text {
-                continue;
-            }
-            self.text = text;
-            let mut keys = TokenKeys::new(self.origin.clone());
-            let mut faults = Vec::new();
-            self.fill(&mut keys, |name, fault| faults.push(format!("{name}: {fault}")));
-            if faults.is_empty() {
-                tracing::info!(file = path, "the keys of tokens have changed");
-                authenticator.change_keys(keys);
-            } else {
-                tracing::error!(faults = faults.join("; "), "the keys of tokens stay as they were");
-            }
+/// Gives the authenticator new keys whenever the file has changed. A file that cannot be used changes nothing but the log.
+pub(crate) struct KeyReload {
+    pub(crate) source: KeySource,
+    pub(crate) authenticator: Data<Authenticator>,
+}
+
+impl Task for KeyReload {
+    const NAME: &'static str = "key_reload";
+    type Error = JoinError;
+
+    async fn round(&mut self) -> Result<Duration, JoinError> {
+        let Some(path) = self.source.path.clone() else { return Ok(Duration::MAX) };
+        let file = path.clone();
+        let text = tokio::task::spawn_blocking(move || read(&file)).await?;
+        if text != self.source.text {
+            self.source.text = text;
+            self.change(&path);
+        }
+        Ok(PERIOD)
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::constant(PERIOD)
+    }
+}
+
+impl KeyReload {
+    fn change(&self, path: &str) {
+        let mut keys = TokenKeys::new(self.source.origin.clone());
+        let mut faults = Vec::new();
+        self.source.fill(&mut keys, |name, fault| faults.push(format!("{name}: {fault}")));
+        if faults.is_empty() {
+            tracing::info!(file = path, "the keys of tokens have changed");
+            self.authenticator.change_keys(keys);
+        } else {
+            tracing::error!(faults = faults.join("; "), "the keys of tokens stay as they were");
         }
     }
 }

@@ -30,7 +30,7 @@ use limit::Limit;
 use refusals::{Refusal, Refusals};
 
 pub(crate) use access::{Access, ReadableUser};
-pub(crate) use key_source::KeySource;
+pub(crate) use key_source::{KeyReload, KeySource};
 pub(crate) use keys::TokenKeys;
 pub(crate) use operating::Operating;
 

@@ -9,10 +9,11 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
+use actix_web::web::Data;
 use chrono::Utc;
 use metrics::{Gauge, describe_gauge, gauge};
 use satchel_store::{Pool, StoreError, clock};
-use tokio_util::sync::CancellationToken;
+use satchel_tasks::{Backoff, Task};
 
 use crate::http::deadline;
 use crate::http::problem::ApiError;
@@ -21,8 +22,8 @@ use crate::http::problem::ApiError;
 /// after days, and workers give delayed ones that come early their time back. It is more than Postgres's own clock is
 /// commonly set by, which must not stop all APIs at once.
 const MAX_OFFSET_MS: i64 = 300_000;
-/// How often it is looked at, in seconds, for the log and the metrics.
-const LOOK_EVERY_S: u64 = 1;
+/// How often it is looked at, for the log and the metrics.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Postgres is asked at every so many looks.
 const MEASURE_EVERY: u64 = 5;
 /// An answer that takes longer says too little about what time it is, in milliseconds: the clock is known to half of it.
@@ -81,34 +82,49 @@ impl Clock {
         if self.fault().is_some() { Err(ApiError::WrongClock) } else { Ok(()) }
     }
 
-    /// Asks again and again until the shutdown, and says when the clock turns wrong or right.
-    pub(crate) async fn watch(&self, pool: &Pool, shutdown: &CancellationToken) {
-        let mut was_wrong = false;
-        for look in 1_u64.. {
-            let fault = self.fault();
-            match &fault {
-                Some(fault) if !was_wrong => tracing::error!("{fault}: no jobs are taken until it is right"),
-                None if was_wrong => tracing::info!("this machine's clock is right again: jobs are taken"),
-                _ => {}
-            }
-            was_wrong = fault.is_some();
-            if let Some(offset_ms) = self.offset_ms() {
-                self.gauge.set(Duration::from_millis(offset_ms.unsigned_abs()).as_secs_f64() * sign(offset_ms));
-            }
-            let pause = tokio::time::sleep(Duration::from_secs(LOOK_EVERY_S));
-            if shutdown.run_until_cancelled(pause).await.is_none() {
-                return;
-            }
-            if look.is_multiple_of(MEASURE_EVERY)
-                && let Err(error) = self.measure(pool).await
-            {
-                tracing::debug!(%error, "Postgres did not tell what time it is");
-            }
-        }
-    }
-
     fn elapsed_us(&self) -> i64 {
         i64::try_from(self.began.elapsed().as_micros()).unwrap_or(i64::MAX)
+    }
+}
+
+/// Asks again and again, and says when the clock turns wrong or right.
+pub(crate) struct ClockWatch {
+    clock: Data<Clock>,
+    pool: Data<Pool>,
+    was_wrong: bool,
+    looks: u64,
+}
+
+impl ClockWatch {
+    pub(crate) fn new(clock: Data<Clock>, pool: Data<Pool>) -> Self {
+        Self { clock, pool, was_wrong: false, looks: 0 }
+    }
+}
+
+impl Task for ClockWatch {
+    const NAME: &'static str = "clock";
+    type Error = StoreError;
+
+    async fn round(&mut self) -> Result<Duration, StoreError> {
+        let fault = self.clock.fault();
+        match &fault {
+            Some(fault) if !self.was_wrong => tracing::error!("{fault}: no jobs are taken until it is right"),
+            None if self.was_wrong => tracing::info!("this machine's clock is right again: jobs are taken"),
+            _ => {}
+        }
+        self.was_wrong = fault.is_some();
+        if let Some(offset_ms) = self.clock.offset_ms() {
+            self.clock.gauge.set(Duration::from_millis(offset_ms.unsigned_abs()).as_secs_f64() * sign(offset_ms));
+        }
+        self.looks += 1;
+        if self.looks.is_multiple_of(MEASURE_EVERY) {
+            self.clock.measure(&self.pool).await?;
+        }
+        Ok(LOOK_EVERY)
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::constant(LOOK_EVERY)
     }
 }
 

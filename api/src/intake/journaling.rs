@@ -5,20 +5,22 @@
 //! journal, all do. One that begins to waits until all others do as well; one that is not set to goes on for a while after
 //! the last one that is has gone, until what that one has left is queued. So replicas may be changed one by one, in both directions.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use actix_web::web::Data;
 use satchel_model::ids::ReplicaId;
 use satchel_store::replicas::{self, Announcement, Others};
 use satchel_store::{Pool, StoreError};
-use tokio_util::sync::CancellationToken;
+use satchel_tasks::{Backoff, Task};
 
 use super::Journal;
 use super::JournalMode;
 use crate::http::deadline;
 
-/// How often an API says what it does, in milliseconds.
-const ANNOUNCE_EVERY_MS: u64 = 2_000;
+/// How often an API says what it does.
+const ANNOUNCE_EVERY: Duration = Duration::from_secs(2);
 /// How long Postgres has for it, in milliseconds.
 const ANNOUNCE_DEADLINE_MS: u64 = 2_000;
 /// For how long that counts, in milliseconds.
@@ -91,36 +93,6 @@ impl Journaling {
         }
     }
 
-    /// Says what this API does, and hears what the others are set to, until the shutdown.
-    pub(crate) async fn keep(&self, pool: &Pool, shutdown: &CancellationToken) {
-        let mut example = Example { is_followed: self.journal().is_some(), missed_since: None };
-        loop {
-            match self.announce(pool).await {
-                Ok(others) => {
-                    example.heard(others.want_journal, Instant::now());
-                    if self.set == JournalMode::None && self.turn(example.is_followed) {
-                        // Somebody may wait to hear it.
-                        continue;
-                    }
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "the other APIs could not be heard");
-                    example.unheard();
-                }
-            }
-            let pause = tokio::time::sleep(Duration::from_millis(ANNOUNCE_EVERY_MS));
-            if shutdown.run_until_cancelled(pause).await.is_none() {
-                break;
-            }
-        }
-        // What one that is set to keep a journal leaves is still to be queued: others go on until its word expires.
-        if self.set == JournalMode::None
-            && let Err(error) = replicas::leave(pool, self.replica.as_uuid()).await
-        {
-            tracing::debug!(%error, "this API counts until its word expires");
-        }
-    }
-
     async fn announce(&self, pool: &Pool) -> Result<Others, StoreError> {
         let own = Announcement {
             replica_id: self.replica.as_uuid(),
@@ -140,6 +112,46 @@ impl Journaling {
             tracing::info!("no other API keeps accepted jobs in the journal any more, nor does this one");
         }
         is_changed
+    }
+}
+
+/// Says what this API does, and hears what the others are set to.
+pub(crate) struct Announcing {
+    journaling: Arc<Journaling>,
+    pool: Data<Pool>,
+    example: Example,
+}
+
+impl Announcing {
+    pub(crate) fn new(journaling: Arc<Journaling>, pool: Data<Pool>) -> Self {
+        let example = Example { is_followed: journaling.journal().is_some(), missed_since: None };
+        Self { journaling, pool, example }
+    }
+}
+
+impl Task for Announcing {
+    const NAME: &'static str = "announce_replica";
+    type Error = StoreError;
+
+    async fn round(&mut self) -> Result<Duration, StoreError> {
+        let others = self.journaling.announce(&self.pool).await.inspect_err(|_| self.example.unheard())?;
+        self.example.heard(others.want_journal, Instant::now());
+        let turns = self.journaling.set == JournalMode::None && self.journaling.turn(self.example.is_followed);
+        // Somebody may wait to hear it.
+        Ok(if turns { Duration::ZERO } else { ANNOUNCE_EVERY })
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::constant(ANNOUNCE_EVERY)
+    }
+
+    /// What one that is set to keep a journal leaves is still to be queued: others go on until its word expires.
+    async fn close(self) {
+        if self.journaling.set == JournalMode::None
+            && let Err(error) = replicas::leave(&self.pool, self.journaling.replica.as_uuid()).await
+        {
+            tracing::debug!(%error, "this API counts until its word expires");
+        }
     }
 }
 

@@ -1,58 +1,55 @@
 //! What goes on beside the requests, also while those in flight at the shutdown are finished.
 
+use std::sync::Arc;
+
 use metrics_exporter_prometheus::PrometheusHandle;
-use satchel_store::Session;
-use satchel_store::stuck::{self, TransactionLimit};
-use tokio::task::JoinSet;
+use satchel_tasks::TaskSet;
 use tokio_util::sync::CancellationToken;
 
 use super::components::Components;
-use super::metrics;
-use crate::auth::KeySource;
+use super::metrics::Upkeep;
+use super::stuck_sessions::StuckSessions;
+use crate::auth::{KeyReload, KeySource};
+use crate::intake::clock::ClockWatch;
+use crate::intake::journaling::Announcing;
 use crate::intake::{undecided, waiting};
 
 /// See the module.
 pub(super) struct Background {
     stop: CancellationToken,
-    tasks: JoinSet<()>,
+    tasks: TaskSet,
 }
 
 impl Background {
     /// Starts all of it.
-    pub(super) fn start(components: &Components, key_source: KeySource, handle: Option<PrometheusHandle>) -> Self {
+    pub(super) fn start(
+        components: &Components,
+        key_source: KeySource,
+        stuck_sessions: StuckSessions,
+        handle: Option<PrometheusHandle>,
+    ) -> Self {
         let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
-        let shared = || (components.clone(), stop.clone());
-        let (all, stopped) = shared();
-        tasks.spawn(async move { waiting::hear(&all.intake, stopped).await });
-        let (all, stopped) = shared();
-        tasks.spawn(async move { key_source.watch(&all.authenticator, &stopped).await });
-        let (all, stopped) = shared();
-        tasks.spawn(async move { undecided::watch(&all.intake, &all.pool, stopped).await });
-        let (all, stopped) = shared();
-        tasks.spawn(async move { all.clock.watch(&all.pool, &stopped).await });
-        let (all, stopped) = shared();
-        tasks.spawn(async move { all.intake.journaling.keep(&all.pool, &stopped).await });
+        let mut tasks = TaskSet::new(stop.clone());
+        let Components { authenticator, intake, pool, clock, .. } = components.clone();
+        let (hearing, stopped) = (intake.clone(), stop.clone());
+        tasks.spawn("outcomes", async move { waiting::hear(&hearing, stopped).await });
+        tasks.drive(KeyReload { source: key_source, authenticator });
+        tasks.drive(ClockWatch::new(clock, pool.clone()));
+        tasks.drive(Announcing::new(Arc::clone(&intake.journaling), pool.clone()));
+        tasks.drive(undecided::Recount { intake, pool });
+        tasks.drive(stuck_sessions);
         if let Some(handle) = handle {
-            tasks.spawn(metrics::keep_up(handle, stop.clone()));
+            tasks.drive(Upkeep(handle));
         }
         Self { stop, tasks }
-    }
-
-    /// Ends sessions of Postgres that hold their locks for too long.
-    pub(super) fn end_stuck_sessions(&mut self, session: Session, limit: TransactionLimit) {
-        self.tasks.spawn(stuck::watch(session, limit, self.stop.clone(), metrics::count_ended_sessions));
     }
 
     /// Ends it.
     ///
     /// # Errors
     /// If a part of it has panicked.
-    pub(super) async fn end(mut self) -> anyhow::Result<()> {
+    pub(super) async fn end(self) -> anyhow::Result<()> {
         self.stop.cancel();
-        while let Some(task) = self.tasks.join_next().await {
-            task?;
-        }
-        Ok(())
+        Ok(self.tasks.join().await?)
     }
 }

@@ -1,11 +1,12 @@
 //! What the service counts about itself, for Prometheus at `/metrics`.
 
+use std::convert::Infallible;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use metrics::{counter, describe_counter};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tokio_util::sync::CancellationToken;
+use satchel_tasks::{Backoff, Task};
 
 use crate::http::meters::RequestMeters;
 use crate::intake::SubmissionMeters;
@@ -17,7 +18,7 @@ const BUCKETS_SECONDS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 /// Samples are folded into buckets this often, in seconds; until then each takes memory.
-const UPKEEP_SECONDS: u64 = 1;
+const UPKEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// Installs the process's Prometheus recorder, once: later calls give the same handle. `None` if another
 /// recorder was there before, whose owner then serves the metrics.
@@ -40,15 +41,21 @@ pub(crate) fn describe() {
     describe_counter!(SESSIONS_ENDED, "Sessions of the API's login that held locks for too long and were ended");
 }
 
-/// Folds samples into buckets until the shutdown.
-pub(crate) async fn keep_up(handle: PrometheusHandle, shutdown: CancellationToken) {
-    let rounds = async {
-        loop {
-            tokio::time::sleep(Duration::from_secs(UPKEEP_SECONDS)).await;
-            handle.run_upkeep();
-        }
-    };
-    shutdown.run_until_cancelled(rounds).await;
+/// Folds samples into buckets.
+pub(crate) struct Upkeep(pub(crate) PrometheusHandle);
+
+impl Task for Upkeep {
+    const NAME: &'static str = "metrics_upkeep";
+    type Error = Infallible;
+
+    async fn round(&mut self) -> Result<Duration, Infallible> {
+        self.0.run_upkeep();
+        Ok(UPKEEP_EVERY)
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::constant(UPKEEP_EVERY)
+    }
 }
 
 /// Counts sessions of the API's login that were ended.

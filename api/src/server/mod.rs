@@ -5,6 +5,7 @@ mod components;
 mod doorway;
 pub(crate) mod metrics;
 mod startup;
+mod stuck_sessions;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use self::background::Background;
 use self::components::Components;
 use self::doorway::Doorway;
+use self::stuck_sessions::StuckSessions;
 use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::http::connections::Connections;
@@ -91,8 +93,8 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         sealing: Data::new(Sealing::new(config.seal_keys)),
         allowed: Data::new(config.allowed),
     };
-    let mut background = Background::start(&components, config.key_source, handle);
-    background.end_stuck_sessions(stuck::session(&config.database)?, config.transaction_limit);
+    let stuck_sessions = StuckSessions { session: stuck::session(&config.database)?, limit: config.transaction_limit };
+    let background = Background::start(&components, config.key_source, stuck_sessions, handle);
 
     tracing::info!(address = %listener.local_addr()?, threads = config.threads, "serving");
     let doorway = Doorway {

@@ -16,7 +16,7 @@ pub mod waiting;
 pub mod webhooks;
 
 pub use batch::{decisions, progress, rules, users};
-pub use db::{Blame, MigrateError, Pool, PoolConfig, Program, RolePasswords, Session, StoreError, Tx, Vigil};
+pub use db::{Blame, DEADLINE_MS, MigrateError, Pool, PoolConfig, Program, RolePasswords, Session, StoreError, Tx};
 pub use db::{clock, migrate, readiness, stuck};
 pub use operate::{Retention, api_keys, audit, catalogue, housekeeping, queue_state, stats, withdrawals};
 pub use parked::{failed, quarantine};

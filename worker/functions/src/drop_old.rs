@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use satchel_model::ids::FunctionId;
 use satchel_store::functions::cancel;
-use satchel_store::{Session, StoreError};
+use satchel_store::{DEADLINE_MS, Session, StoreError};
 use tokio::time::Instant;
 
 use crate::Registry;
@@ -36,8 +36,8 @@ impl Drops {
         for registered in registry.iter() {
             let Some(max_age) = registered.policy.max_age else { continue };
             let function_id = &registered.id;
-            let vigil = session.vigil();
-            let (dropped, has_more) = vigil.in_time(cancel::drop_old(session, function_id, max_age)).await?;
+            let drop_old = async |session: &mut Session| cancel::drop_old(session, function_id, max_age).await;
+            let (dropped, has_more) = session.run(DEADLINE_MS, drop_old).await?;
             if has_more {
                 self.unfinished.insert(function_id.clone());
             } else {

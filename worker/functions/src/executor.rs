@@ -9,7 +9,7 @@ use satchel_model::ids::{FunctionId, RunId, Shard};
 use satchel_store::functions::claims::{self, Claimed};
 use satchel_store::functions::{dispatch, listeners};
 use satchel_store::leases::Lease;
-use satchel_store::{Session, StoreError};
+use satchel_store::{DEADLINE_MS, Session, StoreError};
 use satchel_tasks::{Backoff, Task};
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
@@ -110,10 +110,6 @@ impl Task for Executor {
         BACKOFF
     }
 
-    fn recover(&mut self) {
-        self.engine.session.reset();
-    }
-
     async fn close(mut self) {
         let tasks = &mut self.active.tasks;
         let ended = tokio::time::timeout(GRACE, async { while tasks.join_next().await.is_some() {} });
@@ -138,12 +134,15 @@ impl Executor {
         if registry.is_empty() || self.announced.is_some_and(|at| at.elapsed() < ANNOUNCE) {
             return Ok(());
         }
-        let vigil = session.vigil();
-        if self.announced.is_none() {
-            vigil.in_time(listeners::announce(session, &registry.describe())).await?;
-        } else {
-            vigil.in_time(listeners::renew(session, &registry.ids())).await?;
-        }
+        let is_new = self.announced.is_none();
+        let announce = async |session: &mut Session| {
+            if is_new {
+                listeners::announce(session, &registry.describe()).await
+            } else {
+                listeners::renew(session, &registry.ids()).await
+            }
+        };
+        session.run(DEADLINE_MS, announce).await?;
         self.announced = Some(Instant::now());
         Ok(())
     }
@@ -160,15 +159,17 @@ impl Executor {
         }
         let shards: Vec<Shard> = leases.iter().map(|lease| lease.shard).collect();
         let portion = if engine.signals.is_busy() { BUSY_PORTION } else { PORTION };
-        let vigil = engine.session.vigil();
-        let dispatched = dispatcher::round(&mut engine.session, &engine.target_sources, &shards, portion);
-        let Round { has_more, has_subscribers } = vigil.in_time(dispatched).await?;
+        let sources = &engine.target_sources;
+        let dispatch = async |session: &mut Session| dispatcher::round(session, sources, &shards, portion).await;
+        let Round { has_more, has_subscribers } = engine.session.run(DEADLINE_MS, dispatch).await?;
         if engine.registry.is_empty() && !has_subscribers {
             return Ok(IDLE_LOOK);
         }
         let run_ids: Vec<Uuid> = active.runs.values().map(|(run_id, _)| run_id.as_uuid()).collect();
-        let requeue = dispatch::requeue_orphans(&mut engine.session, engine.worker_id, &shards, &run_ids);
-        let orphans = vigil.in_time(requeue).await?;
+        let worker_id = engine.worker_id;
+        let requeue =
+            async |session: &mut Session| dispatch::requeue_orphans(session, worker_id, &shards, &run_ids).await;
+        let orphans = engine.session.run(DEADLINE_MS, requeue).await?;
         if orphans > 0 {
             tracing::info!(runs = orphans, "runs whose worker is gone begin anew");
         }
@@ -188,8 +189,8 @@ impl Engine {
         shards: &[Shard],
     ) -> Result<Duration, StoreError> {
         let registry = Arc::clone(&self.registry);
-        let vigil = self.session.vigil();
-        let mut due = vigil.in_time(claims::due(&mut self.session, &registry.ids(), shards)).await?;
+        let look = async |session: &mut Session| claims::due(session, &registry.ids(), shards).await;
+        let mut due = self.session.run(DEADLINE_MS, look).await?;
         active.take_turns(&mut due);
         let room = Room::new(&registry, self.max_runs);
         let mut wait = LOOK;
@@ -199,7 +200,7 @@ impl Engine {
             if free == 0 || !active.drops.are_done(&registered.id) {
                 continue;
             }
-            for run in vigil.in_time(self.claim(registered, leases, free)).await? {
+            for run in self.claim(registered, leases, free).await? {
                 wait = Duration::ZERO;
                 left = left.saturating_sub(1);
                 let run_id = run.run_id;
@@ -221,10 +222,14 @@ impl Engine {
     ) -> Result<Vec<Claimed>, StoreError> {
         let most = u32::try_from(free).unwrap_or(u32::MAX);
         let limits = &registered.policy.limits;
-        let mut tx = self.session.begin().await?;
-        let claimed = claims::claim(&mut tx, &registered.id, limits, self.worker_id, leases, most).await?;
-        tx.commit().await?;
-        Ok(claimed)
+        let worker_id = self.worker_id;
+        let claim = async |session: &mut Session| {
+            let mut tx = session.begin().await?;
+            let claimed = claims::claim(&mut tx, &registered.id, limits, worker_id, leases, most).await?;
+            tx.commit().await?;
+            Ok(claimed)
+        };
+        self.session.run(DEADLINE_MS, claim).await
     }
 }
 

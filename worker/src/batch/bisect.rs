@@ -8,7 +8,7 @@ use satchel_queue::EntryRef;
 use satchel_store::leases::Lease;
 use satchel_store::quarantine::Quarantined;
 use satchel_store::rules::Patience;
-use satchel_store::{Blame, StoreError};
+use satchel_store::{Blame, DEADLINE_MS, StoreError};
 use satchel_tasks::Backoff;
 use tokio::time::Instant;
 
@@ -189,12 +189,8 @@ impl Pipeline {
         if !delivery.envelope.journaled || matches!(delivery.source, Source::Parked { .. }) {
             return Ok(Vec::new());
         }
-        let vigil = self.session.vigil();
-        let earlier = vigil.in_time(self.applier.earlier(&mut self.session, delivery)).await;
-        if earlier.is_err() {
-            self.session.reset();
-        }
-        Ok(earlier?)
+        let applier = &self.applier;
+        Ok(self.session.run(DEADLINE_MS, async |session| applier.earlier(session, delivery).await).await?)
     }
 
     /// Sets the job aside that failed alone: to be tried again later or, after its last attempt, parked.

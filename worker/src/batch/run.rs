@@ -11,7 +11,7 @@ use satchel_queue::{Consumer, EntryRef, Finished, Outcome, Place, Queue, QueueEr
 use satchel_store::leases::Lease;
 use satchel_store::quarantine::Quarantined;
 use satchel_store::rules::Patience;
-use satchel_store::{Session, StoreError};
+use satchel_store::{DEADLINE_MS, Session, StoreError};
 use satchel_wire::envelope::EnvelopeKey;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -114,10 +114,8 @@ impl Pipeline {
         let in_batch = self.active.enter(batch.iter().map(|delivery| delivery.shard));
         let bodies: Vec<Quarantined> = quarantined.iter().map(|(_, entry)| entry.clone()).collect();
         let portion = Portion { deliveries: batch, quarantined: &bodies, leased, attempts, patience };
-        let vigil = self.session.vigil();
-        let applied = vigil.in_time(self.applier.apply(&mut self.session, portion)).await;
-        // A transaction that is only dropped stays open, with its locks, until the connection is used again.
-        let applied = applied.inspect_err(|_| self.session.reset())?;
+        let Self { session, applier, .. } = self;
+        let applied = session.run(DEADLINE_MS, async |session| applier.apply(session, portion).await).await?;
         drop(in_batch);
         self.signals.committed(applied.decided);
         measure(&applied, started);
@@ -170,9 +168,10 @@ impl Pipeline {
         retry_in_ms: Option<u32>,
         leased: &[Lease],
     ) -> Result<(), RoundError> {
-        let vigil = self.session.vigil();
-        let setting = self.applier.set_aside(&mut self.session, &delivery, error, retry_in_ms, leased);
-        vigil.in_time(setting).await.inspect_err(|_| self.session.reset())?;
+        let applier = &mut self.applier;
+        let set_aside =
+            async |session: &mut Session| applier.set_aside(session, &delivery, error, retry_in_ms, leased).await;
+        self.session.run(DEADLINE_MS, set_aside).await?;
         let mut finished = Finished::default();
         forget(delivery, false, &mut finished);
         Ok(self.consumer.finish(&self.keys.current, &finished).await?)

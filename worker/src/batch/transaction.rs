@@ -190,7 +190,7 @@ impl Applier {
 
     /// The journaled jobs of its player that come before this one and are not decided.
     pub(crate) async fn earlier(
-        &mut self,
+        &self,
         session: &mut Session,
         delivery: &Delivery,
     ) -> Result<Vec<Delivery>, StoreError> {

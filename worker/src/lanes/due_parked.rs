@@ -5,7 +5,7 @@ use satchel_model::operations::Envelope;
 use satchel_store::leases::Lease;
 use satchel_store::parked::{self, ParkedJob};
 use satchel_store::quarantine::{self, RefusedRow};
-use satchel_store::{Blame, Session, StoreError};
+use satchel_store::{Blame, DEADLINE_MS, Session, StoreError};
 
 use super::lane::Lane;
 use crate::batch::verify::{self, Distrust, Verifier};
@@ -18,9 +18,8 @@ impl Lane {
     /// Tries jobs again that are due; whether there were any.
     pub(crate) async fn retry_due(&mut self, leases: &[Lease]) -> Result<bool, RoundError> {
         let most = i64::try_from(self.max_jobs()).unwrap_or(i64::MAX);
-        let vigil = self.pipeline.session.vigil();
-        let found = vigil.in_time(find(&mut self.pipeline.session, leases, most)).await;
-        let found = match found.inspect_err(|_| self.pipeline.session.reset()) {
+        let find = async |session: &mut Session| find(session, leases, most).await;
+        let found = match self.pipeline.session.run(DEADLINE_MS, find).await {
             Err(error) if error.blame() != Blame::Store => {
                 // The stream goes on.
                 tracing::error!(%error, "parked jobs cannot be looked at");
@@ -41,9 +40,8 @@ impl Lane {
 
     /// Takes rows away that are no jobs of ours, so that their players' next ones go on.
     async fn quarantine(&mut self, refused: &[RefusedRow], user_ids: &[&str]) -> Result<(), RoundError> {
-        let vigil = self.pipeline.session.vigil();
-        let kept = vigil.in_time(keep_apart(&mut self.pipeline.session, refused, user_ids)).await;
-        match kept.inspect_err(|_| self.pipeline.session.reset()) {
+        let keep_apart = async |session: &mut Session| keep_apart(session, refused, user_ids).await;
+        match self.pipeline.session.run(DEADLINE_MS, keep_apart).await {
             Ok(()) => verify::tell(refused, "parked_jobs"),
             Err(error) if error.blame() != Blame::Store => {
                 // Other players' jobs go on.

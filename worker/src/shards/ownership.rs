@@ -26,19 +26,23 @@ const ROUND_MS: u32 = 500;
 const EAGER_ROUND_MS: u32 = 100;
 /// The time that Postgres has for one round, in milliseconds.
 const ROUND_DEADLINE_MS: u64 = 8_000;
-const ROUND_DEADLINE: Duration = Duration::from_millis(ROUND_DEADLINE_MS);
 
 /// See the module.
 pub(crate) struct Ownership {
-    worker_id: Uuid,
     session: Session,
-    shards: ShardCount,
-    ttl_ms: u32,
+    keeper: Keeper,
     renew_every: Duration,
-    serving: watch::Sender<Arc<Serving>>,
+    renewed_at: Option<Instant>,
     /// A batch was refused: what is owned is not what it seemed.
     recheck: Arc<Notify>,
-    renewed_at: Option<Instant>,
+}
+
+/// Who owns.
+struct Keeper {
+    worker_id: Uuid,
+    shards: ShardCount,
+    ttl_ms: u32,
+    serving: watch::Sender<Arc<Serving>>,
     active: Active,
     /// The last report.
     reported: BTreeMap<Shard, u32>,
@@ -51,8 +55,9 @@ impl Task for Ownership {
     async fn round(&mut self) -> Result<Duration, StoreError> {
         let renew = self.renewed_at.is_none_or(|at| at.elapsed() >= self.renew_every);
         // A lease must not be lost to a dead connection while a new one would work.
-        let vigil = self.session.vigil();
-        let is_settled = vigil.over(ROUND_DEADLINE_MS, Box::pin(self.reconcile(renew))).await?;
+        let keeper = &mut self.keeper;
+        let reconcile = async |session: &mut Session| keeper.reconcile(session, renew).await;
+        let is_settled = self.session.run(ROUND_DEADLINE_MS, reconcile).await?;
         if renew {
             self.renewed_at = Some(Instant::now());
         }
@@ -70,17 +75,17 @@ impl Task for Ownership {
         Backoff::constant(self.period(ROUND_MS))
     }
 
-    fn recover(&mut self) {
-        self.session.reset();
-    }
-
     /// Gives all leases up.
     async fn close(mut self) {
-        self.serving.send_replace(Arc::default());
-        self.tell_nothing_active().await;
-        let left = tokio::time::timeout(ROUND_DEADLINE, leases::leave(&mut self.session, self.worker_id)).await;
-        if let Err(error) = left.unwrap_or(Err(StoreError::Deadline { deadline_ms: ROUND_DEADLINE_MS })) {
-            tracing::warn!(worker.id = %self.worker_id, %error, "shards are free only when their leases expire");
+        self.keeper.serving.send_replace(Arc::default());
+        let keeper = &self.keeper;
+        let report = async |session: &mut Session| keeper.report_nothing_active(session).await;
+        // The shards' next owner reports anew.
+        let _ = self.session.run(ROUND_DEADLINE_MS, report).await;
+        let worker_id = self.keeper.worker_id;
+        let leave = async |session: &mut Session| leases::leave(session, worker_id).await;
+        if let Err(error) = self.session.run(ROUND_DEADLINE_MS, leave).await {
+            tracing::warn!(worker.id = %worker_id, %error, "shards are free only when their leases expire");
         }
     }
 }
@@ -88,67 +93,65 @@ impl Task for Ownership {
 impl Ownership {
     /// Of a new worker, which owns nothing yet.
     pub(crate) fn new(config: &Config, shards: ShardCount) -> Result<Self, StoreError> {
-        Ok(Self {
+        let keeper = Keeper {
             worker_id: Uuid::now_v7(),
-            session: Session::new(&config.pool)?,
             shards,
             ttl_ms: config.lease_ttl_ms,
-            renew_every: Duration::from_millis(config.lease_renew_ms.into()),
             serving: watch::Sender::default(),
-            recheck: Arc::default(),
-            renewed_at: None,
             active: Active::default(),
             reported: BTreeMap::new(),
+        };
+        Ok(Self {
+            session: Session::new(&config.pool)?,
+            keeper,
+            renew_every: Duration::from_millis(config.lease_renew_ms.into()),
+            renewed_at: None,
+            recheck: Arc::default(),
         })
     }
 
     /// This worker's id: a new one for each run.
     pub(crate) fn worker_id(&self) -> Uuid {
-        self.worker_id
+        self.keeper.worker_id
     }
 
     /// The shards that may be served, as they change.
     pub(crate) fn leased(&self) -> LeasedShards {
-        LeasedShards::new(self.serving.subscribe(), Arc::clone(&self.recheck))
+        LeasedShards::new(self.keeper.serving.subscribe(), Arc::clone(&self.recheck))
     }
 
     /// The counts of jobs in batches, for lanes to keep.
     pub(crate) fn active(&self) -> Active {
-        self.active.clone()
+        self.keeper.active.clone()
     }
 
     fn period(&self, round_ms: u32) -> Duration {
         Duration::from_millis(round_ms.into()).min(self.renew_every)
     }
+}
 
-    /// The shards' next owner reports anew.
-    async fn tell_nothing_active(&mut self) {
+impl Keeper {
+    async fn report_nothing_active(&self, session: &mut Session) -> Result<(), StoreError> {
         let none: Vec<(Shard, u32)> = self.reported.keys().map(|shard| (*shard, 0)).collect();
-        let reporting =
-            tokio::time::timeout(ROUND_DEADLINE, stats::report_active(&mut self.session, self.worker_id, &none));
-        if !none.is_empty() && !matches!(reporting.await, Ok(Ok(()))) {
-            self.session.reset();
-        }
+        if none.is_empty() { Ok(()) } else { stats::report_active(session, self.worker_id, &none).await }
     }
 
     /// Brings what is owned in line with what should be. `false` if a shard that this worker should have is not free yet, or it could not give one up.
-    async fn reconcile(&mut self, renew: bool) -> Result<bool, StoreError> {
+    async fn reconcile(&mut self, session: &mut Session, renew: bool) -> Result<bool, StoreError> {
         if renew {
-            self.renew().await?;
+            self.renew(session).await?;
         }
-        let is_paused = queue_state::is_paused(&mut self.session).await?;
-        let mut workers = leases::live_workers(&mut self.session).await?;
+        let is_paused = queue_state::is_paused(session).await?;
+        let mut workers = leases::live_workers(session).await?;
         if !workers.contains(&self.worker_id) {
             // Postgres's clock was set, or this worker slept: either way its row says nothing any more.
-            self.renew().await?;
-            workers = leases::live_workers(&mut self.session).await?;
+            self.renew(session).await?;
+            workers = leases::live_workers(session).await?;
         }
         let worker_id = self.worker_id;
         let should_have = |shard: &Shard| shard.target(&workers) == Some(worker_id);
-        let (mut kept, extra): (Vec<Lease>, Vec<Lease>) = leases::owned(&mut self.session, self.worker_id)
-            .await?
-            .into_iter()
-            .partition(|lease| should_have(&lease.shard));
+        let (mut kept, extra): (Vec<Lease>, Vec<Lease>) =
+            leases::owned(session, self.worker_id).await?.into_iter().partition(|lease| should_have(&lease.shard));
         let wanted: Vec<Shard> = self
             .shards
             .all()
@@ -160,24 +163,21 @@ impl Ownership {
             // The lanes let go first. What a batch holds right now, the next round gives up.
             self.publish(&kept, is_paused);
             let extra: Vec<Shard> = extra.iter().map(|lease| lease.shard).collect();
-            given_up = leases::release(&mut self.session, self.worker_id, &extra).await?;
+            given_up = leases::release(session, self.worker_id, &extra).await?;
         }
-        let taken = if wanted.is_empty() {
-            Vec::new()
-        } else {
-            leases::acquire(&mut self.session, self.worker_id, &wanted).await?
-        };
+        let taken =
+            if wanted.is_empty() { Vec::new() } else { leases::acquire(session, self.worker_id, &wanted).await? };
         let complete = taken.len() == wanted.len() && given_up == extra.len();
         kept.extend(taken);
         kept.sort_unstable_by_key(|lease| lease.shard);
         self.publish(&kept, is_paused);
-        self.report(&kept, renew).await?;
+        self.report(session, &kept, renew).await?;
         Ok(complete)
     }
 
     /// Says that this worker lives.
-    async fn renew(&mut self) -> Result<(), StoreError> {
-        for ghost in leases::renew(&mut self.session, self.worker_id, self.ttl_ms).await? {
+    async fn renew(&self, session: &mut Session) -> Result<(), StoreError> {
+        for ghost in leases::renew(session, self.worker_id, self.ttl_ms).await? {
             tracing::error!(
                 worker.id = %ghost,
                 "a worker claimed to live for longer than any may, or Postgres's clock was set back: it is forgotten"
@@ -187,20 +187,20 @@ impl Ownership {
     }
 
     /// Tells, for the statistics, what is being applied, and how much was lately.
-    async fn report(&mut self, kept: &[Lease], with_rates: bool) -> Result<(), StoreError> {
+    async fn report(&mut self, session: &mut Session, kept: &[Lease], with_rates: bool) -> Result<(), StoreError> {
         let active = self.active.snapshot();
         if active != self.reported {
             let count = |shard: &Shard| (*shard, active.get(shard).copied().unwrap_or(0));
             let changed: Vec<(Shard, u32)> = self.reported.keys().chain(active.keys()).map(count).collect();
             let changed: BTreeMap<Shard, u32> = changed.into_iter().collect();
             let changed: Vec<(Shard, u32)> = changed.into_iter().collect();
-            stats::report_active(&mut self.session, self.worker_id, &changed).await?;
+            stats::report_active(session, self.worker_id, &changed).await?;
             self.reported = active;
         }
         if with_rates && !kept.is_empty() {
             let shards: Vec<Shard> = kept.iter().map(|lease| lease.shard).collect();
-            stats::sample_rates(&mut self.session, &shards).await?;
-            for (shard, events) in progress::step_over(&mut self.session, &shards).await? {
+            stats::sample_rates(session, &shards).await?;
+            for (shard, events) in progress::step_over(session, &shards).await? {
                 tracing::error!(%shard, events, "somebody added events ahead of the shard's counter: it steps over them");
                 metrics::counter!("satchel_worker_events_stepped_over_total").increment(1);
             }

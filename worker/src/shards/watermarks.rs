@@ -11,8 +11,8 @@ use chrono::{DateTime, TimeDelta};
 use satchel_model::ids::Shard;
 use satchel_model::moment;
 use satchel_queue::{Queue, Raise, Watermark};
-use satchel_store::Session;
 use satchel_store::watermarks::{self, Found, Known, State};
+use satchel_store::{DEADLINE_MS, Session};
 use satchel_tasks::{Backoff, Task};
 
 use super::LeasedShards;
@@ -49,10 +49,6 @@ impl Task for Watermarks {
         Backoff::constant(PERIOD)
     }
 
-    fn recover(&mut self) {
-        self.session.reset();
-    }
-
     async fn close(self) {
         self.session.close().await;
     }
@@ -65,9 +61,9 @@ impl Watermarks {
     }
 
     async fn raise(&mut self, shards: &[Shard]) -> Result<(), Outage> {
-        let vigil = self.session.vigil();
         // First Postgres, then the queue: what stands there was in the queue before.
-        let known = vigil.in_time(watermarks::known(&mut self.session, shards)).await?;
+        let look = async |session: &mut Session| watermarks::known(session, shards).await;
+        let known = self.session.run(DEADLINE_MS, look).await?;
         let raises: Vec<Raise> = known.iter().map(raise).collect();
         let marks = self.queue.raise_watermarks(&raises).await?;
         let mark_of = |shard: Shard| marks.iter().find(|mark| mark.shard == shard);
@@ -77,7 +73,8 @@ impl Watermarks {
             .filter_map(|(known, raise)| Some(found(known, raise, mark_of(known.shard)?)))
             .collect();
         if !found.is_empty() {
-            let anew = vigil.in_time(watermarks::note(&mut self.session, &found)).await?;
+            let note = async |session: &mut Session| watermarks::note(session, &found).await;
+            let anew = self.session.run(DEADLINE_MS, note).await?;
             tell(&anew, &found);
         }
         Ok(())

@@ -11,7 +11,7 @@ use satchel_model::operations::Envelope;
 use satchel_queue::Queue;
 use satchel_store::journal::{self, Beginning, Journaled};
 use satchel_store::quarantine::{self, RefusedRow};
-use satchel_store::{Session, StoreError};
+use satchel_store::{DEADLINE_MS, Session, StoreError};
 use satchel_tasks::{Backoff, Task};
 
 use crate::batch::verify::{self, Distrust, Verifier};
@@ -50,10 +50,6 @@ impl Task for Feeder {
         Backoff::constant(PERIOD)
     }
 
-    fn recover(&mut self) {
-        self.session.reset();
-    }
-
     async fn close(self) {
         self.session.close().await;
     }
@@ -63,10 +59,7 @@ impl Feeder {
     /// Feeds journaled jobs that should stand in front of what their shards' streams begin with, and do not, and takes
     /// rows out of the journal that are none; how many of both.
     async fn refeed(&mut self, shards: &[Shard]) -> Result<usize, Outage> {
-        let vigil = self.session.vigil();
-        if shards.is_empty()
-            || !vigil.in_time(journal::has_overdue(&mut self.session, shards, FORGOTTEN_AFTER_MS)).await?
-        {
+        if shards.is_empty() || !self.has_overdue(shards).await? {
             return Ok(0);
         }
         // First the queue, then the journal: a job that left the queue in between has left the journal before.
@@ -79,7 +72,7 @@ impl Feeder {
                 _ => drop(heads.remove(&entry.shard)),
             }
         }
-        let missing = vigil.in_time(missing(&mut self.session, heads)).await?;
+        let missing = self.session.run(DEADLINE_MS, async |session| missing(session, heads).await).await?;
         let (envelopes, refused) = self.read(&missing);
         if !envelopes.is_empty() {
             for fed in self.queue.restore(&self.keys.current, &envelopes).await? {
@@ -90,10 +83,15 @@ impl Feeder {
             metrics::counter!("satchel_worker_jobs_refed_total").increment(jobs as u64);
         }
         if !refused.is_empty() {
-            vigil.in_time(quarantine(&mut self.session, &refused)).await?;
+            self.session.run(DEADLINE_MS, async |session| quarantine(session, &refused).await).await?;
             verify::tell(&refused, "journal");
         }
         Ok(envelopes.len() + refused.len())
+    }
+
+    async fn has_overdue(&mut self, shards: &[Shard]) -> Result<bool, StoreError> {
+        let look = async |session: &mut Session| journal::has_overdue(session, shards, FORGOTTEN_AFTER_MS).await;
+        self.session.run(DEADLINE_MS, look).await
     }
 
     /// The jobs of these rows, and the rows that are none.

@@ -25,9 +25,8 @@ impl Task for Housekeeping {
     async fn round(&mut self) -> Result<Duration, StoreError> {
         let mut sum = Cleaned::default();
         for _ in 0..MAX_STEPS {
-            let vigil = self.session.vigil();
-            let step = housekeeping::step(&mut self.session, &self.retention);
-            sum += vigil.over(STEP_DEADLINE_MS, Box::pin(step)).await?;
+            let step = async |session: &mut Session| housekeeping::step(session, &self.retention).await;
+            sum += self.session.run(STEP_DEADLINE_MS, step).await?;
             if !sum.has_more {
                 break;
             }
@@ -38,10 +37,6 @@ impl Task for Housekeeping {
 
     fn backoff(&self) -> Backoff {
         Backoff::constant(PERIOD)
-    }
-
-    fn recover(&mut self) {
-        self.session.reset();
     }
 
     async fn close(self) {

@@ -27,10 +27,6 @@ impl Task for StuckSessions {
         Backoff::constant(self.limit.look_every())
     }
 
-    fn recover(&mut self) {
-        self.session.reset();
-    }
-
     async fn close(self) {
         self.session.close().await;
     }

@@ -9,13 +9,14 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use actix_web::web::Data;
 use satchel_model::access::Role;
 use satchel_model::ids::{Shard, ShardCount, UserId};
 use satchel_queue::{Depth, QueueError};
 use satchel_settings::Env;
 use satchel_store::{Pool, StoreError, parked};
+use satchel_tasks::{Backoff, Task};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::Intake;
 
@@ -214,20 +215,30 @@ impl Period {
 
 /// What is asked may be away.
 #[derive(Debug, thiserror::Error)]
-enum Unknown {
+pub(crate) enum Unknown {
     #[error(transparent)]
     Queue(#[from] QueueError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Finds out what is decided, until the shutdown.
-pub(crate) async fn watch(intake: &Intake, pool: &Pool, shutdown: CancellationToken) {
-    while shutdown.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
-        if let Err(error) = look(intake, pool).await {
-            // What is not known to be decided counts as waiting.
-            tracing::debug!(%error, "what waits cannot be counted now");
-        }
+/// Finds out what is decided. While it cannot, what is not known to be decided counts as waiting.
+pub(crate) struct Recount {
+    pub(crate) intake: Data<Intake>,
+    pub(crate) pool: Data<Pool>,
+}
+
+impl Task for Recount {
+    const NAME: &'static str = "undecided";
+    type Error = Unknown;
+
+    async fn round(&mut self) -> Result<Duration, Unknown> {
+        look(&self.intake, &self.pool).await?;
+        Ok(LOOK_EVERY)
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::constant(LOOK_EVERY)
     }
 }
 

@@ -38,13 +38,9 @@ impl Source for Reads {
     type Answer = Result<InventoryPage, ApiError>;
 
     async fn answer(&mut self, wanted: &[PageOf]) -> Vec<Self::Answer> {
-        match deadline::answer(self.read(wanted)).await {
+        match self.read(wanted).await.map_err(ApiError::from) {
             Ok(pages) => pages.into_iter().map(|page| page.map_err(ApiError::from)).collect(),
-            Err(error) => {
-                // After a deadline nobody knows what the connection is in the middle of.
-                self.0.reset();
-                wanted.iter().map(|_| Err(error.clone())).collect()
-            }
+            Err(error) => wanted.iter().map(|_| Err(error.clone())).collect(),
         }
     }
 }
@@ -53,13 +49,11 @@ impl Reads {
     /// A connection that was cut shows it at its next statement only, or by silence: these requests need not pay for that.
     async fn read(&mut self, wanted: &[PageOf]) -> Result<Vec<Result<InventoryPage, StoreError>>, StoreError> {
         let was_connected = self.0.is_connected();
-        let vigil = self.0.vigil();
-        let pages = vigil.over(deadline::ANSWER_DEADLINE_MS, Box::pin(inventory::pages(&mut self.0, wanted))).await;
-        match pages {
+        let pages = async |session: &mut Session| inventory::pages(session, wanted).await;
+        match self.0.run(deadline::ANSWER_DEADLINE_MS, pages).await {
             Err(error @ (StoreError::Database(_) | StoreError::Lost)) if was_connected => {
                 tracing::debug!(%error, "reading again on a new connection");
-                self.0.reset();
-                inventory::pages(&mut self.0, wanted).await
+                self.0.run(deadline::ANSWER_DEADLINE_MS, pages).await
             }
             pages => pages,
         }

@@ -25,4 +25,4 @@ pub use pool::Pool;
 pub use pool_config::PoolConfig;
 pub use program::{Program, RolePasswords};
 pub use session::{Session, Tx};
-pub use vigil::Vigil;
+pub use vigil::DEADLINE_MS;

@@ -12,8 +12,7 @@ use crate::{Pool, PoolConfig, StoreError};
 
 /// A connection that is made when it is needed, and made anew after [`Session::reset`].
 ///
-/// The driver waits for answers without end, so callers wait with a [`Vigil`], and must reset the session when it has
-/// ended in vain: nobody knows what such a connection is in the middle of.
+/// The driver waits for answers without end: whoever cannot do so calls over [`Session::run`].
 pub struct Session {
     options: PgConnectOptions,
     /// For who has to ask after it.
@@ -46,10 +45,21 @@ impl Session {
         Self { options, asking, connect_deadline_ms, connection: None, backend: Arc::default() }
     }
 
-    /// What waits for calls on this session, whatever its connection is by then.
-    #[must_use]
-    pub fn vigil(&self) -> Vigil {
-        Vigil::new(&self.asking, Subject::Backend(Arc::clone(&self.backend)))
+    /// The call's answer, if it comes within `deadline_ms` milliseconds and while Postgres works at it. If not, or if the call
+    /// fails, the session is reset: nobody knows what its connection is in the middle of, and a transaction that is only dropped
+    /// stays open, with its locks, until the connection is used again. What fails so may have happened.
+    ///
+    /// # Errors
+    /// The call's own, [`StoreError::Lost`] or [`StoreError::Deadline`].
+    pub async fn run<T, E: From<StoreError>>(
+        &mut self,
+        deadline_ms: u64,
+        call: impl AsyncFnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let vigil = Vigil::new(&self.asking, Subject::Backend(Arc::clone(&self.backend)));
+        // Large, and awaited through several layers.
+        let answer = vigil.over(deadline_ms, Box::pin(call(self))).await;
+        answer.inspect_err(|_| self.reset())
     }
 
     /// Whether there is a connection, which may have been cut since it was last used.

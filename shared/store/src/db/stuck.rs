@@ -6,7 +6,6 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use satchel_settings::Env;
 use sqlx::Row;
-use tokio_util::sync::CancellationToken;
 
 use crate::{PoolConfig, Session, StoreError};
 
@@ -50,27 +49,12 @@ pub struct Stuck {
     pub since: DateTime<Utc>,
 }
 
-/// Looks over this session until `stop` is cancelled, ends what is stuck, says so in the log, and tells how many there were.
-pub async fn watch(mut session: Session, limit: TransactionLimit, stop: CancellationToken, ended: impl Fn(u64)) {
-    while stop.run_until_cancelled(tokio::time::sleep(limit.look_every())).await.is_some() {
-        match look(&mut session, &limit).await {
-            Ok(stuck) => ended(stuck),
-            Err(error) => {
-                tracing::debug!(%error, "nobody has looked for sessions that hold their locks for too long");
-                session.reset();
-            }
-        }
-    }
-    session.close().await;
-}
-
 /// Ends what is stuck, and says so in the log; the number of sessions that were ended.
 ///
 /// # Errors
 /// If Postgres is away.
 pub async fn look(session: &mut Session, limit: &TransactionLimit) -> Result<u64, StoreError> {
-    let vigil = session.vigil();
-    let stuck = vigil.over(LOOK_DEADLINE_MS, Box::pin(end(session, limit))).await?;
+    let stuck = session.run(LOOK_DEADLINE_MS, async |session| end(session, limit).await).await?;
     for Stuck { pid, application_name, client, state, since } in &stuck {
         tracing::error!(
             pid, application_name, client, state, since = %since,

@@ -26,8 +26,9 @@ const LOOK_DEADLINE_MS: u64 = 2_000;
 /// So many looks in a row without any answer: Postgres cannot be reached at all, and what is waited for does not come.
 const MAX_MISSES: u32 = 3;
 
-/// How long Postgres has, in milliseconds, for what it works at: longer than it lets any statement or lock take.
-const DEADLINE_MS: u64 = 40_000;
+/// How long Postgres has, in milliseconds, for a transaction or a round of a background task: longer than it lets any statement or
+/// lock take.
+pub const DEADLINE_MS: u64 = 40_000;
 
 /// No backend.
 const NONE: i32 = 0;
@@ -84,7 +85,7 @@ enum Missed {
 
 /// See the module.
 #[derive(Debug, Clone)]
-pub struct Vigil {
+pub(crate) struct Vigil {
     /// How to reach Postgres for asking: [`asking`].
     options: Arc<PgConnectOptions>,
     subject: Subject,
@@ -111,7 +112,7 @@ impl Vigil {
     ///
     /// # Errors
     /// The call's own, [`StoreError::Lost`] or [`StoreError::Deadline`].
-    pub async fn over<T, E: From<StoreError>>(
+    pub(crate) async fn over<T, E: From<StoreError>>(
         &self,
         deadline_ms: u64,
         call: impl Future<Output = Result<T, E>>,
@@ -130,15 +131,6 @@ impl Vigil {
                 Missed::Late => StoreError::Deadline { deadline_ms }.into(),
             })
         })
-    }
-
-    /// [`Self::over`], with the time that a transaction or a round of a background task has.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn in_time<T, E: From<StoreError>>(&self, call: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        // Large, and awaited through several layers.
-        self.over(DEADLINE_MS, Box::pin(call)).await
     }
 
     async fn wait<T>(&self, late_ms: u64, deadline_ms: u64, call: impl Future<Output = T>) -> Result<T, Missed> {

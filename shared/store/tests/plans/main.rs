@@ -25,8 +25,8 @@ use satchel_store::progress::{Progress, ShardCounts};
 use satchel_store::quarantine::RefusedRow;
 use satchel_store::rules::Patience;
 use satchel_store::{
-    Pool, PoolConfig, Program, RolePasswords, Session, actions, decisions, facts, failed, jobs, journal, leases,
-    ledger, migrate, parked, progress, quarantine, rules, users,
+    Pool, PoolConfig, Program, RolePasswords, Session, actions, decisions, facts, failed, inventory, jobs, journal,
+    leases, ledger, migrate, parked, progress, quarantine, rules, users,
 };
 use satchel_wire::Fresh;
 use satchel_wire::envelope::EnvelopeKey;
