@@ -1,16 +1,16 @@
 -- The queue engine: jobs that wait in Postgres, what operators did, counters, retention.
 
--- Whether jobs of this user are set aside in parked_jobs: then nothing of theirs is applied from the queue.
-ALTER TABLE users ADD COLUMN is_held boolean NOT NULL DEFAULT false;
+-- Whether jobs of this user are in parked_jobs: then nothing of theirs is applied from the queue.
+ALTER TABLE users ADD COLUMN is_blocked boolean NOT NULL DEFAULT false;
 
 -- Jobs that failed, and the later ones of their users. A user's first one (lowest position) is retrying or parked,
--- the others are held behind it, in order.
+-- the others are blocked behind it, in order.
 CREATE TABLE parked_jobs (
     user_id text COLLATE "C" NOT NULL,
     position bigint GENERATED ALWAYS AS IDENTITY,
     job_id uuid NOT NULL UNIQUE,
     shard integer NOT NULL,
-    state text NOT NULL CHECK (state IN ('retrying', 'parked', 'held')),
+    state text NOT NULL CHECK (state IN ('retrying', 'parked', 'blocked')),
     type text NOT NULL,
     payload_hash bytea NOT NULL CHECK (octet_length(payload_hash) = 32),
     actor text NOT NULL,
@@ -25,13 +25,13 @@ CREATE TABLE parked_jobs (
     failures jsonb NOT NULL DEFAULT '[]',
     next_attempt_at timestamptz CHECK ((state = 'retrying') = (next_attempt_at IS NOT NULL)),
     parked_at timestamptz CHECK ((state = 'parked') = (parked_at IS NOT NULL)),
-    set_aside_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    added_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (user_id, position)
 ) WITH (fillfactor = 80);
 
 CREATE INDEX parked_jobs_due ON parked_jobs (shard, next_attempt_at) WHERE state = 'retrying';
 CREATE INDEX parked_jobs_failed ON parked_jobs (parked_at, job_id) WHERE state = 'parked';
-CREATE INDEX parked_jobs_by_shard ON parked_jobs (shard, state, set_aside_at);
+CREATE INDEX parked_jobs_by_shard ON parked_jobs (shard, state, added_at);
 
 -- Jobs that an operator removed, or that stayed parked beyond their retention.
 CREATE TABLE archived_jobs (
@@ -47,7 +47,7 @@ CREATE TABLE archived_jobs (
     body json NOT NULL,
     attempts integer NOT NULL,
     failures jsonb NOT NULL,
-    set_aside_at timestamptz NOT NULL,
+    added_at timestamptz NOT NULL,
     parked_at timestamptz NOT NULL,
     archived_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     archived_by text NOT NULL,
@@ -96,7 +96,7 @@ CREATE TABLE shard_activity (
     per_second double precision NOT NULL DEFAULT 0
 ) WITH (fillfactor = 10);
 
--- Accepted jobs that Postgres keeps until they are decided or set aside (SATCHEL_JOURNAL=postgres).
+-- Accepted jobs that Postgres keeps until they are decided or parked (SATCHEL_JOURNAL=postgres).
 CREATE SEQUENCE journal_seq;
 CREATE TABLE journal (
     job_id uuid PRIMARY KEY,
@@ -164,7 +164,7 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON operator_actio
 ALTER TABLE archived_jobs ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE operator_actions ENABLE ALWAYS TRIGGER append_only;
 
-GRANT UPDATE (is_held) ON users TO satchel_app;
+GRANT UPDATE (is_blocked) ON users TO satchel_app;
 GRANT SELECT, INSERT, DELETE, UPDATE (state, attempts, tries, failures, next_attempt_at, parked_at)
     ON parked_jobs TO satchel_app;
 GRANT SELECT, INSERT ON archived_jobs, operator_actions TO satchel_app;

@@ -2,7 +2,7 @@
 -- call them is in 0027_roles.sql.)
 
 -- Lets the next job of each of these users go on, whose first one is gone: it is due at once; where none is left, the users
--- are not held any more. Whoever calls it has locked them.
+-- are not blocked any more. Whoever calls it has locked them.
 CREATE FUNCTION let_next_go(of_users text[]) RETURNS void
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
@@ -20,11 +20,11 @@ BEGIN
         -- As arrays, since a join would be made from the side of the larger table while that is empty.
         UPDATE parked_jobs
         SET state = 'retrying', next_attempt_at = clock_timestamp(), tries = 0
-        WHERE job_id = ANY(ARRAY(SELECT job_id FROM first WHERE state = 'held'))
+        WHERE job_id = ANY(ARRAY(SELECT job_id FROM first WHERE state = 'blocked'))
     )
     UPDATE users
-    SET is_held = false
-    WHERE user_id = ANY(ARRAY(SELECT user_id FROM first WHERE job_id IS NULL)) AND is_held;
+    SET is_blocked = false
+    WHERE user_id = ANY(ARRAY(SELECT user_id FROM first WHERE job_id IS NULL)) AND is_blocked;
 END
 $$;
 
@@ -96,10 +96,10 @@ BEGIN
         DELETE FROM parked_jobs WHERE job_id = ANY(of_jobs) AND parked_at IS NOT NULL RETURNING *
     ), archived AS (
         INSERT INTO archived_jobs (job_id, user_id, shard, type, payload_hash, actor, request_id, submitted_at,
-                                   envelope_version, body, attempts, failures, set_aside_at, parked_at,
+                                   envelope_version, body, attempts, failures, added_at, parked_at,
                                    archived_by, reason)
         SELECT job_id, user_id, shard, type, payload_hash, actor, request_id, submitted_at,
-               envelope_version, body, attempts, failures, set_aside_at, parked_at, archiver, why
+               envelope_version, body, attempts, failures, added_at, parked_at, archiver, why
         FROM gone
     ), decided AS (
         INSERT INTO jobs (user_id, job_id, type, payload_hash, status, result, actor, request_id, attempts,
@@ -209,7 +209,7 @@ CREATE FUNCTION withdraw_job(
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     journaled journal;
-    aside parked_jobs;
+    parked parked_jobs;
     job json;
     counter shard_counters;
 BEGIN
@@ -219,10 +219,10 @@ BEGIN
     END IF;
     PERFORM FROM users WHERE user_id = of_user FOR NO KEY UPDATE;
     SELECT * INTO journaled FROM journal WHERE job_id = of_job;
-    SELECT * INTO aside FROM parked_jobs WHERE job_id = of_job;
+    SELECT * INTO parked FROM parked_jobs WHERE job_id = of_job;
     INSERT INTO jobs (user_id, job_id, type, payload_hash, status, result, actor, request_id, attempts, submitted_at, applied_at)
-    VALUES (of_user, of_job, of_type, COALESCE(journaled.payload_hash, aside.payload_hash, hash), 'rejected', outcome,
-            submitter, request, GREATEST(aside.attempts, 1), submitted, clock_timestamp())
+    VALUES (of_user, of_job, of_type, COALESCE(journaled.payload_hash, parked.payload_hash, hash), 'rejected', outcome,
+            submitter, request, GREATEST(parked.attempts, 1), submitted, clock_timestamp())
     ON CONFLICT (job_id) DO NOTHING;
     IF NOT FOUND THEN
         RETURN false;
@@ -230,22 +230,22 @@ BEGIN
     INSERT INTO withdrawals (job_id, withdrawn_by, request_id, keep_until) VALUES (of_job, withdrawer, request, until);
     DELETE FROM journal WHERE job_id = of_job;
     DELETE FROM parked_jobs WHERE job_id = of_job;
-    IF aside.parked_at IS NOT NULL THEN
+    IF parked.parked_at IS NOT NULL THEN
         INSERT INTO archived_jobs (job_id, user_id, shard, type, payload_hash, actor, request_id, submitted_at,
-                                   envelope_version, body, attempts, failures, set_aside_at, parked_at, archived_by, reason)
-        VALUES (aside.job_id, aside.user_id, aside.shard, aside.type, aside.payload_hash, aside.actor, aside.request_id,
-                aside.submitted_at, aside.envelope_version, aside.body, aside.attempts, aside.failures, aside.set_aside_at,
-                aside.parked_at, withdrawer, 'withdrawn');
+                                   envelope_version, body, attempts, failures, added_at, parked_at, archived_by, reason)
+        VALUES (parked.job_id, parked.user_id, parked.shard, parked.type, parked.payload_hash, parked.actor, parked.request_id,
+                parked.submitted_at, parked.envelope_version, parked.body, parked.attempts, parked.failures, parked.added_at,
+                parked.parked_at, withdrawer, 'withdrawn');
     END IF;
     UPDATE shard_counters
     SET rejected = rejected + 1, events = events + 1, last_event_at = GREATEST(last_event_at, clock_timestamp())
     WHERE shard = of_shard
     RETURNING * INTO STRICT counter;
-    job := COALESCE(aside.body, journaled.body::json) -> 'job';
+    job := COALESCE(parked.body, journaled.body::json) -> 'job';
     INSERT INTO events (shard, seq, user_id, name, version, at, job_id, reason, is_quiet)
     VALUES (of_shard, counter.events, of_user, 'job/rejected', 1, counter.last_event_at, of_job, job ->> 'reason',
             CASE WHEN quiet OR (job ->> 'quiet')::boolean THEN true END);
-    IF aside.job_id IS NOT NULL THEN
+    IF parked.job_id IS NOT NULL THEN
         PERFORM let_next_go(ARRAY[of_user]);
     END IF;
     RETURN true;

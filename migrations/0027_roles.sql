@@ -41,7 +41,7 @@ GRANT DELETE, INSERT (endpoint_id, url, events, description, is_enabled, secret)
 
 -- What a worker does.
 GRANT EXECUTE ON FUNCTION let_next_go TO satchel_worker;
-GRANT INSERT (user_id, version, head), UPDATE (version, head, is_held) ON users TO satchel_worker;
+GRANT INSERT (user_id, version, head), UPDATE (version, head, is_blocked) ON users TO satchel_worker;
 GRANT INSERT, UPDATE (quantity, granted_total, used_total, last_granted_at, last_used_at, updated_at)
     ON inventory TO satchel_worker;
 GRANT INSERT ON jobs, ledger, events, quarantined_entries TO satchel_worker;

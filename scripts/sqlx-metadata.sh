@@ -6,16 +6,14 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 metadata=shared/store/.sqlx
-target=${CARGO_TARGET_DIR:-target}
 fresh=$(mktemp -d)
 trap 'rm -rf "$fresh"' EXIT
 
-# A target directory of its own: the macros only write when they are expanded, so the crate must be checked anew,
-# and ordinary builds must not have to start again because of that.
-cargo clean -q -p satchel-store --target-dir "$target/sqlx-metadata" 2>/dev/null || true
-cargo run -q -p satchel-private --bin with-private-postgres -- migrations \
-    env SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$fresh" \
-    cargo check -q -p satchel-store --all-targets --target-dir "$target/sqlx-metadata"
+# The whole workspace, although only one crate has SQL: its crates are then the same that other commands build. That the macros
+# are expanded anew is seen to by shared/store/src/lib.rs, which depends on SQLX_OFFLINE_DIR.
+cargo build -q --workspace --bin with-private-postgres
+"${CARGO_TARGET_DIR:-target}/debug/with-private-postgres" migrations \
+    env SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$fresh" cargo check -q --workspace
 
 if [ "${1:-}" = --check ]; then
     if ! diff -rq "$fresh" "$metadata" >&2; then

@@ -15,7 +15,7 @@ use crate::intake::lookup::Known;
 pub(super) enum Verdict {
     /// Keep it.
     Keep(Before),
-    /// It was decided or set aside before.
+    /// It was decided or parked before.
     Known(Box<Known>),
     /// Its key names another job.
     Conflict,

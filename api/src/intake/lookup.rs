@@ -88,10 +88,10 @@ impl Source for Tables {
 async fn find(pool: &Pool, job_ids: &[JobId]) -> Result<HashMap<JobId, Known>, StoreError> {
     // Also without a journal of our own: another replica may keep one, or this one did before its last restart.
     let journaled = journal::find_many(pool, job_ids).await?;
-    let set_aside = parked::find_many(pool, job_ids).await?;
+    let parked = parked::find_many(pool, job_ids).await?;
     let decided = jobs::find_many(pool, job_ids).await?;
     let mut known: HashMap<JobId, Known> =
-        journaled.into_iter().chain(set_aside).map(|(job_id, waiting)| (job_id, Known::Waiting(waiting))).collect();
+        journaled.into_iter().chain(parked).map(|(job_id, waiting)| (job_id, Known::Waiting(waiting))).collect();
     known.extend(decided.into_iter().map(|(job_id, record)| (job_id, Known::Decided(record))));
     Ok(known)
 }

@@ -2,7 +2,7 @@
 //! `SATCHEL_JOURNAL=postgres`, in Postgres's journal first.
 //!
 //! A key names one job id ([`satchel_model::ids::JobId::of_key`]), so that a repetition meets what came of
-//! the first submission in one of two places: decided or set aside, in Postgres, or on its way, claimed in Redis or
+//! the first submission in one of two places: decided or parked, in Postgres, or on its way, claimed in Redis or
 //! in the journal. Where both forget, the worker finds the job id in its own table: the API only spares work and
 //! answers sooner.
 
@@ -104,7 +104,7 @@ pub(crate) struct Accepted {
     pub(crate) job_id: JobId,
     /// Whether its key was used for it before.
     pub(crate) is_replay: bool,
-    /// What Postgres knows of it, if it was decided or set aside before.
+    /// What Postgres knows of it, if it was decided or parked before.
     pub(crate) known: Option<Known>,
 }
 

@@ -158,7 +158,7 @@ impl<'r> Submitter<'r> {
     async fn outcome(&self, accepted: &mut Accepted, place: Place<'_>, wait: Wait) -> Option<String> {
         let heard = if accepted.is_settled() { None } else { place.wait(wait.duration()).await };
         if heard.is_none() && !accepted.is_settled() {
-            // Perhaps its outcome is there and the message was lost, or it was set aside meanwhile.
+            // Perhaps its outcome is there and the message was lost, or it was parked meanwhile.
             accepted.look_again(&self.intake.lookup).await;
         }
         heard.map(|document| document.get().to_owned()).or_else(|| accepted.outcome())

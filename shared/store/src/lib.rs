@@ -22,3 +22,6 @@ pub use operate::{Retention, api_keys, audit, catalogue, housekeeping, queue_sta
 pub use parked::{failed, quarantine};
 pub use reads::{events, inventory, jobs, ledger};
 pub use shards::{leases, replicas, watermarks};
+
+/// Has Cargo expand the macros anew when their metadata is to go elsewhere: scripts/sqlx-metadata.sh.
+const _: Option<&str> = option_env!("SQLX_OFFLINE_DIR");

@@ -1,4 +1,4 @@
-//! A job that Postgres keeps because it is not decided yet: set aside, or in the journal.
+//! A job that Postgres keeps because it is not decided yet: parked, blocked, or in the journal.
 
 use std::collections::HashMap;
 
@@ -84,7 +84,7 @@ impl TryFrom<Row> for WaitingJob {
             job_type: row.job_type,
             user_id: stored::user_id(&row.user_id)?,
             status: match row.state.as_str() {
-                "held" => WaitingStatus::Queued,
+                "blocked" => WaitingStatus::Queued,
                 "retrying" => WaitingStatus::Retrying,
                 "parked" => WaitingStatus::Parked,
                 other => return Err(Unreadable::new("state", other)),

@@ -28,14 +28,14 @@ pub async fn check(satchel: &Satchel) {
 
 /// As [`check`], where these jobs, and no others, are parked: of each player the one that failed and, in order, those
 /// that are held behind it.
-pub async fn check_with_parked(satchel: &Satchel, set_aside: &[&[&str]]) {
+pub async fn check_with_parked(satchel: &Satchel, parked: &[&[&str]]) {
     let accepted = satchel.journal.accepted();
-    everything_accepted_ends(satchel, &accepted, set_aside).await;
-    nothing_else_is_set_aside(satchel, set_aside).await;
+    everything_accepted_ends(satchel, &accepted, parked).await;
+    nothing_else_is_parked(satchel, parked).await;
     nothing_is_left_in_the_journal(satchel).await;
     nothing_is_left_in_redis(satchel).await;
     functions::every_event_is_given(satchel).await;
-    the_api_tells_of_jobs_what_is_stored(satchel, &accepted, set_aside).await;
+    the_api_tells_of_jobs_what_is_stored(satchel, &accepted, parked).await;
     let mut violations = violations(satchel);
     the_counters_count_what_is_decided(satchel, &mut violations);
     functions::each_event_has_a_run(satchel, &mut violations);
@@ -67,32 +67,32 @@ pub fn violations(satchel: &Satchel) -> Vec<String> {
     violations
 }
 
-/// A: each accepted job ends applied, rejected or parked; held behind a parked one it waits.
-async fn everything_accepted_ends(satchel: &Satchel, accepted: &[Accepted], set_aside: &[&[&str]]) {
-    let set_aside: HashSet<&str> = set_aside.iter().flat_map(|chain| chain.iter().copied()).collect();
+/// A: each accepted job ends applied, rejected or parked; blocked behind a parked one it waits.
+async fn everything_accepted_ends(satchel: &Satchel, accepted: &[Accepted], parked: &[&[&str]]) {
+    let parked: HashSet<&str> = parked.iter().flat_map(|chain| chain.iter().copied()).collect();
     let retired = satchel.journal.retired();
     wait::until("every accepted job is finished (invariant A)", || async {
         let finished = satchel.database.owner.try_run("SELECT job_id FROM jobs").ok()?;
         let finished: HashSet<&str> = finished.lines().collect();
         let ends = |job: &Accepted| {
             let id = job.job_id.as_str();
-            finished.contains(id) != set_aside.contains(id) || retired.contains(id)
+            finished.contains(id) != parked.contains(id) || retired.contains(id)
         };
         accepted.iter().all(ends).then_some(())
     })
     .await;
 }
 
-/// A, the other half: what Postgres has set aside is what the test says.
-async fn nothing_else_is_set_aside(satchel: &Satchel, set_aside: &[&[&str]]) {
+/// A, the other half: what Postgres has parked is what the test says.
+async fn nothing_else_is_parked(satchel: &Satchel, parked: &[&[&str]]) {
     let mut expected: Vec<(String, String)> = Vec::new();
-    for chain in set_aside {
-        let states = ["parked"].into_iter().chain(std::iter::repeat("held"));
+    for chain in parked {
+        let states = ["parked"].into_iter().chain(std::iter::repeat("blocked"));
         expected.extend(chain.iter().zip(states).map(|(id, state)| ((*id).to_owned(), state.to_owned())));
     }
     expected.sort();
     let owner = &satchel.database.owner;
-    wait::until("exactly the jobs that should be are parked and held", || async {
+    wait::until("exactly the jobs that should be are parked and blocked", || async {
         let rows = owner.rows("SELECT job_id, state FROM parked_jobs");
         let member = |row: &Value, name: &str| row[name].as_str().expect("text").to_owned();
         let mut found: Vec<_> = rows.iter().map(|row| (member(row, "job_id"), member(row, "state"))).collect();
@@ -100,21 +100,21 @@ async fn nothing_else_is_set_aside(satchel: &Satchel, set_aside: &[&[&str]]) {
         (found == expected).then_some(())
     })
     .await;
-    for chain in set_aside {
+    for chain in parked {
         let ids = owner.rows(&format!(
             "SELECT job_id FROM parked_jobs
              WHERE user_id = (SELECT user_id FROM parked_jobs WHERE job_id = '{}') ORDER BY position",
             chain[0]
         ));
         let ids: Vec<_> = ids.iter().map(|row| row["job_id"].as_str().expect("text")).collect();
-        assert_eq!(&ids, chain, "the jobs of one player are set aside in their order");
+        assert_eq!(&ids, chain, "the jobs of one player are parked in their order");
     }
-    let held = "SELECT string_agg(user_id, ' ' ORDER BY user_id) FROM users WHERE is_held";
+    let blocked = "SELECT string_agg(user_id, ' ' ORDER BY user_id) FROM users WHERE is_blocked";
     let behind = "SELECT string_agg(DISTINCT user_id, ' ' ORDER BY user_id) FROM parked_jobs";
-    assert_eq!(owner.run(held), owner.run(behind), "exactly those players are held who have parked jobs");
+    assert_eq!(owner.run(blocked), owner.run(behind), "exactly those players are blocked who have parked jobs");
 }
 
-/// The journal of accepted jobs holds none that is decided or set aside.
+/// The journal of accepted jobs holds none that is decided or parked.
 async fn nothing_is_left_in_the_journal(satchel: &Satchel) {
     let left = "SELECT count(*) FROM journal";
     wait::until_true("the journal is empty", || satchel.database.owner.number(left) == 0).await;
@@ -133,11 +133,11 @@ async fn nothing_is_left_in_redis(satchel: &Satchel) {
 }
 
 /// What the API tells of a job is what is stored; asked for some of them.
-async fn the_api_tells_of_jobs_what_is_stored(satchel: &Satchel, accepted: &[Accepted], set_aside: &[&[&str]]) {
+async fn the_api_tells_of_jobs_what_is_stored(satchel: &Satchel, accepted: &[Accepted], parked: &[&[&str]]) {
     let retired = satchel.journal.retired();
     let decided = |job: &&Accepted| {
         let id = job.job_id.as_str();
-        !retired.contains(id) && !set_aside.iter().any(|chain| chain.contains(&id))
+        !retired.contains(id) && !parked.iter().any(|chain| chain.contains(&id))
     };
     for job in accepted.iter().rev().filter(decided).take(ASKED) {
         let told = satchel.finished(&job.job_id).await;

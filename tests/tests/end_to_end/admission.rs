@@ -96,9 +96,9 @@ async fn jobs_that_are_held_behind_a_parked_one_count_as_waiting() {
         let held = json!(vec![reward_pieces("u1", "arrow", 1); 1_000]);
         chain.extend(game.submit(&held).await.expect(202).job_ids());
     }
-    let held = || satchel.database.owner.number("SELECT count(*) FROM parked_jobs") == 2_001;
-    wait::until_true("all are held", held).await;
-    // What waited counts until it is known to be decided or set aside: so it is when this other user of the shard, whose jobs
+    let blocked = || satchel.database.owner.number("SELECT count(*) FROM parked_jobs") == 2_001;
+    wait::until_true("all are blocked", blocked).await;
+    // What waited counts until it is known to be decided or parked: so it is when this other user of the shard, whose jobs
     // came later, may go on.
     let neighbour = &neighbours("u1", 1)[0];
     for _ in 0..2 {

@@ -34,7 +34,7 @@ type Step = (&'static str, usize);
 const BATCH: &[Step] = &[
     ("BEGIN; LOCK TABLE rules_gate IN ROW EXCLUSIVE MODE", 1),
     ("SELECT clock_timestamp() AS ", 1),
-    ("SELECT user_id, version, head, is_held FROM users ", 1),
+    ("SELECT user_id, version, head, is_blocked FROM users ", 1),
     ("WITH added AS ( INSERT INTO ledger ", 1),
     ("WITH counted AS ( UPDATE shard_counters ", 1),
     ("COMMIT", 1),
@@ -44,9 +44,9 @@ const BATCH: &[Step] = &[
 const FIRST_BATCH: &[Step] = &[
     ("BEGIN; LOCK TABLE rules_gate IN ROW EXCLUSIVE MODE", 1),
     ("SELECT clock_timestamp() AS ", 1),
-    ("SELECT user_id, version, head, is_held FROM users ", 1),
+    ("SELECT user_id, version, head, is_blocked FROM users ", 1),
     ("INSERT INTO users ", 1),
-    ("SELECT user_id, version, head, is_held FROM users ", 1),
+    ("SELECT user_id, version, head, is_blocked FROM users ", 1),
     ("SELECT inventory.user_id, inventory.item_id, quantity, granted_total, used_total ", 1),
     ("WITH added AS ( INSERT INTO ledger ", 1),
     ("WITH counted AS ( UPDATE shard_counters ", 1),
@@ -58,7 +58,7 @@ const FIRST_BATCH: &[Step] = &[
 /// hundredths of records, tenths of bytes. What is not named here writes nothing.
 const LOGGED: &[(&str, i64, i64)] = &[
     ("SELECT clock_timestamp() AS ", 25, 135),
-    ("SELECT user_id, version, head, is_held FROM users ", 25, 142),
+    ("SELECT user_id, version, head, is_blocked FROM users ", 25, 142),
     ("WITH added AS ( INSERT INTO ledger ", 400, 6_888),
     ("WITH counted AS ( UPDATE shard_counters ", 361, 3_943),
 ];
@@ -115,7 +115,7 @@ async fn jobs_cost_as_many_statements_round_trips_log_records_and_commands_as_be
 
 /// Whether it is a batch, and not the worker's other business.
 fn is_batch(transaction: &Transaction) -> bool {
-    transaction.steps.iter().any(|(text, _)| text.starts_with("SELECT user_id, version, head, is_held FROM users "))
+    transaction.steps.iter().any(|(text, _)| text.starts_with("SELECT user_id, version, head, is_blocked FROM users "))
 }
 
 /// There were so many transactions, and each was these steps.

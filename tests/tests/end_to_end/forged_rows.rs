@@ -1,5 +1,5 @@
 //! Rows that somebody with a program's login, and nothing else, puts among the jobs that wait in Postgres: with the API's into
-//! the journal, with a worker's among those that are set aside.
+//! the journal, with a worker's among those that are parked.
 
 use chrono::Utc;
 use nix::sys::signal::Signal;
@@ -38,7 +38,7 @@ fn shard_of(user: &str) -> u16 {
     ShardCount::new(ShardCount::DEFAULT).unwrap().of_user(&UserId::parse(user).unwrap()).get()
 }
 
-/// What the columns say that journal and set-aside jobs have in common.
+/// What the columns say that journal and parked jobs have in common.
 struct Row<'r> {
     job_id: String,
     user: &'r str,
@@ -77,8 +77,8 @@ impl<'r> Row<'r> {
         ));
     }
 
-    /// Adds it to the jobs that are set aside, as due now.
-    fn set_aside(&self, satchel: &Satchel) {
+    /// Adds it to the parked jobs, as due now.
+    fn park(&self, satchel: &Satchel) {
         let (columns, values) = (Self::COLUMNS, self.values());
         satchel.database.worker.run(&format!(
             "INSERT INTO parked_jobs ({columns}, request_id, state, attempts, tries, next_attempt_at)
@@ -87,7 +87,7 @@ impl<'r> Row<'r> {
     }
 }
 
-/// Puts a row of a true job back with more pieces in it. Of set-aside jobs, a worker may; for the journal, which one program
+/// Puts a row of a true job back with more pieces in it. Of parked jobs, a worker may; for the journal, which one program
 /// fills and the other one empties, it takes both logins.
 fn raise_quantity(satchel: &Satchel, table: &str, job_id: &str) {
     let login = if table == "journal" { &satchel.database.owner } else { &satchel.database.worker };
@@ -178,7 +178,7 @@ async fn all_quarantined_in_all(satchel: &Satchel, rows: i64) {
 }
 
 #[tokio::test]
-async fn set_aside_jobs_that_no_worker_signed_are_not_applied_and_true_ones_are_after_a_restart() {
+async fn parked_jobs_that_no_worker_signed_are_not_applied_and_true_ones_are_after_a_restart() {
     let satchel = Setup::new().brisk().workers(0).start().await;
     poison::lay(&satchel);
     let chain = |user: &str| {
@@ -192,9 +192,9 @@ async fn set_aside_jobs_that_no_worker_signed_are_not_applied_and_true_ones_are_
 
     // A forged actor; a user of another shard; and of users who have true jobs there.
     let elsewhere = strangers("u1", 1).remove(0);
-    Row::forged(&gold_for("u3"), "u3").set_aside(&satchel);
-    Row { shard: shard_of("u1"), ..Row::copied(&satchel, &gold_for(&elsewhere), &elsewhere) }.set_aside(&satchel);
-    Row { job_id: JobId::random().to_string(), ..Row::copied(&satchel, &gold_for("u4"), "u4") }.set_aside(&satchel);
+    Row::forged(&gold_for("u3"), "u3").park(&satchel);
+    Row { shard: shard_of("u1"), ..Row::copied(&satchel, &gold_for(&elsewhere), &elsewhere) }.park(&satchel);
+    Row { job_id: JobId::random().to_string(), ..Row::copied(&satchel, &gold_for("u4"), "u4") }.park(&satchel);
     all_quarantined(&satchel, 3).await;
 
     // The body of a true row.

@@ -33,7 +33,7 @@ async fn an_unknown_item_is_rejected() {
 }
 
 #[tokio::test]
-async fn using_more_than_is_held_is_rejected() {
+async fn using_more_than_is_blocked_is_rejected() {
     let satchel = Satchel::start().await;
     let result = rejected(&satchel, &use_item("u1", "potion", 1), "insufficient_quantity").await;
     assert_eq!((&result["itemId"], &result["balance"]), (&json!("potion"), &json!(0)));

@@ -196,7 +196,7 @@ async fn a_worker_killed_while_a_job_is_retried_counts_no_attempt_twice() {
 }
 
 #[tokio::test]
-async fn the_keys_of_jobs_that_are_set_aside_are_remembered() {
+async fn the_keys_of_parked_jobs_are_remembered() {
     let satchel = start().await;
     let game = satchel.game();
     let jobs = [poisonous(reward_pieces("u1", "arrow", 1)), reward_pieces("u1", "arrow", 1)];

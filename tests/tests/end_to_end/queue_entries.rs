@@ -42,11 +42,11 @@ fn quarantined(satchel: &Satchel) -> i64 {
     satchel.database.owner.number("SELECT count(*) FROM quarantined_entries")
 }
 
-/// Lets a worker at the queue, and checks that it sets aside `bad` entries and applies the jobs around them.
-async fn check_set_aside(satchel: &Satchel, bad: i64, arrows: i64) {
+/// Lets a worker at the queue, and checks that it quarantines `bad` entries and applies the jobs around them.
+async fn check_quarantined(satchel: &Satchel, bad: i64, arrows: i64) {
     satchel.game().submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
     satchel.start_worker();
-    wait::until_true("every bad entry is set aside", || quarantined(satchel) >= bad).await;
+    wait::until_true("every bad entry is quarantined", || quarantined(satchel) >= bad).await;
     invariants::check(satchel).await;
     assert_eq!(quarantined(satchel), bad);
     assert_eq!(satchel.holdings("u1").await, [("arrow".to_owned(), arrows)]);
@@ -55,7 +55,7 @@ async fn check_set_aside(satchel: &Satchel, bad: i64, arrows: i64) {
 }
 
 #[tokio::test]
-async fn unsigned_wrongly_signed_and_edited_entries_are_set_aside_and_the_rest_goes_on() {
+async fn unsigned_wrongly_signed_and_edited_entries_are_quarantined_and_the_rest_goes_on() {
     let (satchel, stream) = satchel_with_waiting_job().await;
     let redis = &satchel.redis.cli;
     let good = redis.first_sealed(&stream);
@@ -72,11 +72,11 @@ async fn unsigned_wrongly_signed_and_edited_entries_are_set_aside_and_the_rest_g
     assert_ne!(more, good.body, "the body names its quantity");
     redis.add_sealed(&stream, &SealedEnvelope { body: more, ..good.clone() });
     redis.add_sealed(&stream, &SealedEnvelope { version: 0, ..good.clone() });
-    check_set_aside(&satchel, 7, 2).await;
+    check_quarantined(&satchel, 7, 2).await;
 }
 
 #[tokio::test]
-async fn garbage_in_a_stream_is_set_aside_and_the_rest_goes_on() {
+async fn garbage_in_a_stream_is_quarantined_and_the_rest_goes_on() {
     let (satchel, stream) = satchel_with_waiting_job().await;
     let redis = &satchel.redis.cli;
     redis.add(&stream, &[("hello", b"world")]);
@@ -85,15 +85,15 @@ async fn garbage_in_a_stream_is_set_aside_and_the_rest_goes_on() {
     redis.add(&stream, &[("", b""), ("", b"")]);
     redis.add(&stream, &[("v", b"99999999999999999999"), ("body", b"{}"), ("mac", b"")]);
     redis.add(&stream, &[("body", &vec![b'['; 60_000])]);
-    check_set_aside(&satchel, 6, 2).await;
+    check_quarantined(&satchel, 6, 2).await;
 }
 
 #[tokio::test]
-async fn a_signed_entry_in_another_shards_stream_is_set_aside() {
+async fn a_signed_entry_in_another_shards_stream_is_quarantined() {
     let (satchel, stream) = satchel_with_waiting_job().await;
     let other = if stream.contains("s00") { "satchel:{s01}:jobs" } else { "satchel:{s00}:jobs" };
     satchel.redis.cli.copy_entries(&stream, other);
-    check_set_aside(&satchel, 1, 2).await;
+    check_quarantined(&satchel, 1, 2).await;
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn entries_that_come_twice_have_one_effect() {
         satchel.redis.cli.copy_entries(&stream, &stream);
     }
     let again = satchel.redis.cli.first_sealed(&stream);
-    check_set_aside(&satchel, 0, 2).await;
+    check_quarantined(&satchel, 0, 2).await;
     // And long after it was applied, too.
     satchel.redis.cli.add_sealed(&stream, &again);
     wait::until_true("the stream is empty", || satchel.redis.cli.waiting() == 0).await;
@@ -180,7 +180,7 @@ async fn entries_signed_with_the_key_before_the_current_one_still_count() {
 }
 
 #[tokio::test]
-async fn a_signed_entry_that_holds_no_valid_job_is_set_aside() {
+async fn a_signed_entry_that_holds_no_valid_job_is_quarantined() {
     let (satchel, stream) = satchel_with_waiting_job().await;
     let good = envelope(&reward_pieces("u1", "arrow", 5), Role::Service, "game");
     let body = String::from_utf8(seal(&satchel, &good).body).unwrap();
@@ -197,7 +197,7 @@ async fn a_signed_entry_that_holds_no_valid_job_is_set_aside() {
         assert_ne!(wrong, body, "{part} is in the body");
         satchel.redis.cli.add_sealed(&stream, &seal_as(&satchel, 1, wrong.as_bytes()));
     }
-    check_set_aside(&satchel, 7, 2).await;
+    check_quarantined(&satchel, 7, 2).await;
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ const OUTCOME: &str =
     "INSERT INTO jobs VALUES ('u2', gen_random_uuid(), 't', sha256('x'), 'applied', '{}', 'a', 'r', 1, now(), now())";
 const JOURNALED: &str = "INSERT INTO journal (job_id, user_id, shard, seq, type, payload_hash, actor, submitted_at, envelope_version, body, mac)
     VALUES (gen_random_uuid(), 'u2', 1, 1, 't', sha256('x'), 'a', now(), 2, '{}', sha256('x'))";
-const SET_ASIDE: &str = "INSERT INTO parked_jobs (user_id, job_id, shard, state, type, payload_hash, actor, request_id,
+const PARK: &str = "INSERT INTO parked_jobs (user_id, job_id, shard, state, type, payload_hash, actor, request_id,
         submitted_at, envelope_version, body, mac, attempts, tries, next_attempt_at)
     VALUES ('u2', gen_random_uuid(), 1, 'retrying', 't', sha256('x'), 'a', 'r', now(), 2, '{}', sha256('x'), 1, 1, now())";
 const EVENT: &str = "INSERT INTO events (shard, seq, user_id, name, version, at, id, data)
@@ -46,7 +46,7 @@ async fn the_apis_login_makes_no_item_no_outcome_and_no_event() {
             EVENT,
             "UPDATE shard_counters SET events = events + 1",
             "UPDATE event_cursors SET dispatched = dispatched + 1",
-            SET_ASIDE,
+            PARK,
             "DELETE FROM parked_jobs",
             "DELETE FROM journal",
             "UPDATE shard_leases SET owner = gen_random_uuid(), epoch = epoch + 1",

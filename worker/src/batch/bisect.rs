@@ -24,7 +24,7 @@ const TAKING_APART: Duration = Duration::from_secs(5);
 
 impl Pipeline {
     /// Applies and finishes a batch. If it fails for the sake of one of its jobs, it is taken apart: the others are
-    /// applied, and that one is set aside. Shards whose leases another session has locked are left.
+    /// applied, and that one is parked. Shards whose leases another session has locked are left.
     pub(crate) async fn apply(
         &mut self,
         mut batch: Vec<Delivery>,
@@ -64,7 +64,7 @@ impl Pipeline {
     }
 
     /// Applies parts in stream order, and smaller parts of those that fail. Each transaction either finishes jobs, or
-    /// sets one aside, or divides or leaves a part, so there are at most four for each job; after [`TAKING_APART`] the rest
+    /// parks one, or divides or leaves a part, so there are at most four for each job; after [`TAKING_APART`] the rest
     /// is left to be delivered again, so that the lane's other shards and retries have their turn.
     async fn take_apart(&mut self, mut apart: Apart, leased: &[Lease]) -> Result<(), RoundError> {
         let end = Instant::now() + TAKING_APART;
@@ -193,7 +193,7 @@ impl Pipeline {
         Ok(self.session.run(DEADLINE_MS, async |session| applier.earlier(session, delivery).await).await?)
     }
 
-    /// Sets the job aside that failed alone: to be tried again later or, after its last attempt, parked.
+    /// Parks the job that failed alone: to be tried again later or, after its last attempt, never.
     async fn give_up_for_now(
         &mut self,
         delivery: Delivery,
@@ -209,9 +209,9 @@ impl Pipeline {
             u32::try_from(Backoff::new(self.first_retry, MAX_JOB_RETRY).delay(earlier).as_millis()).unwrap_or(u32::MAX)
         });
         let (job_id, user_id) = (delivery.envelope.job_id, delivery.envelope.job.user_id.clone());
-        self.set_aside(delivery, &error.reason(), retry_in_ms, leased).await?;
+        self.park(delivery, &error.reason(), retry_in_ms, leased).await?;
         if let Some(retry_in_ms) = retry_in_ms {
-            tracing::warn!(job.id = %job_id, user.id = %user_id, %error, tries, retry_in_ms, "a job failed: set aside");
+            tracing::warn!(job.id = %job_id, user.id = %user_id, %error, tries, retry_in_ms, "a job failed and is tried again");
             metrics::counter!("satchel_worker_jobs_retried_total").increment(1);
         } else {
             tracing::error!(job.id = %job_id, user.id = %user_id, %error, tries, "a job failed too often: parked");

@@ -28,7 +28,7 @@ pub(crate) struct Delivery {
 pub(crate) enum Source {
     /// In its shard of the queue.
     Queue(EntryRef),
-    /// Among the set-aside jobs of its player.
+    /// Among its player's parked jobs.
     Parked {
         /// Its place among them.
         position: i64,
@@ -61,7 +61,7 @@ impl Delivery {
         }
     }
 
-    /// Whether it comes from among its player's set-aside jobs.
+    /// Whether it comes from among its player's parked jobs.
     pub(crate) fn was_parked(&self) -> bool {
         matches!(self.source, Source::Parked { .. })
     }

@@ -160,8 +160,8 @@ impl Pipeline {
         left
     }
 
-    /// Sets a job aside in Postgres and takes it out of the queue.
-    pub(crate) async fn set_aside(
+    /// Parks a job in Postgres and takes it out of the queue.
+    pub(crate) async fn park(
         &mut self,
         delivery: Delivery,
         error: &str,
@@ -169,9 +169,8 @@ impl Pipeline {
         leased: &[Lease],
     ) -> Result<(), RoundError> {
         let applier = &mut self.applier;
-        let set_aside =
-            async |session: &mut Session| applier.set_aside(session, &delivery, error, retry_in_ms, leased).await;
-        self.session.run(DEADLINE_MS, set_aside).await?;
+        let park = async |session: &mut Session| applier.park(session, &delivery, error, retry_in_ms, leased).await;
+        self.session.run(DEADLINE_MS, park).await?;
         let mut finished = Finished::default();
         forget(delivery, false, &mut finished);
         Ok(self.consumer.finish(&self.keys.current, &finished).await?)

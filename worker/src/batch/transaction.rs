@@ -163,8 +163,8 @@ impl Applier {
         Ok(applied(completed, deliveries.len(), decisions))
     }
 
-    /// Sets a job aside that failed alone, with what Postgres said of it; it is due again in `retry_in_ms`, or parked.
-    pub(crate) async fn set_aside(
+    /// Parks a job that failed alone, with what Postgres said of it; it is due again in `retry_in_ms`, or never.
+    pub(crate) async fn park(
         &mut self,
         session: &mut Session,
         delivery: &Delivery,
@@ -179,7 +179,7 @@ impl Applier {
         if let Source::Parked { position, .. } = delivery.source {
             parked::fail_again(&mut tx, user_id, position, error, retry_in_ms).await?;
         } else {
-            parked::set_aside(&mut tx, &of(delivery, self.verifier.key()), error, retry_in_ms).await?;
+            parked::park(&mut tx, &of(delivery, self.verifier.key()), error, retry_in_ms).await?;
         }
         if retry_in_ms.is_none() {
             tell_of_parking(&mut tx, delivery, now).await?;
@@ -214,7 +214,7 @@ impl Applier {
             return Err(ApplyError::Fenced);
         }
         let rules = match leases::fence(tx, self.worker_id, &own).await.map_err(ApplyError::Rules)? {
-            Fence::Held(rules) => rules,
+            Fence::Leased(rules) => rules,
             Fence::Lost => return Err(ApplyError::Fenced),
             Fence::Locked(shards) => return Err(ApplyError::Locked(shards)),
         };

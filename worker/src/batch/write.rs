@@ -9,7 +9,7 @@ use satchel_model::events::{EventType, JobFacts, JobParked};
 use satchel_model::fold::{Batch, Decisions, Disposition};
 use satchel_model::ids::{Shard, UserId};
 use satchel_model::records::{JobRecord, JobStatus, NewEvent};
-use satchel_store::parked::{self, SetAside};
+use satchel_store::parked::{self, NewParked};
 use satchel_store::progress::{self, Progress, ShardCounts};
 use satchel_store::{StoreError, Tx, decisions, facts, journal};
 use satchel_wire::envelope::EnvelopeKey;
@@ -56,14 +56,14 @@ pub(crate) async fn settle(
                 done.push(delivery.envelope.job_id);
                 released.insert(&delivery.envelope.job.user_id);
             }
-            // What is set aside has left the journal before.
+            // What is parked has left the journal before.
             Disposition::Recorded(_) if delivery.envelope.journaled => journaled.push(delivery.envelope.job_id),
             Disposition::Recorded(_) | Disposition::Early => {}
         }
     }
     if !waiting.is_empty() {
-        for job_id in parked::hold(tx, &waiting).await? {
-            tracing::error!(job.id = %job_id, "a job came under the id of another one that is set aside: it is dropped");
+        for job_id in parked::block(tx, &waiting).await? {
+            tracing::error!(job.id = %job_id, "a job came under the id of another one that is parked: it is dropped");
         }
     }
     if !journaled.is_empty() {
@@ -75,8 +75,8 @@ pub(crate) async fn settle(
     Ok(())
 }
 
-pub(crate) fn of<'d>(delivery: &'d Delivery, key: &'d EnvelopeKey) -> SetAside<'d> {
-    SetAside { envelope: &delivery.envelope, payload_hash: delivery.payload_hash, shard: delivery.shard, key }
+pub(crate) fn of<'d>(delivery: &'d Delivery, key: &'d EnvelopeKey) -> NewParked<'d> {
+    NewParked { envelope: &delivery.envelope, payload_hash: delivery.payload_hash, shard: delivery.shard, key }
 }
 
 fn counts(records: &[Arc<JobRecord>], shards: &[Shard]) -> Vec<ShardCounts> {

@@ -55,7 +55,7 @@ impl Lane {
 
 async fn keep_apart(session: &mut Session, refused: &[RefusedRow], user_ids: &[&str]) -> Result<(), StoreError> {
     let mut tx = session.begin().await?;
-    quarantine::set_aside(&mut tx, refused, user_ids).await?;
+    quarantine::parked(&mut tx, refused, user_ids).await?;
     tx.commit().await
 }
 

@@ -3,7 +3,7 @@
 //!
 //! A shard's jobs are decided in the order in which they came. So what was accepted before its oldest waiting one came is
 //! decided, and what was accepted since may wait. Once a second the queue is asked how old that one is, for shards of which
-//! much was accepted; and Postgres, how much is set aside of those who brought much.
+//! much was accepted; and Postgres, how much is parked of those who brought much.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -39,10 +39,10 @@ const PERIOD: Duration = Duration::from_secs(1);
 const MAX_PERIODS: usize = 8;
 /// Most users of a period; beyond that those with the fewest jobs are forgotten.
 const MAX_USERS: usize = 512;
-/// Of users who have brought so many jobs in a period, Postgres is asked what is set aside.
-const ASIDE_FROM_JOBS: u32 = 16;
+/// Of users who have brought so many jobs in a period, Postgres is asked what is parked.
+const PARKED_FROM_JOBS: u32 = 16;
 /// Most users that Postgres is asked about at once.
-const MAX_ASIDE_USERS: usize = 256;
+const MAX_PARKED_USERS: usize = 256;
 /// When to come again who has too many, in seconds.
 const RETRY_AFTER_SECONDS: u64 = 5;
 
@@ -92,8 +92,8 @@ struct OfShard {
     /// The oldest first.
     periods: VecDeque<Period>,
     jobs: u64,
-    /// What Postgres has set aside.
-    aside: HashMap<UserId, u32>,
+    /// What Postgres has parked.
+    parked: HashMap<UserId, u32>,
 }
 
 struct Period {
@@ -129,24 +129,24 @@ impl Undecided {
     /// Shards to be asked about.
     fn large(&self) -> Vec<Shard> {
         let is_large = |shard: &Shard| {
-            self.shard(*shard).is_some_and(|shard| shard.jobs >= ASK_FROM_JOBS || !shard.aside.is_empty())
+            self.shard(*shard).is_some_and(|shard| shard.jobs >= ASK_FROM_JOBS || !shard.parked.is_empty())
         };
         self.count.all().filter(is_large).collect()
     }
 
-    /// Users with jobs that do not wait in the queue any more, and may be set aside.
-    fn perhaps_aside(&self, settled: &[(Shard, Instant)]) -> HashSet<UserId> {
-        let of_shard = |(shard, until): &(Shard, Instant)| self.shard(*shard).map(|shard| shard.perhaps_aside(*until));
-        settled.iter().filter_map(of_shard).flatten().take(MAX_ASIDE_USERS).collect()
+    /// Users with jobs that do not wait in the queue any more, and may be parked.
+    fn perhaps_parked(&self, settled: &[(Shard, Instant)]) -> HashSet<UserId> {
+        let of_shard = |(shard, until): &(Shard, Instant)| self.shard(*shard).map(|shard| shard.perhaps_parked(*until));
+        settled.iter().filter_map(of_shard).flatten().take(MAX_PARKED_USERS).collect()
     }
 
-    /// Notes how much is set aside of those of the asked users of whom anything is, and forgets what is decided.
-    fn settle(&self, settled: &[(Shard, Instant)], asked: &HashSet<UserId>, mut aside: HashMap<UserId, u32>) {
+    /// Notes how much is parked of those of the asked users of whom anything is, and forgets what is decided.
+    fn settle(&self, settled: &[(Shard, Instant)], asked: &HashSet<UserId>, mut parked: HashMap<UserId, u32>) {
         for user_id in asked {
             if let Some(mut shard) = self.shard(self.count.of_user(user_id)) {
-                match aside.remove_entry(user_id) {
-                    Some((user_id, jobs)) => shard.aside.insert(user_id, jobs),
-                    None => shard.aside.remove(user_id),
+                match parked.remove_entry(user_id) {
+                    Some((user_id, jobs)) => shard.parked.insert(user_id, jobs),
+                    None => shard.parked.remove(user_id),
                 };
             }
         }
@@ -161,7 +161,7 @@ impl Undecided {
 impl OfShard {
     fn of_user(&self, user_id: &UserId) -> u32 {
         let counted = self.periods.iter().filter_map(|period| period.users.get(user_id));
-        counted.chain(self.aside.get(user_id)).fold(0, |sum, jobs| sum.saturating_add(*jobs))
+        counted.chain(self.parked.get(user_id)).fold(0, |sum, jobs| sum.saturating_add(*jobs))
     }
 
     fn add(&mut self, user_id: &UserId, now: Instant) {
@@ -184,10 +184,10 @@ impl OfShard {
         }
     }
 
-    fn perhaps_aside(&self, until: Instant) -> Vec<UserId> {
+    fn perhaps_parked(&self, until: Instant) -> Vec<UserId> {
         let settled = self.periods.iter().take_while(|period| period.last < until).flat_map(|period| &period.users);
-        let busy = settled.filter(|(_, jobs)| **jobs >= ASIDE_FROM_JOBS).map(|(user_id, _)| user_id);
-        self.aside.keys().chain(busy).cloned().collect()
+        let busy = settled.filter(|(_, jobs)| **jobs >= PARKED_FROM_JOBS).map(|(user_id, _)| user_id);
+        self.parked.keys().chain(busy).cloned().collect()
     }
 
     fn forget_until(&mut self, until: Instant) {
@@ -251,10 +251,10 @@ async fn look(intake: &Intake, pool: &Pool) -> Result<(), Unknown> {
     let now = Instant::now();
     let depths = intake.queue.depths(&shards).await?;
     let settled: Vec<_> = depths.iter().filter_map(|depth| Some((depth.shard, settled_until(depth, now)?))).collect();
-    let asked = undecided.perhaps_aside(&settled);
+    let asked = undecided.perhaps_parked(&settled);
     let user_ids: Vec<&UserId> = asked.iter().collect();
-    let aside = parked::set_aside_of(pool, &user_ids, MOST_JOBS).await?;
-    undecided.settle(&settled, &asked, aside);
+    let parked = parked::count_of(pool, &user_ids, MOST_JOBS).await?;
+    undecided.settle(&settled, &asked, parked);
     Ok(())
 }
 

@@ -6,14 +6,14 @@ fn user(name: &str) -> UserId {
     UserId::parse(name).unwrap()
 }
 
-/// A look that finds the user's shard so, and so many jobs of it set aside. Who was asked about.
-fn look(undecided: &Undecided, user_id: &UserId, oldest_waiting_ms: Option<u64>, aside: u32) -> HashSet<UserId> {
+/// A look that finds the user's shard so, and so many jobs of it parked. Who was asked about.
+fn look(undecided: &Undecided, user_id: &UserId, oldest_waiting_ms: Option<u64>, parked: u32) -> HashSet<UserId> {
     let shard = undecided.count.of_user(user_id);
     let depth = Depth { shard, waiting: 0, delayed: 0, oldest_waiting_ms };
     let settled = [(shard, settled_until(&depth, Instant::now()).unwrap())];
-    let asked = undecided.perhaps_aside(&settled);
-    let aside = (aside > 0).then(|| (user_id.clone(), aside)).into_iter().collect();
-    undecided.settle(&settled, &asked, aside);
+    let asked = undecided.perhaps_parked(&settled);
+    let parked = (parked > 0).then(|| (user_id.clone(), parked)).into_iter().collect();
+    undecided.settle(&settled, &asked, parked);
     asked
 }
 
@@ -41,11 +41,11 @@ async fn what_was_accepted_since_the_oldest_waiting_job_came_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_set_aside_counts_until_it_is_no_more() {
+async fn what_is_parked_counts_until_it_is_no_more() {
     let undecided = Undecided::new(LIMITS, ShardCount::new(1).unwrap());
     let one = user("u1");
-    (0..ASIDE_FROM_JOBS).for_each(|_| undecided.accepted(&one));
-    (1..ASIDE_FROM_JOBS).for_each(|_| undecided.accepted(&user("u2")));
+    (0..PARKED_FROM_JOBS).for_each(|_| undecided.accepted(&one));
+    (1..PARKED_FROM_JOBS).for_each(|_| undecided.accepted(&user("u2")));
     tokio::time::advance(Duration::from_secs(2)).await;
     assert_eq!(look(&undecided, &one, None, 3), HashSet::from([one.clone()]));
     assert!(undecided.admit(&one, Role::Player).is_err());

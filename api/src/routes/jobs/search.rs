@@ -78,7 +78,7 @@ impl Jobs {
         if let Some(record) = deadline::answer(jobs::find(pool, job_id)).await? {
             return Ok(Some(JobStatus::Decided(record)));
         }
-        if let Some(job) = deadline::answer(set_aside(pool, job_id)).await? {
+        if let Some(job) = deadline::answer(find_parked(pool, job_id)).await? {
             return Ok(Some(job.into()));
         }
         if self.journaling.journal().is_some()
@@ -93,7 +93,7 @@ impl Jobs {
         if let Some(job) = deadline::answer(journaled(pool, job_id)).await? {
             return Ok(Some(job.into()));
         }
-        if let Some(job) = deadline::answer(set_aside(pool, job_id)).await? {
+        if let Some(job) = deadline::answer(find_parked(pool, job_id)).await? {
             return Ok(Some(job.into()));
         }
         Ok(deadline::answer(jobs::find(pool, job_id)).await?.map(JobStatus::Decided))
@@ -126,7 +126,7 @@ impl JobStatus {
     }
 }
 
-async fn set_aside(pool: &Pool, job_id: JobId) -> Result<Option<WaitingJob>, StoreError> {
+async fn find_parked(pool: &Pool, job_id: JobId) -> Result<Option<WaitingJob>, StoreError> {
     Ok(parked::find_many(pool, &[job_id]).await?.remove(&job_id))
 }
 

@@ -138,14 +138,14 @@ impl ShardView {
         let (queued, delayed) = (queued.max(count(stats.journaled)), delayed.max(count(stats.journaled_delayed)));
         let journaled_ms = stats.oldest_journaled_at.map(|since| age_ms(since, now));
         let active = u64::try_from(stats.active).unwrap_or_default();
-        let held_ms = stats.oldest_held_at.map(|since| age_ms(since, now));
+        let held_ms = stats.oldest_blocked_at.map(|since| age_ms(since, now));
         Self {
             shard: stats.shard.get(),
             owner: stats.owner.map(|owner| owner.to_string()),
             counts: Counts {
                 // A batch's entries stay in the queue until it is committed.
-                waiting: queued.saturating_sub(active) + count(stats.held),
-                held: count(stats.held),
+                waiting: queued.saturating_sub(active) + count(stats.blocked),
+                held: count(stats.blocked),
                 active,
                 delayed: delayed + count(stats.retrying),
                 completed: count(stats.applied) + count(stats.rejected),
@@ -213,8 +213,8 @@ mod tests {
             per_second: 1.5,
             parked: 1,
             retrying: 4,
-            held: 6,
-            oldest_held_at: Some(at(NOW_MS - 500)),
+            blocked: 6,
+            oldest_blocked_at: Some(at(NOW_MS - 500)),
             journaled: 0,
             journaled_delayed: 0,
             oldest_journaled_at: None,
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_a_batch_does_not_wait_and_what_is_held_does() {
+    fn what_is_in_a_batch_does_not_wait_and_what_is_blocked_does() {
         let worker_id = JobId::random().as_uuid();
         let worker = WorkerStats { worker_id, started_at: at(0), expires_at: at(1_000) };
         let stats = QueueStats { shards: vec![shard(0, Some(&worker)), shard(1, None)], workers: vec![worker] };
@@ -266,7 +266,7 @@ mod tests {
             oldest_journaled_at: Some(at(NOW_MS - 7_000)),
             ..shard(0, None)
         };
-        let stats = QueueStats { shards: vec![ShardStats { active: 0, held: 0, ..journaled }], workers: Vec::new() };
+        let stats = QueueStats { shards: vec![ShardStats { active: 0, blocked: 0, ..journaled }], workers: Vec::new() };
         let told = snapshot(&stats, &[depth(0, 2, Some(900))]);
         assert_eq!((&told["stats"]["waiting"], &told["oldestWaitingMs"]), (&json!(23), &json!(7_000)));
         assert_eq!(told["stats"]["delayed"], 12 + 4);

@@ -4,7 +4,7 @@ use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use satchel_model::ids::{ItemId, UserId};
-use satchel_store::inventory::{HeldItem, PageOf};
+use satchel_store::inventory::{InventoryItem, PageOf};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -36,7 +36,7 @@ struct Inventory<'a> {
     user_id: &'a UserId,
     version: i64,
     #[schemars(with = "Vec<Value>")]
-    items: &'a [HeldItem],
+    items: &'a [InventoryItem],
     next_cursor: Option<String>,
 }
 

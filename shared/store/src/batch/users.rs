@@ -38,7 +38,7 @@ pub async fn lock(tx: &mut Tx<'_>, user_ids: &[&UserId]) -> Result<HashMap<UserI
 async fn lock_existing(tx: &mut Tx<'_>, user_ids: &[&UserId]) -> Result<HashMap<UserId, Head>, StoreError> {
     let user_ids: Vec<&str> = user_ids.iter().map(|user_id| user_id.as_str()).collect();
     let rows = sqlx::query!(
-        "SELECT user_id, version, head, is_held
+        "SELECT user_id, version, head, is_blocked
          FROM users
          WHERE user_id = ANY($1::text[])
          ORDER BY user_id
@@ -49,7 +49,7 @@ async fn lock_existing(tx: &mut Tx<'_>, user_ids: &[&UserId]) -> Result<HashMap<
     .await?;
     rows.into_iter()
         .map(|row| {
-            let head = Head { version: row.version, hash: stored::chain_hash(&row.head)?, is_blocked: row.is_held };
+            let head = Head { version: row.version, hash: stored::chain_hash(&row.head)?, is_blocked: row.is_blocked };
             Ok((stored::user_id(&row.user_id)?, head))
         })
         .collect()

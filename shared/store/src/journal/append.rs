@@ -182,7 +182,7 @@ struct HolderRow {
     payload_hash: Vec<u8>,
 }
 
-/// Who has these ids of jobs that are set aside or decided.
+/// Who has these ids of jobs that are parked or decided.
 async fn find_settled(
     connection: &mut PgConnection,
     job_ids: &HashSet<Uuid>,

@@ -1,4 +1,4 @@
-//! Accepted jobs that Postgres keeps until they are decided or set aside, so that nothing is lost with Redis.
+//! Accepted jobs that Postgres keeps until they are decided or parked, so that nothing is lost with Redis.
 //!
 //! `seq` is the order accepted, of a user's jobs without delay also the order to apply. A delayed one comes before the
 //! first of them that was accepted when it was due or later, and delayed ones come by their time, then by `seq`.
@@ -44,7 +44,7 @@ pub async fn find_many(pool: &Pool, job_ids: &[JobId]) -> Result<HashMap<JobId, 
     let job_ids: Vec<_> = job_ids.iter().map(JobId::as_uuid).collect();
     let rows = sqlx::query_as!(
         waiting::Row,
-        r#"SELECT job_id, type AS job_type, user_id, 'held' AS "state!", submitted_at,
+        r#"SELECT job_id, type AS job_type, user_id, 'blocked' AS "state!", submitted_at,
                   body, 0 AS "attempts!", actor, payload_hash
            FROM journal
            WHERE job_id = ANY($1)"#,
@@ -77,7 +77,7 @@ impl From<Row> for Journaled {
     }
 }
 
-/// Forgets jobs that are decided or set aside.
+/// Forgets jobs that are decided or parked.
 ///
 /// # Errors
 /// If Postgres is away.

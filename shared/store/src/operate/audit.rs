@@ -1,4 +1,4 @@
-//! Proves that what is stored holds together: chains, balances, heads, and jobs that are set aside.
+//! Proves that what is stored holds together: chains, balances, heads, and parked jobs.
 
 use std::fmt;
 
@@ -46,7 +46,7 @@ impl AuditReport {
 
 /// Reads the whole ledger once, in bounded memory, and checks: every hash chain, that each user's head is
 /// its chain's end, that every balance is the one before plus the change, that every holding is the sum of its
-/// ledger, and that exactly the held users have jobs set aside: undecided ones, all but the first held. It sees one moment, so it may run beside working workers.
+/// ledger, and that exactly the blocked users have parked jobs: undecided ones, all but the first blocked. It sees one moment, so it may run beside working workers.
 ///
 /// # Errors
 /// If Postgres is away.
@@ -63,7 +63,7 @@ pub async fn check(pool: &Pool) -> Result<AuditReport, StoreError> {
     check_heads(&mut tx, &mut report).await?;
     check_sums(&mut tx, &mut report).await?;
     check_balances(&mut tx, &mut report).await?;
-    check_held(&mut tx, &mut report).await?;
+    check_parked(&mut tx, &mut report).await?;
     tx.commit().await?;
     Ok(report)
 }
@@ -166,34 +166,34 @@ async fn check_balances(tx: &mut Transaction, report: &mut AuditReport) -> Resul
     Ok(())
 }
 
-async fn check_held(tx: &mut Transaction, report: &mut AuditReport) -> Result<(), StoreError> {
+async fn check_parked(tx: &mut Transaction, report: &mut AuditReport) -> Result<(), StoreError> {
     let rows = sqlx::query!(
         r#"WITH placed AS (
                SELECT user_id, job_id, state, row_number() OVER (PARTITION BY user_id ORDER BY position) AS place
                FROM parked_jobs
-           ), aside AS (
+           ), parked AS (
                SELECT placed.user_id,
-                      bool_and((place = 1) = (state <> 'held')) AS is_in_order,
+                      bool_and((place = 1) = (state <> 'blocked')) AS is_in_order,
                       bool_or(jobs.job_id IS NOT NULL) AS is_decided
                FROM placed
                LEFT JOIN jobs ON jobs.user_id = placed.user_id AND jobs.job_id = placed.job_id
                GROUP BY placed.user_id
            )
-           SELECT COALESCE(users.user_id, aside.user_id) AS "user_id!", COALESCE(is_held, false) AS "is_held!",
+           SELECT COALESCE(users.user_id, parked.user_id) AS "user_id!", COALESCE(is_blocked, false) AS "is_blocked!",
                   COALESCE(is_in_order, true) AS "is_in_order!", COALESCE(is_decided, false) AS "is_decided!"
            FROM users
-           FULL JOIN aside USING (user_id)
-           WHERE is_held IS DISTINCT FROM (aside.user_id IS NOT NULL) OR NOT is_in_order OR is_decided
+           FULL JOIN parked USING (user_id)
+           WHERE is_blocked IS DISTINCT FROM (parked.user_id IS NOT NULL) OR NOT is_in_order OR is_decided
            LIMIT $1"#,
         i64::try_from(MAX_FINDINGS).unwrap_or(i64::MAX),
     )
     .fetch_all(&mut **tx)
     .await?;
     for row in rows {
-        let (held, in_order, decided) = (row.is_held, row.is_in_order, row.is_decided);
+        let (blocked, in_order, decided) = (row.is_blocked, row.is_in_order, row.is_decided);
         report.add(
             &row.user_id,
-            format!("jobs set aside do not hold together (held: {held}, in order: {in_order}, decided: {decided})"),
+            format!("parked jobs do not hold together (blocked: {blocked}, in order: {in_order}, decided: {decided})"),
         );
     }
     Ok(())

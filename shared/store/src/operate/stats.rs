@@ -38,16 +38,16 @@ pub struct ShardStats {
     /// Jobs that wait for their next attempt.
     pub retrying: i64,
     /// Jobs that wait for an earlier one of their user.
-    pub held: i64,
+    pub blocked: i64,
     /// Since when the first of these waits.
-    pub oldest_held_at: Option<DateTime<Utc>>,
+    pub oldest_blocked_at: Option<DateTime<Utc>>,
     /// Jobs of the journal that could be decided now.
     pub journaled: i64,
     /// Jobs of the journal that are not due yet.
     pub journaled_delayed: i64,
     /// Since when the first of those waits that could be decided.
     pub oldest_journaled_at: Option<DateTime<Utc>>,
-    /// Since when the first undecided job that Postgres has waits: one that is set aside, or in the journal and due.
+    /// Since when the first undecided job that Postgres has waits: one that is parked, or in the journal and due.
     pub oldest_undecided_at: Option<DateTime<Utc>>,
 }
 
@@ -117,13 +117,13 @@ pub async fn stats(pool: &Pool) -> Result<QueueStats, StoreError> {
 
 async fn shards(pool: &Pool) -> Result<Vec<ShardStats>, StoreError> {
     let rows = sqlx::query!(
-        r#"WITH aside AS (
+        r#"WITH parked AS (
                SELECT shard,
                       count(*) FILTER (WHERE state = 'parked') AS parked,
                       count(*) FILTER (WHERE state = 'retrying') AS retrying,
-                      count(*) FILTER (WHERE state = 'held') AS held,
-                      min(set_aside_at) FILTER (WHERE state = 'held') AS oldest_held_at,
-                      min(set_aside_at) AS oldest_aside_at
+                      count(*) FILTER (WHERE state = 'blocked') AS blocked,
+                      min(added_at) FILTER (WHERE state = 'blocked') AS oldest_blocked_at,
+                      min(added_at) AS oldest_parked_at
                FROM parked_jobs
                GROUP BY shard
            ), journaled AS (
@@ -139,14 +139,14 @@ async fn shards(pool: &Pool) -> Result<Vec<ShardStats>, StoreError> {
                   CASE WHEN reported_by = live_workers.worker_id THEN active ELSE 0 END AS "active!",
                   CASE WHEN live_workers.worker_id IS NULL THEN 0 ELSE per_second END AS "per_second!",
                   COALESCE(parked, 0) AS "parked!", COALESCE(retrying, 0) AS "retrying!",
-                  COALESCE(held, 0) AS "held!", oldest_held_at AS "oldest_held_at?",
+                  COALESCE(blocked, 0) AS "blocked!", oldest_blocked_at AS "oldest_blocked_at?",
                   COALESCE(waiting, 0) AS "journaled!", COALESCE(delayed, 0) AS "journaled_delayed!",
-                  oldest_at AS "oldest_journaled_at?", LEAST(oldest_aside_at, oldest_at) AS "oldest_undecided_at?"
+                  oldest_at AS "oldest_journaled_at?", LEAST(oldest_parked_at, oldest_at) AS "oldest_undecided_at?"
            FROM shard_leases
            JOIN shard_counters USING (shard)
            JOIN shard_activity USING (shard)
            LEFT JOIN live_workers ON worker_id = owner
-           LEFT JOIN aside USING (shard)
+           LEFT JOIN parked USING (shard)
            LEFT JOIN journaled USING (shard)
            ORDER BY shard"#
     )
@@ -164,8 +164,8 @@ async fn shards(pool: &Pool) -> Result<Vec<ShardStats>, StoreError> {
                 per_second: row.per_second,
                 parked: row.parked,
                 retrying: row.retrying,
-                held: row.held,
-                oldest_held_at: row.oldest_held_at,
+                blocked: row.blocked,
+                oldest_blocked_at: row.oldest_blocked_at,
                 journaled: row.journaled,
                 journaled_delayed: row.journaled_delayed,
                 oldest_journaled_at: row.oldest_journaled_at,

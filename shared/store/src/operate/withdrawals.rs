@@ -36,7 +36,7 @@ pub struct WaitingElsewhere<'a> {
 }
 
 /// Rejects a job as `withdrawn`, unless it is decided: whether it did. Takes it out of the journal and from among the jobs
-/// that are set aside, whose next one then goes on.
+/// that are parked, whose next one then goes on.
 ///
 /// # Errors
 /// If Postgres is away, or a batch holds the user beyond the lock timeout.

@@ -1,4 +1,4 @@
-//! A job that is set aside, and what it waits for.
+//! A row of `parked_jobs`, and what it waits for.
 
 use chrono::{DateTime, Utc};
 use satchel_model::ids::{JobId, Shard};
@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use crate::db::stored::{self, Unreadable};
 
-/// A job to set aside.
+/// A job to add.
 #[derive(Debug, Clone, Copy)]
-pub struct SetAside<'a> {
+pub struct NewParked<'a> {
     /// The job.
     pub envelope: &'a Envelope,
     /// SHA-256 of its canonical form.
@@ -22,7 +22,7 @@ pub struct SetAside<'a> {
     pub key: &'a EnvelopeKey,
 }
 
-/// What a job that is set aside waits for.
+/// What it waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParkedState {
     /// Its next attempt.
@@ -30,29 +30,29 @@ pub enum ParkedState {
     /// An operator.
     Parked,
     /// The jobs before it.
-    Held,
+    Blocked,
 }
 
 impl ParkedState {
-    /// `retrying`, `parked` or `held`.
+    /// `retrying`, `parked` or `blocked`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Retrying => "retrying",
             Self::Parked => "parked",
-            Self::Held => "held",
+            Self::Blocked => "blocked",
         }
     }
 
     fn parse(text: &str) -> Result<Self, Unreadable> {
-        [Self::Retrying, Self::Parked, Self::Held]
+        [Self::Retrying, Self::Parked, Self::Blocked]
             .into_iter()
             .find(|state| state.as_str() == text)
             .ok_or_else(|| Unreadable::new("state", text))
     }
 }
 
-/// A job that is set aside, as its row says: nothing of it counts that its envelope does not say as well.
+/// A parked or blocked job, as its row says: nothing of it counts that its envelope does not say as well.
 #[derive(Debug, Clone)]
 pub struct ParkedJob {
     /// Whose.

@@ -1,8 +1,7 @@
-//! Jobs that are set aside, as the worker handles them: those that failed, and behind each, in order, the later ones
-//! of its user.
+//! Parked jobs, as the worker handles them: those that failed, and behind each, in order, the later ones of its user.
 //!
-//! A user of whom there are any is held (`users.is_held`). Rows of a user are written under the lock on its row in
-//! `users` alone. The first one (lowest position) is retrying or parked; the others are held.
+//! A user of whom there are any is blocked (`users.is_blocked`). Rows of a user are written under the lock on its row in
+//! `users` alone. The first one (lowest position) is retrying or parked; the others are blocked.
 
 pub mod failed;
 mod job;
@@ -18,30 +17,30 @@ use crate::db::stored;
 use crate::waiting::{self, WaitingJob};
 use crate::{Pool, Session, StoreError, Tx};
 
-pub use job::{ParkedJob, ParkedState, SetAside};
+pub use job::{NewParked, ParkedJob, ParkedState};
 
 /// Most failures kept of one job; the oldest go first.
 pub const MAX_KEPT_FAILURES: i32 = 20;
 /// Most characters kept of one error.
 pub const MAX_ERROR_CHARS: usize = 2_000;
 
-/// Sets later jobs of held users aside, in this order. One that is there already is passed over; so is one under whose
+/// Adds later jobs of blocked users, in this order. One that is there already is passed over; so is one under whose
 /// id another job is there, and its id is returned. Takes the jobs out of the journal.
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn hold(tx: &mut Tx<'_>, jobs: &[SetAside<'_>]) -> Result<Vec<JobId>, StoreError> {
-    insert(tx, jobs, ParkedState::Held, None, None).await
+pub async fn block(tx: &mut Tx<'_>, jobs: &[NewParked<'_>]) -> Result<Vec<JobId>, StoreError> {
+    insert(tx, jobs, ParkedState::Blocked, None, None).await
 }
 
-/// Sets a job aside that failed for the first time and holds its user. It is due again in `retry_in_ms` milliseconds;
+/// Adds a job that failed for the first time and blocks its user. It is due again in `retry_in_ms` milliseconds;
 /// parked if that is `None`. `false` if another job is there under its id: then nothing is changed.
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn set_aside(
+pub async fn park(
     tx: &mut Tx<'_>,
-    job: &SetAside<'_>,
+    job: &NewParked<'_>,
     error: &str,
     retry_in_ms: Option<u32>,
 ) -> Result<bool, StoreError> {
@@ -49,17 +48,17 @@ pub async fn set_aside(
     if !insert(tx, std::slice::from_ref(job), state, Some(error), retry_in_ms).await?.is_empty() {
         return Ok(false);
     }
-    sqlx::query!("UPDATE users SET is_held = true WHERE user_id = $1", job.envelope.job.user_id.as_str())
+    sqlx::query!("UPDATE users SET is_blocked = true WHERE user_id = $1", job.envelope.job.user_id.as_str())
         .execute(&mut *tx.0)
         .await?;
     Ok(true)
 }
 
-/// How many jobs of each of these users are set aside, up to `most`; without those of whom none is.
+/// How many jobs of each of these users are parked or blocked, up to `most`; without those of whom none is.
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn set_aside_of(pool: &Pool, user_ids: &[&UserId], most: u32) -> Result<HashMap<UserId, u32>, StoreError> {
+pub async fn count_of(pool: &Pool, user_ids: &[&UserId], most: u32) -> Result<HashMap<UserId, u32>, StoreError> {
     if user_ids.is_empty() {
         return Ok(HashMap::new());
     }
@@ -68,9 +67,9 @@ pub async fn set_aside_of(pool: &Pool, user_ids: &[&UserId], most: u32) -> Resul
         r#"SELECT user_id,
                   (SELECT count(*) FROM (
                        SELECT FROM parked_jobs WHERE parked_jobs.user_id = users.user_id LIMIT $2
-                   ) AS aside) AS "jobs!"
+                   ) AS parked) AS "jobs!"
            FROM users
-           WHERE user_id = ANY($1) AND is_held"#,
+           WHERE user_id = ANY($1) AND is_blocked"#,
         &asked as &[&str],
         i64::from(most),
     );
@@ -83,7 +82,7 @@ pub async fn set_aside_of(pool: &Pool, user_ids: &[&UserId], most: u32) -> Resul
 /// Adds rows, with one failure each if there is an error; the ids under which another job is there.
 async fn insert(
     tx: &mut Tx<'_>,
-    jobs: &[SetAside<'_>],
+    jobs: &[NewParked<'_>],
     state: ParkedState,
     error: Option<&str>,
     retry_in_ms: Option<u32>,
@@ -207,7 +206,7 @@ pub async fn due(session: &mut Session, shards: &[Shard], max_users: i64) -> Res
     Ok(user_ids)
 }
 
-/// The jobs set aside of those users whose first one is to be tried now; by user, each one's in order, at most
+/// The parked jobs of those users whose first one is to be tried now; by user, each one's in order, at most
 /// `max_jobs` in all, shared out evenly. The users' rows must be locked.
 ///
 /// # Errors
@@ -245,7 +244,7 @@ pub async fn chain(tx: &mut Tx<'_>, user_ids: &[String], max_jobs: i64) -> Resul
 }
 
 /// Deletes jobs that were decided, and lets the next one of each of these users go: at once, with all its tries before
-/// it. Who has none left is not held any more.
+/// it. Who has none left is not blocked any more.
 ///
 /// # Errors
 /// If Postgres is away.
@@ -256,14 +255,14 @@ pub async fn release(tx: &mut Tx<'_>, done: &[JobId], user_ids: &[&UserId]) -> R
     let_next_go(&mut tx.0, &user_ids).await
 }
 
-/// Lets the first of each user's jobs go that is held, and ends the holding of users who have no more. Their rows
+/// Lets the first of each user's blocked jobs go on, and unblocks users who have no more. Their rows
 /// must be locked.
 pub(super) async fn let_next_go(connection: &mut PgConnection, user_ids: &[&str]) -> Result<(), StoreError> {
     sqlx::query!("SELECT FROM let_next_go($1)", user_ids as &[&str]).execute(connection).await?;
     Ok(())
 }
 
-/// Those of the jobs that are set aside.
+/// Those of the jobs that are parked or blocked.
 ///
 /// # Errors
 /// If Postgres is away.

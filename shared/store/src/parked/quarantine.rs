@@ -68,7 +68,7 @@ async fn insert_chunk(tx: &mut Tx<'_>, entries: &[Quarantined]) -> Result<(), St
 pub struct RefusedRow {
     /// The job that it says it is.
     pub job_id: JobId,
-    /// Its `seq` in the journal, or its `position` among jobs that are set aside: another row may have the id by now.
+    /// Its `seq` in the journal, or its `position` among parked jobs: another row may have the id by now.
     pub place: i64,
     /// Why.
     pub reason: String,
@@ -118,11 +118,11 @@ pub async fn journaled(tx: &mut Tx<'_>, rows: &[RefusedRow]) -> Result<(), Store
     Ok(())
 }
 
-/// The same for jobs that are set aside; the next ones of those whom they say to be of go on.
+/// The same for parked jobs; the next ones of those whom they say to be of go on.
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn set_aside(tx: &mut Tx<'_>, rows: &[RefusedRow], user_ids: &[&str]) -> Result<(), StoreError> {
+pub async fn parked(tx: &mut Tx<'_>, rows: &[RefusedRow], user_ids: &[&str]) -> Result<(), StoreError> {
     sqlx::query!("SELECT FROM users WHERE user_id = ANY($1) ORDER BY user_id FOR NO KEY UPDATE", user_ids as &[&str])
         .execute(&mut *tx.0)
         .await?;

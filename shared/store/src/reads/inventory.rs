@@ -24,7 +24,7 @@ pub struct InventoryPage {
     /// How many ledger entries the user has.
     pub version: i64,
     /// Items held, by id; none with quantity zero.
-    pub items: Vec<HeldItem>,
+    pub items: Vec<InventoryItem>,
     /// Whether more follow.
     pub more: bool,
 }
@@ -32,7 +32,7 @@ pub struct InventoryPage {
 /// An item that a user holds.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct HeldItem {
+pub struct InventoryItem {
     /// The item.
     pub item_id: ItemId,
     /// Pieces.
@@ -103,7 +103,7 @@ fn read(rows: &[Row], limit: u16) -> Result<InventoryPage, StoreError> {
     let mut items = Vec::with_capacity(rows.len());
     for Row { item_id, quantity, updated_at, .. } in rows {
         if let (Some(item_id), Some(quantity), Some(updated_at)) = (item_id, *quantity, *updated_at) {
-            items.push(HeldItem { item_id: stored::item_id(item_id)?, quantity, updated_at });
+            items.push(InventoryItem { item_id: stored::item_id(item_id)?, quantity, updated_at });
         }
     }
     let more = items.len() > usize::from(limit);

@@ -20,7 +20,7 @@ use satchel_store::actions::Operator;
 use satchel_store::journal::JournalEntry;
 use satchel_store::leases::Fence;
 use satchel_store::ledger::{Filter, Order};
-use satchel_store::parked::SetAside;
+use satchel_store::parked::NewParked;
 use satchel_store::progress::{Progress, ShardCounts};
 use satchel_store::quarantine::RefusedRow;
 use satchel_store::rules::Patience;
@@ -48,7 +48,7 @@ const GROW: &str = "
     INSERT INTO parked_jobs (user_id, job_id, shard, state, type, payload_hash, actor, request_id, submitted_at,
                              envelope_version, body, mac, attempts, tries, next_attempt_at, parked_at)
         SELECT 'p' || n / 10, gen_random_uuid(), n % 64,
-            CASE WHEN n % 10 > 0 THEN 'held' WHEN n % 20 = 0 THEN 'parked' ELSE 'retrying' END,
+            CASE WHEN n % 10 > 0 THEN 'blocked' WHEN n % 20 = 0 THEN 'parked' ELSE 'retrying' END,
             't', decode(repeat('00', 32), 'hex'), 'a', 'r', now(), 2, json_build_object('job', 1),
             decode(repeat('00', 32), 'hex'), 1, 1,
             CASE WHEN n % 20 = 10 THEN now() + interval '1 hour' END, CASE WHEN n % 20 = 0 THEN now() END
@@ -123,7 +123,7 @@ async fn what_a_worker_asks(session: &mut Session, worker_id: Uuid) {
     let held = leases::owned(session, worker_id).await.unwrap();
     let mut tx = rules::begin(session, Patience::BATCH).await.unwrap();
     let fenced = leases::fence(&mut tx, worker_id, &held).await.unwrap();
-    assert!(matches!(fenced, Fence::Held(rules) if !rules.is_paused));
+    assert!(matches!(fenced, Fence::Leased(rules) if !rules.is_paused));
     let heads = users::lock(&mut tx, &[&user]).await.unwrap();
     jobs::find_decided(&mut tx, &[JobId::random()]).await.unwrap();
     let held = facts::holdings::load(&mut tx, &[(&user, item.clone())]).await.unwrap();
@@ -150,13 +150,13 @@ async fn what_a_worker_asks_of_jobs_that_wait_in_postgres(session: &mut Session,
     let (user, shard) = (UserId::parse("u1").unwrap(), Shard::new(0));
     let (first, second) = (reward(), reward());
     let key = key();
-    let aside = |envelope| SetAside { envelope, payload_hash: envelope.job.payload_hash(), shard, key: &key };
+    let to_park = |envelope| NewParked { envelope, payload_hash: envelope.job.payload_hash(), shard, key: &key };
     parked::due(session, &[shard], 100).await.unwrap();
     let mut tx = session.begin().await.unwrap();
     users::lock(&mut tx, &[&user]).await.unwrap();
     assert!(!journal::earlier(&mut tx, &[kept], 100).await.unwrap().is_empty());
-    assert!(parked::set_aside(&mut tx, &aside(&first), "it broke", Some(0)).await.unwrap());
-    assert!(parked::hold(&mut tx, &[aside(&second)]).await.unwrap().is_empty());
+    assert!(parked::park(&mut tx, &to_park(&first), "it broke", Some(0)).await.unwrap());
+    assert!(parked::block(&mut tx, &[to_park(&second)]).await.unwrap().is_empty());
     let chain = parked::chain(&mut tx, &[user.to_string()], 100).await.unwrap();
     assert_eq!(chain.len(), 2);
     parked::fail_again(&mut tx, &user, chain[0].position, "again", None).await.unwrap();
@@ -164,7 +164,7 @@ async fn what_a_worker_asks_of_jobs_that_wait_in_postgres(session: &mut Session,
     journal::remove(&mut tx, &[first.job_id, second.job_id]).await.unwrap();
     let unknown = [RefusedRow { job_id: JobId::random(), place: 1, reason: "forged".to_owned() }];
     quarantine::journaled(&mut tx, &unknown).await.unwrap();
-    quarantine::set_aside(&mut tx, &unknown, &["u1"]).await.unwrap();
+    quarantine::parked(&mut tx, &unknown, &["u1"]).await.unwrap();
     tx.commit().await.unwrap();
     assert!(progress::step_over(session, &[shard]).await.unwrap().is_empty());
     assert!(!journal::has_overdue(session, &[shard], 3_600_000).await.unwrap());
@@ -190,7 +190,7 @@ async fn what_operators_ask(pool: &Pool) {
 
 /// The id of a job that is in the journal.
 async fn what_the_api_asks(pool: &Pool, reader: &mut Session) -> JobId {
-    parked::set_aside_of(pool, &[&UserId::parse("u1").unwrap()], 1_000).await.unwrap();
+    parked::count_of(pool, &[&UserId::parse("u1").unwrap()], 1_000).await.unwrap();
     let user = UserId::parse("u1").unwrap();
     jobs::find_many(pool, &[JobId::random()]).await.unwrap();
     parked::find_many(pool, &[JobId::random()]).await.unwrap();

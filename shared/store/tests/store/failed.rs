@@ -12,7 +12,7 @@ use satchel_store::{Pool, actions, audit, stats};
 use satchel_wire::Fresh;
 
 use crate::database::Database;
-use crate::job::{OPERATOR, ago, ids, lock, reward, set_aside, shard, user};
+use crate::job::{OPERATOR, ago, ids, lock, park, reward, shard, user};
 
 fn only(job_ids: Vec<JobId>) -> Filter {
     Filter { job_ids: Some(job_ids), ..Filter::default() }
@@ -28,9 +28,9 @@ async fn the_list_shows_parked_jobs_alone_oldest_first_a_page_at_a_time() {
     let (pool, mut session) = (database.pool(), database.session());
     let parked = [reward("u3", 3), reward("u1", 1), reward("u2", 2)];
     for job in &parked {
-        set_aside(&mut session, &[job, &reward(job.job.user_id.as_str(), 7)], None).await;
+        park(&mut session, &[job, &reward(job.job.user_id.as_str(), 7)], None).await;
     }
-    set_aside(&mut session, &[&reward("u4", 4)], Some(0)).await;
+    park(&mut session, &[&reward("u4", 4)], Some(0)).await;
 
     let first = failed::page(&pool, None, 2).await.unwrap();
     let after = first.last().map(|job| (job.parked_at, job.job_id));
@@ -49,7 +49,7 @@ async fn a_retried_job_is_due_at_once_with_all_its_tries_and_the_action_is_recor
     let database = Database::new().await;
     let (pool, mut session) = (database.pool(), database.session());
     let (first, second) = (reward("u1", 1), reward("u1", 2));
-    set_aside(&mut session, &[&first, &second], None).await;
+    park(&mut session, &[&first, &second], None).await;
 
     // What is held, unknown or retried already is none of the parked ones.
     let asked = only(vec![first.job_id, second.job_id, JobId::random()]);
@@ -80,7 +80,7 @@ async fn a_filter_means_what_fits_all_of_it_and_never_more_than_the_limit() {
     let (pool, mut session) = (database.pool(), database.session());
     let jobs: Vec<_> = ["u1", "u2", "u3", "u4"].into_iter().map(|user_id| reward(user_id, 1)).collect();
     for job in &jobs {
-        set_aside(&mut session, &[job], None).await;
+        park(&mut session, &[job], None).await;
     }
     database.psql("UPDATE parked_jobs SET parked_at = now() - interval '2 days' WHERE user_id IN ('u2', 'u3')");
     let retry = async |filter: Filter, limit: i64| failed::retry(&pool, &filter, limit, &OPERATOR).await.unwrap();
@@ -104,8 +104,8 @@ async fn a_removed_job_is_archived_and_rejected_and_the_next_one_goes_on() {
     let database = Database::new().await;
     let (pool, mut session) = (database.pool(), database.session());
     let (first, second, alone) = (reward("u1", 1), reward("u1", 2), reward("u2", 1));
-    set_aside(&mut session, &[&first, &second], None).await;
-    set_aside(&mut session, &[&alone], None).await;
+    park(&mut session, &[&first, &second], None).await;
+    park(&mut session, &[&alone], None).await;
     let by_job = only(vec![first.job_id]);
     assert_eq!(failed::remove(&pool, &by_job, 10, &OPERATOR).await.unwrap(), [first.job_id]);
     let all: Vec<_> = failed::remove(&pool, &Filter::default(), 10, &OPERATOR).await.unwrap();
@@ -122,7 +122,7 @@ async fn a_removed_job_is_archived_and_rejected_and_the_next_one_goes_on() {
     );
     // The next one goes, the other user is free.
     assert_eq!(parked::due(&mut session, &[shard(&user("u1"))], 10).await.unwrap(), ["u1"]);
-    assert_eq!(database.psql("SELECT user_id, is_held FROM users ORDER BY user_id"), "u1|t\nu2|f");
+    assert_eq!(database.psql("SELECT user_id, is_blocked FROM users ORDER BY user_id"), "u1|t\nu2|f");
     assert!(audit::check(&pool).await.unwrap().findings.is_empty());
     let rejected: i64 = stats::stats(&pool).await.unwrap().shards.iter().map(|shard| shard.rejected).sum();
     assert_eq!(rejected, 2);
@@ -137,7 +137,7 @@ async fn a_job_that_a_worker_decides_meanwhile_is_neither_removed_nor_retried() 
     let database = Database::new().await;
     let (pool, mut session) = (database.pool(), database.session());
     let (first, second) = (reward("u1", 1), reward("u1", 2));
-    set_aside(&mut session, &[&first, &second], None).await;
+    park(&mut session, &[&first, &second], None).await;
     for is_removal in [true, false] {
         let waiting = [&first, &second][usize::from(!is_removal)].job_id;
         let u1 = user("u1");
@@ -170,8 +170,8 @@ async fn of_many_jobs_those_whose_player_someone_holds_are_left_for_another_time
     let database = Database::new().await;
     let (pool, mut session, mut other) = (database.pool(), database.session(), database.session());
     let (busy, free) = (reward("u1", 1), reward("u2", 2));
-    set_aside(&mut session, &[&busy], None).await;
-    set_aside(&mut session, &[&free], None).await;
+    park(&mut session, &[&busy], None).await;
+    park(&mut session, &[&free], None).await;
     let u1 = user("u1");
     let (tx, _) = lock(&mut other, &u1).await;
     assert_eq!(failed::retry(&pool, &Filter::default(), 10, &OPERATOR).await.unwrap(), [free.job_id]);
@@ -189,7 +189,7 @@ async fn operators_at_once_never_deadlock_and_never_take_a_job_twice() {
     let mut jobs = Vec::new();
     for user_id in &user_ids {
         let chain = [1, 2, 3].map(|n| reward(user_id.as_str(), n));
-        set_aside(&mut session, &chain.iter().collect::<Vec<_>>(), None).await;
+        park(&mut session, &chain.iter().collect::<Vec<_>>(), None).await;
         jobs.extend(ids(&chain));
     }
     let operators: Vec<_> = (0..3)

@@ -18,14 +18,14 @@ fn flood(stand: &Stand, users: &[&str], runs: i64, ordered: bool) {
         stand.database.psql(&format!(
             "INSERT INTO function_runs (run_id, function_id, target, shard, event_seq, user_id, event_name, is_ordered, status)
              SELECT gen_random_uuid(), 'a-b-c', '', 1, n, '{user}', 'a/b', {ordered},
-                 CASE WHEN {ordered} AND n > 1 THEN 'held' ELSE 'queued' END
+                 CASE WHEN {ordered} AND n > 1 THEN 'blocked' ELSE 'queued' END
              FROM generate_series(1, {runs}) n"
         ));
     }
 }
 
 #[tokio::test]
-async fn a_flood_ends_in_bounded_portions_and_what_is_held_is_not_queued_by_it() {
+async fn a_flood_ends_in_bounded_portions_and_what_is_blocked_is_not_queued_by_it() {
     let stand = Stand::new(ORDERED).await;
     flood(&stand, &["u1", "u2"], 5_400, true);
     let (pool, id) = (stand.database.pool(), function_id());

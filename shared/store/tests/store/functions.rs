@@ -139,7 +139,7 @@ async fn in_order_one_run_of_each_user_goes_on_and_the_next_is_queued_when_it_en
 }
 
 #[tokio::test]
-async fn a_run_that_ends_while_another_is_held_behind_it_queues_it() {
+async fn a_run_that_ends_while_another_is_blocked_behind_it_queues_it() {
     let mut stand = Stand::new(ORDERED).await;
     stand.make(1, &["u1"]).await;
     let first = stand.begin(1).await.remove(0);

@@ -7,7 +7,7 @@ use satchel_store::jobs;
 use satchel_store::{actions, audit};
 
 use crate::database::Database;
-use crate::job::{OPERATOR, reward, set_aside};
+use crate::job::{OPERATOR, park, reward};
 
 const RETENTION: Retention = Retention { job_days: 100, rejected_days: 100, parked_days: 7, event_days: 30 };
 
@@ -99,8 +99,8 @@ async fn jobs_parked_beyond_their_retention_are_archived_and_their_users_go_on()
     let database = Database::new().await;
     let (pool, mut session) = (database.pool(), database.session());
     let (old, behind, young) = (reward("u1", 1), reward("u1", 2), reward("u2", 1));
-    set_aside(&mut session, &[&old, &behind], None).await;
-    set_aside(&mut session, &[&young], None).await;
+    park(&mut session, &[&old, &behind], None).await;
+    park(&mut session, &[&young], None).await;
     database
         .psql("UPDATE parked_jobs SET parked_at = now() - interval '8 days' WHERE user_id = 'u1' AND state = 'parked'");
     let cleaned = housekeeping::step(&mut session, &RETENTION).await.unwrap();
@@ -123,7 +123,7 @@ async fn jobs_parked_beyond_their_retention_are_archived_and_their_users_go_on()
 async fn what_was_done_and_archived_cannot_be_changed_even_by_the_owner() {
     let database = Database::new().await;
     let mut session = database.session();
-    set_aside(&mut session, &[&reward("u1", 1)], None).await;
+    park(&mut session, &[&reward("u1", 1)], None).await;
     housekeeping::clean(&database.pool(), &RETENTION, &OPERATOR).await.unwrap();
     for table in ["operator_actions", "archived_jobs"] {
         for change in [format!("DELETE FROM {table}"), format!("TRUNCATE {table}")] {

@@ -1,4 +1,4 @@
-//! Jobs to set aside and to keep.
+//! Jobs to park and to keep.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use satchel_model::operations::Envelope;
 use satchel_model::operations::Submission;
 use satchel_store::actions::Operator;
 use satchel_store::journal::JournalEntry;
-use satchel_store::parked::{self, SetAside};
+use satchel_store::parked::{self, NewParked};
 use satchel_store::progress::ShardCounts;
 use satchel_store::{Session, Tx, users};
 use satchel_wire::Fresh;
@@ -57,9 +57,9 @@ pub(crate) fn key() -> &'static EnvelopeKey {
     &KEY
 }
 
-pub(crate) fn aside(envelope: &Envelope) -> SetAside<'_> {
+pub(crate) fn to_park(envelope: &Envelope) -> NewParked<'_> {
     let (payload_hash, shard) = (envelope.job.payload_hash(), shard(&envelope.job.user_id));
-    SetAside { envelope, payload_hash, shard, key: key() }
+    NewParked { envelope, payload_hash, shard, key: key() }
 }
 
 pub(crate) fn entry(envelope: &Envelope) -> JournalEntry<'_> {
@@ -79,17 +79,17 @@ pub(crate) fn counts(shard: Shard, applied: i64, rejected: i64) -> ShardCounts {
 pub(crate) async fn lock<'s>(session: &'s mut Session, user_id: &UserId) -> (Tx<'s>, bool) {
     let mut tx = session.begin().await.unwrap();
     let heads = users::lock(&mut tx, &[user_id]).await.unwrap();
-    let is_held = heads[user_id].is_blocked;
-    (tx, is_held)
+    let is_blocked = heads[user_id].is_blocked;
+    (tx, is_blocked)
 }
 
-/// Sets the first of a user's jobs aside, due in `retry_in_ms` or parked, and the others behind it.
-pub(crate) async fn set_aside(session: &mut Session, jobs: &[&Envelope], retry_in_ms: Option<u32>) {
+/// Parks the first of a user's jobs, due in `retry_in_ms` or parked, and the others behind it.
+pub(crate) async fn park(session: &mut Session, jobs: &[&Envelope], retry_in_ms: Option<u32>) {
     let (first, others) = jobs.split_first().unwrap();
     let (mut tx, _) = lock(session, &first.job.user_id).await;
-    assert!(parked::set_aside(&mut tx, &aside(first), "it broke", retry_in_ms).await.unwrap());
-    let others: Vec<_> = others.iter().map(|job| aside(job)).collect();
-    parked::hold(&mut tx, &others).await.unwrap();
+    assert!(parked::park(&mut tx, &to_park(first), "it broke", retry_in_ms).await.unwrap());
+    let others: Vec<_> = others.iter().map(|job| to_park(job)).collect();
+    parked::block(&mut tx, &others).await.unwrap();
     tx.commit().await.unwrap();
 }
 

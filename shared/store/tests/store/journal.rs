@@ -13,7 +13,7 @@ use satchel_store::{Pool, Session, decisions};
 use tokio::sync::Barrier;
 
 use crate::database::Database;
-use crate::job::{counts, delayed, entry, ids, key, reward, set_aside, shard, user};
+use crate::job::{counts, delayed, entry, ids, key, park, reward, shard, user};
 
 const SAME: Appended = Appended::Known { same: true };
 const OTHER: Appended = Appended::Known { same: false };
@@ -89,7 +89,7 @@ async fn a_key_whose_job_has_left_the_journal_unseen_is_told_from_a_new_one() {
         ..reward(user_id, 1)
     };
     let (parked, decided, fresh) = (keyed("parked", "u1"), keyed("decided", "u2"), keyed("fresh", "u3"));
-    set_aside(&mut session, &[&parked], None).await;
+    park(&mut session, &[&parked], None).await;
     decide(&mut session, &decided).await;
     let (other, same) = (under_the_id_of(&parked, "u4", 5), decided.clone());
     assert_eq!(append(&pool, &[&other, &same, &fresh]).await, [OTHER, SAME, Appended::New]);
@@ -228,10 +228,10 @@ async fn what_nobody_decided_in_time_is_fed_again_once_in_a_while_in_order() {
 async fn an_id_that_left_the_journal_is_free_there_again() {
     let database = Database::new().await;
     let (pool, mut session) = (database.pool(), database.session());
-    let (decided, aside) = (reward("u1", 1), reward("u2", 1));
-    append(&pool, &[&decided, &aside]).await;
+    let (decided, parked) = (reward("u1", 1), reward("u2", 1));
+    append(&pool, &[&decided, &parked]).await;
     decide(&mut session, &decided).await;
-    set_aside(&mut session, &[&aside], None).await;
-    // Who submits looks for decided and set-aside jobs before; one that gets here all the same is found decided.
-    assert_eq!(append(&pool, &[&decided, &aside]).await, [Appended::New, Appended::New]);
+    park(&mut session, &[&parked], None).await;
+    // Who submits looks for decided and parked jobs before; one that gets here all the same is found decided.
+    assert_eq!(append(&pool, &[&decided, &parked]).await, [Appended::New, Appended::New]);
 }

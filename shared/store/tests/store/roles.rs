@@ -87,7 +87,7 @@ shard_leases
   satchel_worker SELECT, UPDATE (epoch, owner)
 users
   satchel_api SELECT
-  satchel_worker SELECT, INSERT (head, user_id, version), UPDATE (head, is_held, version)
+  satchel_worker SELECT, INSERT (head, user_id, version), UPDATE (head, is_blocked, version)
 webhook_endpoints
   satchel_api SELECT, INSERT (description, endpoint_id, events, is_enabled, secret, url), UPDATE (consecutive_failures, description, disabled_reason, events, failing_since, is_enabled, open_until, previous_secret, previous_secret_until, secret, updated_at, url), DELETE
   satchel_worker SELECT, UPDATE (consecutive_failures, disabled_reason, failing_since, is_enabled, open_until)

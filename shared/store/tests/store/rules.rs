@@ -30,7 +30,7 @@ impl Worker {
     }
 
     async fn rules(&self, tx: &mut Tx<'_>) -> Rules {
-        let Fence::Held(rules) = leases::fence(tx, self.id, &self.leases).await.unwrap() else { panic!() };
+        let Fence::Leased(rules) = leases::fence(tx, self.id, &self.leases).await.unwrap() else { panic!() };
         rules
     }
 }

@@ -9,7 +9,7 @@ use satchel_store::stats::{self, ShardStats};
 use uuid::Uuid;
 
 use crate::database::{Database, SHARDS};
-use crate::job::{counts, reward, set_aside, shard, user};
+use crate::job::{counts, park, reward, shard, user};
 
 async fn of(pool: &Pool, shard: Shard) -> ShardStats {
     let stats = stats::stats(pool).await.unwrap();
@@ -78,12 +78,12 @@ async fn what_a_killed_worker_had_active_does_not_count_for_the_next_one() {
 }
 
 #[tokio::test]
-async fn jobs_that_are_set_aside_are_counted_by_shard() {
+async fn parked_jobs_are_counted_by_shard() {
     let database = Database::new().await;
     let (pool, mut session) = (database.pool(), database.session());
-    set_aside(&mut session, &[&reward("u1", 1), &reward("u1", 2), &reward("u1", 3)], None).await;
-    set_aside(&mut session, &[&reward("u2", 1)], Some(0)).await;
+    park(&mut session, &[&reward("u1", 1), &reward("u1", 2), &reward("u1", 3)], None).await;
+    park(&mut session, &[&reward("u2", 1)], Some(0)).await;
     let (first, second) = (of(&pool, shard(&user("u1"))).await, of(&pool, shard(&user("u2"))).await);
-    assert_eq!((first.parked, first.retrying, first.held, first.oldest_held_at.is_some()), (1, 0, 2, true));
-    assert_eq!((second.parked, second.retrying, second.held, second.oldest_held_at), (0, 1, 0, None));
+    assert_eq!((first.parked, first.retrying, first.blocked, first.oldest_blocked_at.is_some()), (1, 0, 2, true));
+    assert_eq!((second.parked, second.retrying, second.blocked, second.oldest_blocked_at), (0, 1, 0, None));
 }
