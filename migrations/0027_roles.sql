@@ -1,6 +1,6 @@
 -- Each program has a login of its own, with what it needs and no more (`satchel migrate` has made the roles before): the API
 -- makes no item, no outcome and no event, but by the functions of 0026_rare_acts.sql; a worker makes no job, no catalogue and no
--- key. A test holds all this against what a database says (shared/tests/store/roles.rs).
+-- key. A test holds all this against what a database says (shared/store/tests/store/roles.rs).
 
 -- Nobody is this role any more.
 REVOKE ALL ON users, inventory, jobs, ledger, catalogue_versions, items, workers, shard_leases, quarantined_entries, api_keys,

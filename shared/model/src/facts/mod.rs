@@ -2,7 +2,8 @@
 //! line for it in the list below.
 //!
 //! Holdings are read and written in every batch; another kind costs a statement only in batches that have some of it.
-//! A kind's statements are in `satchel_store`, in a file of the same name.
+//! A kind's statements are in `satchel_store`, in a file of the same name, its table in a migration, with what the worker's
+//! role may do with it (`shared/store/tests/store/roles.rs` says it once more).
 
 mod holdings;
 mod kinds;

@@ -12,7 +12,7 @@ use crate::events::{of_applied, of_rejected};
 use crate::facts::{Facts, Reads};
 use crate::ids::{JobId, UserId};
 use crate::ledger::{Head, LedgerEntry};
-use crate::operations::{Context, Envelope, MAX_JOB_AGE_DAYS};
+use crate::operations::{Context, Envelope, Job, MAX_JOB_AGE_DAYS};
 use crate::records::{JobRecord, JobStatus, NewEvent};
 use crate::rejection::{Rejection, RejectionCode};
 
@@ -57,8 +57,9 @@ impl Batch<'_> {
             } else if self.is_blocked(turn) {
                 Disposition::Blocked
             } else {
-                match self.verdict(turn.envelope) {
-                    Verdict::Decided(plan) => Disposition::Recorded(self.settle(turn, plan, &mut decisions)),
+                let now = self.decision_time(turn.envelope);
+                match self.verdict(turn.envelope, now) {
+                    Verdict::Decided(plan) => Disposition::Recorded(self.settle(turn, now, plan, &mut decisions)),
                     Verdict::Unread => {
                         // What a job before it made is read by the next batch.
                         decisions.unread = decisions.records.is_empty().then_some(turn.envelope.job_id);
@@ -100,7 +101,7 @@ impl Batch<'_> {
     }
 
     /// What the operation decides, after the checks that hold for all of them.
-    fn verdict(&mut self, envelope: &Envelope) -> Verdict {
+    fn verdict(&mut self, envelope: &Envelope, now: DateTime<Utc>) -> Verdict {
         let job = &envelope.job;
         if let Err(denied) = job.check_submitter(&envelope.actor) {
             return Verdict::Decided(Err(Rejection::new(RejectionCode::Forbidden, denied.to_string())));
@@ -111,7 +112,12 @@ impl Batch<'_> {
             return Verdict::Decided(Err(Rejection::new(RejectionCode::Expired, message)));
         }
         let others = job.work.other_parties();
-        for user_id in std::iter::once(&job.user_id).chain(others) {
+        if let Some(twice) = named_twice(&job.user_id, others) {
+            // Each would be decided on what the user had before the other.
+            let message = format!("the job names the user {twice} twice");
+            return Verdict::Decided(Err(Rejection::new(RejectionCode::Forbidden, message)));
+        }
+        for user_id in parties(job) {
             if !self.users.contains_key(user_id) {
                 self.users.insert(user_id.clone(), UserState::default());
             }
@@ -119,20 +125,30 @@ impl Batch<'_> {
         let nothing = Facts::default();
         let user = |user_id| self.users.get(user_id);
         let facts = |user_id| (user_id, user(user_id).map_or(&nothing, |user| &user.facts));
-        let last = std::iter::once(&job.user_id).chain(others).filter_map(|user_id| user(user_id)?.decided_at);
-        let now = decision_time(self.now, due, last);
         let inputs = Inputs { job_id: envelope.job_id, catalogue: self.catalogue, now, chance: self.chance };
         job.work.decide(Draft::new(inputs, facts(&job.user_id), others.iter().map(facts)))
     }
 
+    /// When a job counts as decided.
+    fn decision_time(&self, envelope: &Envelope) -> DateTime<Utc> {
+        let last = parties(&envelope.job).filter_map(|user_id| self.users.get(user_id)?.decided_at);
+        decision_time(self.now, envelope.job.due_at(envelope.submitted_at), last)
+    }
+
     /// Takes a decision over: for the jobs that follow, and to be written.
-    fn settle(&mut self, turn: Turn<'_>, plan: Result<Plan, Rejection>, decisions: &mut Decisions) -> Arc<JobRecord> {
+    fn settle(
+        &mut self,
+        turn: Turn<'_>,
+        now: DateTime<Utc>,
+        plan: Result<Plan, Rejection>,
+        decisions: &mut Decisions,
+    ) -> Arc<JobRecord> {
         let Envelope { job_id, job, .. } = turn.envelope;
         let (outcome, told) = match plan {
             Ok(Plan { user, others, happened, result }) => {
-                self.follow(turn.envelope, &job.user_id, user, decisions);
+                self.follow(turn.envelope, now, &job.user_id, user, decisions);
                 for (user_id, plan) in job.work.other_parties().iter().zip(others) {
-                    self.follow(turn.envelope, user_id, plan, decisions);
+                    self.follow(turn.envelope, now, user_id, plan, decisions);
                 }
                 (Ok(result), of_applied(turn.envelope, happened))
             }
@@ -151,7 +167,14 @@ impl Batch<'_> {
     }
 
     /// Takes over what a job does to one user: ledger entries on its chain, and its facts for the jobs that follow.
-    fn follow(&mut self, envelope: &Envelope, user_id: &UserId, plan: PartyPlan, decisions: &mut Decisions) {
+    fn follow(
+        &mut self,
+        envelope: &Envelope,
+        now: DateTime<Utc>,
+        user_id: &UserId,
+        plan: PartyPlan,
+        decisions: &mut Decisions,
+    ) {
         let Some(user) = self.users.get_mut(user_id) else { return };
         for change in &plan.changes {
             let mut entry = LedgerEntry {
@@ -175,8 +198,9 @@ impl Batch<'_> {
             decisions.entries.push(entry);
         }
         user.follow(&plan);
-        let last = user.decided_at.into_iter();
-        user.decided_at = Some(decision_time(self.now, envelope.job.due_at(envelope.submitted_at), last));
+        if !plan.changes.is_empty() || !plan.writes.is_empty() {
+            user.decided_at = Some(now);
+        }
         if !plan.writes.is_empty() {
             let (user_id, job_id) = (user_id.clone(), envelope.job_id);
             decisions.writes.push(PartyWrites { user_id, job_id, writes: plan.writes });
@@ -199,4 +223,16 @@ impl Batch<'_> {
             request_id: envelope.request_id.to_string(),
         }
     }
+}
+
+/// The users whom a job is about.
+fn parties(job: &Job) -> impl Iterator<Item = &UserId> {
+    std::iter::once(&job.user_id).chain(job.work.other_parties())
+}
+
+/// A user who is more than one of a job's parties.
+fn named_twice<'j>(user_id: &'j UserId, others: &'j [UserId]) -> Option<&'j UserId> {
+    let is_before =
+        |(index, other): &(usize, &UserId)| *other == user_id || others.iter().take(*index).any(|it| it == *other);
+    others.iter().enumerate().find(is_before).map(|(_, other)| other)
 }

@@ -211,3 +211,35 @@ fn an_operation_on_two_users_changes_both_or_neither() {
         assert!(batch.users[&user_id(user)].has_moved());
     }
 }
+
+#[test]
+fn a_job_that_names_a_user_twice_is_rejected() {
+    let catalogue = catalogue();
+    let mut batch = batch(&catalogue);
+    let jobs = [
+        envelope(1, r#"{"type":"reward_inventory_item","userId":"u1","items":[{"itemId":"gold","quantity":7}]}"#),
+        envelope(2, r#"{"type":"give","userId":"u1","to":"u1","itemId":"gold","quantity":5}"#),
+    ];
+    let decisions = decide(&mut batch, &jobs.each_ref());
+    assert!(result(&decisions, 1).contains("the job names the user u1 twice"));
+    assert_eq!(decisions.entries.len(), 1);
+}
+
+#[test]
+fn the_time_of_each_party_is_that_of_the_job_and_never_falls() {
+    let catalogue = catalogue();
+    let mut batch = batch(&catalogue);
+    let at = |number, age, job: &str| {
+        let mut envelope = envelope(number, job);
+        envelope.submitted_at -= TimeDelta::seconds(age);
+        envelope
+    };
+    let gold = r#"{"type":"reward_inventory_item","userId":"u1","items":[{"itemId":"gold","quantity":7}]}"#;
+    let give = r#"{"type":"give","userId":"u1","to":"u2","itemId":"gold","quantity":5}"#;
+    let jobs = [at(1, 10, gold), at(2, 60, give), at(3, 5, give)];
+    let decisions = decide(&mut batch, &jobs.each_ref());
+    assert!(result(&decisions, 2).contains("insufficient_quantity"));
+    // The second job was due before the first; the third changed nothing.
+    let expected = Some(jobs[0].submitted_at);
+    assert_eq!(["u1", "u2"].map(|user| batch.users[&user_id(user)].decided_at), [expected; 2]);
+}

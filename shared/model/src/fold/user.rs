@@ -18,7 +18,7 @@ pub struct UserState {
     found_at: i64,
     /// What is known of it.
     pub facts: Facts,
-    /// The decision time of its last job, if that was in this batch.
+    /// The decision time of the last job that changed it, if that was in this batch.
     pub(super) decided_at: Option<DateTime<Utc>>,
     touched: HashMap<ItemId, Touch>,
 }

@@ -3,7 +3,7 @@
 
 pub mod holdings;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use satchel_model::facts::{Facts, Kind, Reads, RuleGrant};
@@ -20,7 +20,7 @@ trait StoredFact: Kind {
         keys: &[(&UserId, Self::Key)],
     ) -> Result<Vec<(UserId, Self::Key, Self::Value)>, StoreError>;
 
-    /// Writes these, in order: a later one replaces an earlier one of the same user and key.
+    /// Writes these: of each user and key one, the last of the batch.
     async fn write(tx: &mut Tx<'_>, writes: &[Write<'_, Self>], at: DateTime<Utc>) -> Result<(), StoreError>;
 }
 
@@ -109,10 +109,13 @@ async fn write_kind<F: StoredFact>(
     writes: &[PartyWrites],
     at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let mut all: Vec<Write<'_, F>> = Vec::new();
+    let mut last: BTreeMap<(&UserId, &F::Key), Write<'_, F>> = BTreeMap::new();
     for PartyWrites { user_id, job_id, writes } in writes {
-        all.extend(F::written(writes).iter().map(|(key, value)| Write { user_id, key, value, job_id: *job_id }));
+        for (key, value) in F::written(writes) {
+            last.insert((user_id, key), Write { user_id, key, value, job_id: *job_id });
+        }
     }
+    let all: Vec<Write<'_, F>> = last.into_values().collect();
     if all.is_empty() { Ok(()) } else { F::write(tx, &all, at).await }
 }
 
