@@ -152,7 +152,7 @@ async fn a_broker_killed_under_load_gets_every_event_in_order_when_it_is_back() 
     rabbit.declare(EXCHANGE).await;
     rabbit.bind(QUEUE, EXCHANGE, "#").await;
     let satchel = start(&rabbit).await;
-    let rounds = 40;
+    let rounds = 25;
     let players = load::start(&satchel, rounds);
     let mut messages = Vec::new();
     for part in 1..=2 {

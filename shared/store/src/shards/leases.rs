@@ -180,7 +180,7 @@ pub enum Fence {
 pub async fn fence(tx: &mut Tx<'_>, worker_id: Uuid, leases: &[Lease]) -> Result<Fence, StoreError> {
     let shards: Vec<_> = leases.iter().map(|lease| i32::from(lease.shard.get())).collect();
     let epochs: Vec<_> = leases.iter().map(|lease| lease.epoch).collect();
-    let leased = sqlx::query!(
+    let kept = sqlx::query!(
         r#"SELECT clock_timestamp() AS "now!", shard AS "shard!",
                   (SELECT COALESCE(max(version), 0) FROM catalogue_versions) AS "catalogue_version!",
                   (SELECT is_paused FROM queue_state WHERE singleton) AS "is_paused!"
@@ -195,22 +195,22 @@ pub async fn fence(tx: &mut Tx<'_>, worker_id: Uuid, leases: &[Lease]) -> Result
     )
     .fetch_all(&mut *tx.0)
     .await?;
-    let rules = leased.last().map(|row| Rules {
+    let rules = kept.last().map(|row| Rules {
         catalogue_version: row.catalogue_version,
         is_paused: row.is_paused,
         now: row.now,
     });
     match rules {
-        Some(rules) if leased.len() == leases.len() => Ok(Fence::Leased(rules)),
+        Some(rules) if kept.len() == leases.len() => Ok(Fence::Leased(rules)),
         _ => {
-            let leased: Vec<i32> = leased.into_iter().map(|row| row.shard).collect();
-            why_not(tx, worker_id, leases, &leased).await
+            let kept: Vec<i32> = kept.into_iter().map(|row| row.shard).collect();
+            why_not(tx, worker_id, leases, &kept).await
         }
     }
 }
 
 /// Why only these of the leases could be held.
-async fn why_not(tx: &mut Tx<'_>, worker_id: Uuid, leases: &[Lease], leased: &[i32]) -> Result<Fence, StoreError> {
+async fn why_not(tx: &mut Tx<'_>, worker_id: Uuid, leases: &[Lease], kept: &[i32]) -> Result<Fence, StoreError> {
     let owned =
         sqlx::query!("SELECT shard, epoch FROM shard_leases WHERE owner = $1", worker_id).fetch_all(&mut *tx.0).await?;
     let is_owned =
@@ -218,7 +218,7 @@ async fn why_not(tx: &mut Tx<'_>, worker_id: Uuid, leases: &[Lease], leased: &[i
     if !leases.iter().all(is_owned) {
         return Ok(Fence::Lost);
     }
-    let is_locked = |shard: &Shard| !leased.contains(&i32::from(shard.get()));
+    let is_locked = |shard: &Shard| !kept.contains(&i32::from(shard.get()));
     Ok(Fence::Locked(leases.iter().map(|lease| lease.shard).filter(is_locked).collect()))
 }
 

@@ -1,4 +1,4 @@
-//! Setting jobs to_park, trying them again, and letting their users go on.
+//! Parking jobs, trying them again, and letting their users go on.
 
 use satchel_model::ids::UserId;
 use satchel_store::journal;
