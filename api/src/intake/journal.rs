@@ -170,7 +170,7 @@ mod tests {
     fn job() -> Job {
         let text = br#"{"type":"use_item","userId":"u1","itemId":"key"}"#;
         let envelope = Envelope {
-            job_id: JobId::random(),
+            job_id: JobId::from(uuid::Uuid::now_v7()),
             job: Submission::parse(Node::parse(text).unwrap(), Pointer::root()).unwrap().job,
             actor: Actor::new(Role::Service, "game", Scopes::all()).unwrap(),
             request_id: RequestId::random(),

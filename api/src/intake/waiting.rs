@@ -123,7 +123,7 @@ mod tests {
     #[tokio::test]
     async fn an_outcome_is_told_to_the_requests_that_it_is_for() {
         let room = WaitingRoom::new(CancellationToken::new());
-        let (job_id, request_id) = (JobId::random(), RequestId::random());
+        let (job_id, request_id) = (JobId::from(uuid::Uuid::now_v7()), RequestId::random());
         let (first, second) = (room.enter(job_id, request_id.clone()), room.enter(job_id, request_id.clone()));
         let other = room.enter(job_id, RequestId::random());
         room.deliver(outcome(job_id, &request_id));
@@ -135,7 +135,7 @@ mod tests {
     #[tokio::test]
     async fn who_goes_leaves_nothing_behind() {
         let room = WaitingRoom::new(CancellationToken::new());
-        let key = (JobId::random(), RequestId::random());
+        let key = (JobId::from(uuid::Uuid::now_v7()), RequestId::random());
         let (first, second) = (room.enter(key.0, key.1.clone()), room.enter(key.0, key.1.clone()));
         assert!(first.wait(Duration::from_millis(1)).await.is_none());
         assert_eq!(room.places().get(&key).unwrap().len(), 1);
@@ -147,7 +147,7 @@ mod tests {
     async fn nobody_is_kept_waiting_at_the_shutdown() {
         let shutdown = CancellationToken::new();
         let room = WaitingRoom::new(shutdown.clone());
-        let place = room.enter(JobId::random(), RequestId::random());
+        let place = room.enter(JobId::from(uuid::Uuid::now_v7()), RequestId::random());
         shutdown.cancel();
         assert!(place.wait(Duration::MAX).await.is_none());
     }

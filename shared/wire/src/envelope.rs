@@ -242,7 +242,7 @@ mod tests {
     fn envelope() -> Envelope {
         let text = br#"{"type":"reward_inventory_item","userId":"u1","items":["key"],"reason":"r"}"#;
         Envelope {
-            job_id: JobId::random(),
+            job_id: JobId::from(Uuid::now_v7()),
             job: Submission::parse(Node::parse(text).unwrap(), Pointer::root()).unwrap().job,
             actor: Actor::new(Role::Service, "game", Scopes::all()).unwrap(),
             request_id: RequestId::random(),

@@ -4,4 +4,4 @@ pub mod cloud_event;
 pub mod envelope;
 mod fresh;
 
-pub use fresh::Fresh;
+pub use fresh::{Fresh, FreshJob};

@@ -24,7 +24,7 @@ const OTHER_KEY: &str = "some other key that is long enough!!";
 fn gold_for(user: &str) -> Envelope {
     let job = reward_pieces(user, "gold", 1_000_000).to_string();
     Envelope {
-        job_id: JobId::random(),
+        job_id: JobId::from(uuid::Uuid::now_v7()),
         job: Submission::parse(Node::parse(job.as_bytes()).unwrap(), Pointer::root()).unwrap().job,
         actor: Actor::new(Role::Service, "game", Scopes::all()).unwrap(),
         request_id: RequestId::random(),
@@ -124,11 +124,11 @@ async fn rows_in_the_journal_that_the_api_did_not_sign_are_fed_to_nobody() {
         let satchel = setup.brisk().start().await;
         let forged = gold_for("u1");
         Row::forged(&forged, "u1").journal(&satchel, "1 minute");
-        let unsigned = Row { job_id: JobId::random().to_string(), ..Row::forged(&forged, "u1") };
+        let unsigned = Row { job_id: JobId::from(uuid::Uuid::now_v7()).to_string(), ..Row::forged(&forged, "u1") };
         Row { sealed: SealedEnvelope { mac: vec![0; 32], ..unsigned.sealed.clone() }, ..unsigned }
             .journal(&satchel, "1 minute");
         // Signed, but by nobody for this place.
-        Row { job_id: JobId::random().to_string(), ..Row::copied(&satchel, &gold_for("u1"), "u1") }
+        Row { job_id: JobId::from(uuid::Uuid::now_v7()).to_string(), ..Row::copied(&satchel, &gold_for("u1"), "u1") }
             .journal(&satchel, "1 minute");
         Row::copied(&satchel, &gold_for("u1"), "u2").journal(&satchel, "1 minute");
         let elsewhere = strangers("u1", 1).remove(0);
@@ -194,7 +194,8 @@ async fn parked_jobs_that_no_worker_signed_are_not_applied_and_true_ones_are_aft
     let elsewhere = strangers("u1", 1).remove(0);
     Row::forged(&gold_for("u3"), "u3").park(&satchel);
     Row { shard: shard_of("u1"), ..Row::copied(&satchel, &gold_for(&elsewhere), &elsewhere) }.park(&satchel);
-    Row { job_id: JobId::random().to_string(), ..Row::copied(&satchel, &gold_for("u4"), "u4") }.park(&satchel);
+    Row { job_id: JobId::from(uuid::Uuid::now_v7()).to_string(), ..Row::copied(&satchel, &gold_for("u4"), "u4") }
+        .park(&satchel);
     all_quarantined(&satchel, 3).await;
 
     // The body of a true row.

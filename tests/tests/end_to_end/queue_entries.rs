@@ -19,7 +19,7 @@ const OTHER_KEY: &str = "some other key that is long enough!!";
 fn envelope(job: &Value, role: Role, subject: &str) -> Envelope {
     let node = Node::parse(job.to_string().as_bytes()).unwrap();
     Envelope {
-        job_id: JobId::random(),
+        job_id: JobId::from(uuid::Uuid::now_v7()),
         job: Submission::parse(node, Pointer::root()).unwrap().job,
         actor: Actor::new(role, subject, Scopes::all()).unwrap(),
         request_id: RequestId::random(),

@@ -10,7 +10,7 @@ use satchel_model::operations::Priority;
 use satchel_model::operations::{Job, SendEvent};
 use satchel_model::records::JobStatus;
 use satchel_store::jobs;
-use satchel_wire::Fresh;
+use satchel_wire::FreshJob;
 use satchel_wire::envelope::{VERSION, parse_body};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -88,7 +88,7 @@ impl Steps<'_> {
         if let Some(result) = self.done(&step)? {
             return Ok(result);
         }
-        let job_id = self.job_id(&step);
+        let job_id = self.job_id(&step, &job.user_id);
         if self.outcome(job_id).await?.is_none() && self.surroundings.queue.pending(job_id).await?.is_none() {
             self.submit(&step, job).await?;
         }
@@ -108,11 +108,11 @@ impl Steps<'_> {
     }
 
     /// The id of the job that a step submits: the same however often that is.
-    fn job_id(&self, step: &Step) -> JobId {
+    fn job_id(&self, step: &Step, user_id: &UserId) -> JobId {
         match IdempotencyKey::parse(&step.idempotency_key) {
-            Ok(key) => JobId::of_key(&self.subject(), &key),
+            Ok(key) => JobId::of_key(&self.subject(), user_id, &key),
             // It is a UUID, and so it is one.
-            Err(_) => JobId::random(),
+            Err(_) => JobId::fresh(user_id),
         }
     }
 
@@ -121,7 +121,7 @@ impl Steps<'_> {
     }
 
     async fn submit(&self, step: &Step, job: Job) -> Result<JobId, Failure> {
-        let job_id = self.job_id(step);
+        let job_id = self.job_id(step, &job.user_id);
         let envelope = Envelope {
             job_id,
             job,
@@ -168,7 +168,7 @@ mod tests {
             work: work.into(),
         };
         let envelope = Envelope {
-            job_id: JobId::random(),
+            job_id: JobId::from(uuid::Uuid::now_v7()),
             job,
             actor: Actor::new(Role::Service, "function:a-b-c", Scopes::all()).unwrap(),
             request_id: RequestId::parse("r").unwrap(),

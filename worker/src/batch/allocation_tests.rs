@@ -80,7 +80,7 @@ fn user_id(number: usize) -> UserId {
 fn envelope(job: &str, user: usize) -> Envelope {
     let job = job.replace("USER", user_id(user).as_str());
     Envelope {
-        job_id: JobId::random(),
+        job_id: JobId::from(Uuid::now_v7()),
         job: Submission::parse(Node::parse(job.as_bytes()).unwrap(), Pointer::root()).unwrap().job,
         actor: Actor::new(Role::Service, "game", Scopes::all()).unwrap(),
         request_id: RequestId::random(),

@@ -208,7 +208,7 @@ mod tests {
         Delivery {
             payload_hash: job.payload_hash(),
             envelope: Envelope {
-                job_id: JobId::random(),
+                job_id: JobId::from(uuid::Uuid::now_v7()),
                 job,
                 actor: Actor::new(Role::Service, "game", Scopes::all()).unwrap(),
                 request_id: RequestId::random(),

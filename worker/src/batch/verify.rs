@@ -137,7 +137,7 @@ mod tests {
     fn envelope(journaled: bool) -> Envelope {
         let text = br#"{"type":"use_item","userId":"u1","itemId":"key"}"#;
         Envelope {
-            job_id: JobId::random(),
+            job_id: JobId::from(uuid::Uuid::now_v7()),
             job: Submission::parse(Node::parse(text).unwrap(), Pointer::root()).unwrap().job,
             actor: Actor::new(Role::Service, "game", Scopes::all()).unwrap(),
             request_id: RequestId::random(),
@@ -172,7 +172,7 @@ mod tests {
         }
         let good = row(&envelope, "a");
         assert!(reason(&row(&envelope, "c")).contains("signature"));
-        assert!(reason(&Journaled { job_id: JobId::random(), ..good.clone() }).contains("it is job"));
+        assert!(reason(&Journaled { job_id: JobId::from(uuid::Uuid::now_v7()), ..good.clone() }).contains("it is job"));
         assert!(reason(&Journaled { user_id: "u2".to_owned(), ..good.clone() }).contains("user u1"));
         assert!(reason(&Journaled { shard: home() + 1, ..good }).contains("shard"));
         assert!(reason(&row(&Envelope { journaled: false, ..envelope }, "a")).contains("without a journal"));

@@ -8,7 +8,7 @@ use satchel_model::access::Role;
 use satchel_model::ids::{IdempotencyKey, JobId, RequestId};
 use satchel_model::operations::MAX_DELAY_DAYS;
 use satchel_model::operations::{Entrance, Job, Submission};
-use satchel_wire::Fresh;
+use satchel_wire::FreshJob;
 
 use crate::auth::{Access, Caller};
 use crate::http::answer::Custom;
@@ -90,7 +90,10 @@ impl Submitter<'_> {
         if key.is_none() && self.intake.requires_idempotency_key {
             return Err(ApiError::Malformed("an idempotency key is required".to_owned()));
         }
-        let job_id = key.as_ref().map_or_else(JobId::random, |key| JobId::of_key(&self.caller.to_string(), key));
+        let job_id = match &key {
+            Some(key) => JobId::of_key(&self.caller.to_string(), &job.user_id, key),
+            None => JobId::fresh(&job.user_id),
+        };
         self.draft(job, job_id, key.is_some(), at)?.judged(delay)
     }
 }

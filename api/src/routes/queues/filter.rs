@@ -51,7 +51,6 @@ struct FailedJobs {
 mod tests {
     use satchel_forms::Pointer;
     use satchel_forms::testing::disagreement;
-    use satchel_wire::Fresh;
     use serde_json::json;
 
     use super::*;
@@ -72,7 +71,7 @@ mod tests {
 
     #[test]
     fn the_schema_and_the_reader_agree() {
-        let good = json!({"userId": "u1", "type": "use_item", "jobIds": [JobId::random()],
+        let good = json!({"userId": "u1", "type": "use_item", "jobIds": [JobId::from(uuid::Uuid::now_v7())],
             "parkedBefore": "2026-01-31T12:00:00+01:00"});
         let read = |node| satchel_forms::read::<FailedJobs>(node, Pointer::root()).map(drop);
         assert_eq!(disagreement::<FailedJobs>(&[good], read), None);
@@ -80,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_filter_takes_all_that_it_knows() {
-        let id = JobId::random();
+        let id = JobId::from(uuid::Uuid::now_v7());
         let text = format!(
             r#"{{"userId":"u1","type":"use_item","jobIds":["{id}"],"parkedBefore":"2026-01-31T12:00:00+01:00"}}"#
         );

@@ -191,7 +191,6 @@ fn count(count: i64) -> u64 {
 mod tests {
     use satchel_model::ids::JobId;
     use satchel_store::stats::WorkerStats;
-    use satchel_wire::Fresh;
     use serde_json::{Value, json};
 
     use super::*;
@@ -232,7 +231,7 @@ mod tests {
 
     #[test]
     fn what_is_in_a_batch_does_not_wait_and_what_is_blocked_does() {
-        let worker_id = JobId::random().as_uuid();
+        let worker_id = JobId::from(uuid::Uuid::now_v7()).as_uuid();
         let worker = WorkerStats { worker_id, started_at: at(0), expires_at: at(1_000) };
         let stats = QueueStats { shards: vec![shard(0, Some(&worker)), shard(1, None)], workers: vec![worker] };
         // The second shard's batch was committed between the two looks.

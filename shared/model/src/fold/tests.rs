@@ -113,7 +113,7 @@ fn a_copy_within_the_batch_changes_nothing_and_answers_the_same() {
 fn another_job_under_the_same_id_is_a_conflict_and_is_not_recorded() {
     let catalogue = catalogue();
     let (mut first, mut other) = (envelope(1, REWARD), envelope(1, USE));
-    let of_key = JobId::of_key("service:game", &IdempotencyKey::parse("k").unwrap());
+    let of_key = JobId::of_key("service:game", &user_id("u1"), &IdempotencyKey::parse("k").unwrap());
     for (job_id, is_told) in [(of_key, true), (JobId::from(Uuid::from_u128(1)), false)] {
         (first.job_id, other.job_id) = (job_id, job_id);
         let decisions = decide(&mut batch(&catalogue), &[&first, &other]);

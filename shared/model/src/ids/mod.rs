@@ -2,6 +2,7 @@
 
 mod event_name;
 mod function;
+mod job;
 mod quantity;
 mod replica;
 mod shard;
@@ -9,7 +10,8 @@ mod text;
 
 pub use event_name::{EventName, InvalidEventName};
 pub use function::{FunctionId, InvalidFunctionId, RunId};
+pub use job::JobId;
 pub use quantity::{InvalidQuantity, Quantity};
 pub use replica::ReplicaId;
-pub use shard::{Shard, ShardCount};
-pub use text::{EventId, IdempotencyKey, InvalidId, ItemId, JobId, Reason, RequestId, RuleId, UserId};
+pub use shard::{PLACES, Shard, ShardCount};
+pub use text::{EventId, IdempotencyKey, InvalidId, ItemId, Reason, RequestId, RuleId, UserId};

@@ -5,7 +5,10 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::UserId;
+use super::{JobId, UserId};
+
+/// Places that users are spread over: as many as 12 bits tell apart.
+pub const PLACES: u16 = 4_096;
 
 /// How many shards there are; fixed by the first migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +18,7 @@ impl ShardCount {
     /// Shards of a new database, unless told otherwise.
     pub const DEFAULT: u16 = 64;
     /// The most shards.
-    pub const MAX: u16 = 4096;
+    pub const MAX: u16 = PLACES;
 
     /// A count of 1 to [`ShardCount::MAX`].
     #[must_use]
@@ -29,25 +32,30 @@ impl ShardCount {
         self.0
     }
 
-    /// The shard of everything that belongs to `user_id`: the first 8 bytes of its SHA-256, modulo the count.
+    /// The shard of everything that belongs to `user_id`.
     #[must_use]
     pub fn of_user(self, user_id: &UserId) -> Shard {
-        self.of_digest(&Sha256::digest(user_id.as_str()))
+        Shard(user_id.place() % self.0)
     }
 
-    /// The shard of a job's id, which need not be its user's: where the record of a pending job is kept.
+    /// The shard of a job's user, by its id alone. (Of an id that does not say it, some shard.)
     #[must_use]
-    pub fn of_job(self, job_id: crate::ids::JobId) -> Shard {
-        self.of_digest(&Sha256::digest(job_id.as_uuid()))
+    pub fn of_job(self, job_id: JobId) -> Shard {
+        Shard(job_id.place() % self.0)
     }
 
     /// All shards.
     pub fn all(self) -> impl Iterator<Item = Shard> {
         (0..self.0).map(Shard)
     }
+}
 
-    fn of_digest(self, digest: &[u8]) -> Shard {
-        Shard(u16::try_from(leading(digest) % u64::from(self.0)).unwrap_or_default())
+impl UserId {
+    /// The user's place among [`PLACES`]: the first 8 bytes of its id's SHA-256, modulo their number. Its shard is that modulo the
+    /// count of shards.
+    #[must_use]
+    pub fn place(&self) -> u16 {
+        u16::try_from(leading(&Sha256::digest(self.as_str())) % u64::from(PLACES)).unwrap_or_default()
     }
 }
 

@@ -9,7 +9,6 @@ use satchel_forms::{Form, pattern_schema};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 /// Why a text is not an id.
@@ -187,72 +186,6 @@ impl From<Uuid> for RequestId {
     }
 }
 
-/// One job: a UUID (RFC 9562).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, Form)]
-#[serde(transparent)]
-#[form(text = |text| Self::parse(text).map_err(|_| "must be a job's id"))]
-pub struct JobId(Uuid);
-
-impl JobId {
-    /// The one that `caller`'s `key` always names: version 8 over a SHA-256 of both. Whoever repeats a
-    /// submission under its key thereby repeats its job id, whatever was lost in between.
-    #[must_use]
-    pub fn of_key(caller: &str, key: &IdempotencyKey) -> Self {
-        Self::named(b"satchel/job-id/1\0", caller, key.as_str())
-    }
-
-    /// The one of the job by which `caller` tells of an event: as [`JobId::of_key`], so that it is told of once.
-    #[must_use]
-    pub fn of_event(caller: &str, id: &EventId) -> Self {
-        Self::named(b"satchel/event-job-id/1\0", caller, id.as_str())
-    }
-
-    fn named(domain: &[u8], caller: &str, name: &str) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(domain);
-        // The length keeps ("ab", "c") and ("a", "bc") apart.
-        hash.update((caller.len() as u64).to_be_bytes());
-        hash.update(caller);
-        hash.update(name);
-        let digest: [u8; 32] = hash.finalize().into();
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(digest.first_chunk::<16>().unwrap_or(&[0; 16]));
-        Self(Uuid::new_v8(bytes))
-    }
-
-    /// Whether an idempotency key or an event's id names it.
-    #[must_use]
-    pub fn is_of_key(&self) -> bool {
-        self.0.get_version_num() == 8
-    }
-
-    /// Parses the hyphenated form.
-    ///
-    /// # Errors
-    /// If the text is no UUID.
-    pub fn parse(text: &str) -> Result<Self, uuid::Error> {
-        Uuid::try_parse(text).map(Self)
-    }
-
-    /// The UUID.
-    #[must_use]
-    pub fn as_uuid(&self) -> Uuid {
-        self.0
-    }
-}
-
-impl From<Uuid> for JobId {
-    fn from(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
-}
-
-impl fmt::Display for JobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -296,16 +229,5 @@ mod tests {
         compare::<Reason>(|text| Reason::parse(text).is_ok());
         compare::<IdempotencyKey>(|text| IdempotencyKey::parse(text).is_ok());
         compare::<RequestId>(|text| RequestId::parse(text).is_ok());
-    }
-
-    #[test]
-    fn a_key_names_one_job_per_caller() {
-        let key = IdempotencyKey::parse("k").unwrap();
-        let id = JobId::of_key("service:game", &key);
-        assert_eq!(id, JobId::of_key("service:game", &key));
-        assert_ne!(id, JobId::of_key("service:other", &key));
-        assert!(id.is_of_key() && !JobId::from(Uuid::nil()).is_of_key());
-        let shifted = IdempotencyKey::parse("ek").unwrap();
-        assert_ne!(id, JobId::of_key("service:gam", &shifted));
     }
 }

@@ -75,14 +75,13 @@ fn of_shard(shard: Shard, rest: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use satchel_wire::Fresh;
 
     #[test]
     fn a_key_names_its_shard_as_the_shard_names_itself() {
         for number in [0, 7, 10, 63, 100, 999, 1_000, 4_095, 10_000, u16::MAX] {
             let shard = Shard::new(number);
             assert_eq!(stream(shard, Priority::High), format!("satchel:{{{shard}}}:high"));
-            let job_id = JobId::random();
+            let job_id = JobId::from(Uuid::now_v7());
             let key = pending(shard, job_id);
             assert_eq!(key, format!("satchel:{{{shard}}}:pending:{job_id}"));
             assert!(key.len() <= MAX_KEY_BYTES);

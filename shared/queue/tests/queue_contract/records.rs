@@ -22,7 +22,7 @@ pub(crate) async fn a_key_is_claimed_once(queue: Arc<dyn Queue>) {
     let (_, users) = players(1);
     let mut job = normal(&users[0]);
     // Only such ids are claimed.
-    job.job_id = JobId::of_key("service:game", &IdempotencyKey::parse("k").unwrap());
+    job.job_id = JobId::of_key("service:game", &users[0], &IdempotencyKey::parse("k").unwrap());
     let mut other = high(&users[0]);
     other.job_id = job.job_id;
     let (same, other) = (Pending::of(&job), Pending::of(&other));

@@ -41,7 +41,7 @@ pub(crate) fn players(count: usize) -> (Shard, Vec<UserId>) {
 pub(crate) fn normal(user: &UserId) -> Envelope {
     let text = format!(r#"{{"type":"reward_inventory_item","userId":"{user}","items":["key"]}}"#);
     Envelope {
-        job_id: JobId::random(),
+        job_id: JobId::from(uuid::Uuid::now_v7()),
         job: Submission::parse(Node::parse(text.as_bytes()).unwrap(), Pointer::root()).unwrap().job,
         actor: Actor::new(Role::Service, "game", Scopes::all()).unwrap(),
         request_id: RequestId::random(),

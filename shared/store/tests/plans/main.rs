@@ -90,7 +90,7 @@ fn config(url: SecretString, program: Program) -> PoolConfig {
 fn reward() -> Envelope {
     let text = br#"{"type":"reward_inventory_item","userId":"u1","items":["gold"]}"#;
     Envelope {
-        job_id: JobId::random(),
+        job_id: JobId::from(Uuid::now_v7()),
         job: Submission::parse(Node::parse(text).unwrap(), Pointer::root()).unwrap().job,
         actor: Actor::new(Role::Service, "game", Scopes::all()).unwrap(),
         request_id: RequestId::random(),
@@ -125,7 +125,7 @@ async fn what_a_worker_asks(session: &mut Session, worker_id: Uuid) {
     let fenced = leases::fence(&mut tx, worker_id, &held).await.unwrap();
     assert!(matches!(fenced, Fence::Leased(rules) if !rules.is_paused));
     let heads = users::lock(&mut tx, &[&user]).await.unwrap();
-    jobs::find_decided(&mut tx, &[JobId::random()]).await.unwrap();
+    jobs::find_decided(&mut tx, &[JobId::from(Uuid::now_v7())]).await.unwrap();
     let held = facts::holdings::load(&mut tx, &[(&user, item.clone())]).await.unwrap();
     let holding = Holding { quantity: 1, granted_total: 1, used_total: 0 };
     let new = ItemId::parse(&format!("new-{}", Uuid::now_v7())).unwrap();
@@ -162,7 +162,7 @@ async fn what_a_worker_asks_of_jobs_that_wait_in_postgres(session: &mut Session,
     parked::fail_again(&mut tx, &user, chain[0].position, "again", None).await.unwrap();
     parked::release(&mut tx, &[first.job_id, second.job_id], &[&user]).await.unwrap();
     journal::remove(&mut tx, &[first.job_id, second.job_id]).await.unwrap();
-    let unknown = [RefusedRow { job_id: JobId::random(), place: 1, reason: "forged".to_owned() }];
+    let unknown = [RefusedRow { job_id: JobId::from(Uuid::now_v7()), place: 1, reason: "forged".to_owned() }];
     quarantine::journaled(&mut tx, &unknown).await.unwrap();
     quarantine::parked(&mut tx, &unknown, &["u1"]).await.unwrap();
     tx.commit().await.unwrap();
@@ -179,7 +179,7 @@ async fn what_a_worker_asks_of_jobs_that_wait_in_postgres(session: &mut Session,
 
 async fn what_operators_ask(pool: &Pool) {
     let by = Operator { actor: "operator:ops", request_id: "r" };
-    let unknown = || failed::Filter { job_ids: Some(vec![JobId::random()]), ..failed::Filter::default() };
+    let unknown = || failed::Filter { job_ids: Some(vec![JobId::from(Uuid::now_v7())]), ..failed::Filter::default() };
     failed::page(pool, None, 50).await.unwrap();
     assert_eq!(failed::retry(pool, &unknown(), 50, &by).await.unwrap(), []);
     assert_eq!(failed::remove(pool, &unknown(), 50, &by).await.unwrap(), []);
@@ -192,9 +192,9 @@ async fn what_operators_ask(pool: &Pool) {
 async fn what_the_api_asks(pool: &Pool, reader: &mut Session) -> JobId {
     parked::count_of(pool, &[&UserId::parse("u1").unwrap()], 1_000).await.unwrap();
     let user = UserId::parse("u1").unwrap();
-    jobs::find_many(pool, &[JobId::random()]).await.unwrap();
-    parked::find_many(pool, &[JobId::random()]).await.unwrap();
-    journal::find_many(pool, &[JobId::random()]).await.unwrap();
+    jobs::find_many(pool, &[JobId::from(Uuid::now_v7())]).await.unwrap();
+    parked::find_many(pool, &[JobId::from(Uuid::now_v7())]).await.unwrap();
+    journal::find_many(pool, &[JobId::from(Uuid::now_v7())]).await.unwrap();
     let kept = reward();
     let (payload_hash, shard, key) = (kept.job.payload_hash(), Shard::new(1), &key());
     let entry = JournalEntry { payload_hash, envelope: &kept, shard, key };

@@ -7,7 +7,6 @@ use satchel_model::records::NewEvent;
 use satchel_store::Session;
 use satchel_store::functions::dispatch;
 use satchel_store::progress::{self, Progress};
-use satchel_wire::Fresh;
 
 use crate::database::Database;
 
@@ -16,7 +15,7 @@ const SHARD: Shard = Shard::new(1);
 /// Tells of an event about a user in a transaction of its own.
 async fn tell(mut session: Session, user: &str) {
     let user_id = UserId::parse(user).unwrap();
-    let event = NewEvent::of_job(SHARD, &user_id, JobId::random(), 0, ItemRewarded::of_record());
+    let event = NewEvent::of_job(SHARD, &user_id, JobId::from(uuid::Uuid::now_v7()), 0, ItemRewarded::of_record());
     let mut tx = session.begin().await.unwrap();
     progress::write(&mut tx, Progress { events: &[event], ..Progress::none(Utc::now()) }).await.unwrap();
     tx.commit().await.unwrap();
@@ -33,7 +32,7 @@ async fn who_has_read_up_to_a_number_has_missed_nothing_however_transactions_ove
     let (mut first, mut reader) = (database.session(), database.session());
     for (is_committed, expected) in [(false, "1 u2"), (true, "1 u2, 2 u1, 3 u2")] {
         let user_id = UserId::parse("u1").unwrap();
-        let event = NewEvent::of_job(SHARD, &user_id, JobId::random(), 0, ItemRewarded::of_record());
+        let event = NewEvent::of_job(SHARD, &user_id, JobId::from(uuid::Uuid::now_v7()), 0, ItemRewarded::of_record());
         let mut tx = first.begin().await.unwrap();
         progress::write(&mut tx, Progress { events: &[event], ..Progress::none(Utc::now()) }).await.unwrap();
         let before = last(&mut reader).await;

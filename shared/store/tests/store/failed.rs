@@ -9,7 +9,6 @@ use satchel_store::failed::{self, Filter};
 use satchel_store::jobs;
 use satchel_store::parked::{self, ParkedState};
 use satchel_store::{Pool, actions, audit, stats};
-use satchel_wire::Fresh;
 
 use crate::database::Database;
 use crate::job::{OPERATOR, ago, ids, lock, park, reward, shard, user};
@@ -52,7 +51,7 @@ async fn a_retried_job_is_due_at_once_with_all_its_tries_and_the_action_is_recor
     park(&mut session, &[&first, &second], None).await;
 
     // What is held, unknown or retried already is none of the parked ones.
-    let asked = only(vec![first.job_id, second.job_id, JobId::random()]);
+    let asked = only(vec![first.job_id, second.job_id, JobId::from(uuid::Uuid::now_v7())]);
     assert_eq!(failed::retry(&pool, &asked, 10, &OPERATOR).await.unwrap(), [first.job_id]);
     assert_eq!(failed::retry(&pool, &asked, 10, &OPERATOR).await.unwrap(), []);
     assert_eq!(listed(&pool).await, []);

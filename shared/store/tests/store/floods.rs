@@ -18,7 +18,7 @@ fn flood(stand: &Stand, users: &[&str], runs: i64, ordered: bool) {
         stand.database.psql(&format!(
             "INSERT INTO function_runs (run_id, function_id, target, shard, event_seq, user_id, event_name, is_ordered, status)
              SELECT gen_random_uuid(), 'a-b-c', '', 1, n, '{user}', 'a/b', {ordered},
-                 CASE WHEN {ordered} AND n > 1 THEN 'blocked' ELSE 'queued' END
+                 CASE WHEN {ordered} AND n > 1 THEN 'held' ELSE 'queued' END
              FROM generate_series(1, {runs}) n"
         ));
     }

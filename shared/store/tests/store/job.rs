@@ -35,7 +35,7 @@ pub(crate) fn reward(user_id: &str, quantity: u32) -> Envelope {
         r#"{{"type":"reward_inventory_item","userId":"{user_id}","items":[{{"itemId":"gold","quantity":{quantity}}}]}}"#
     );
     Envelope {
-        job_id: JobId::random(),
+        job_id: JobId::from(uuid::Uuid::now_v7()),
         job: Submission::parse(Node::parse(text.as_bytes()).unwrap(), Pointer::root()).unwrap().job,
         actor: Actor::new(Role::Service, "game", Scopes::all()).unwrap(),
         request_id: RequestId::random(),

@@ -85,7 +85,7 @@ async fn a_key_whose_job_has_left_the_journal_unseen_is_told_from_a_new_one() {
     let database = Database::new().await;
     let (pool, mut session) = (database.pool(), database.session());
     let keyed = |key: &str, user_id: &str| Envelope {
-        job_id: JobId::of_key("service:game", &IdempotencyKey::parse(key).unwrap()),
+        job_id: JobId::of_key("service:game", &user(user_id), &IdempotencyKey::parse(key).unwrap()),
         ..reward(user_id, 1)
     };
     let (parked, decided, fresh) = (keyed("parked", "u1"), keyed("decided", "u2"), keyed("fresh", "u3"));

@@ -14,7 +14,6 @@ use satchel_store::{
     rules::{self, Patience},
     stats,
 };
-use satchel_wire::Fresh;
 use uuid::Uuid;
 
 use crate::database::Database;
@@ -26,7 +25,7 @@ const TTL_MS: u32 = 60_000;
 /// Tells of events about a user in a transaction of its own.
 async fn tell(session: &mut Session, count: usize) -> Result<(), StoreError> {
     let user_id = UserId::parse("u1").unwrap();
-    let event = |_| NewEvent::of_job(SHARD, &user_id, JobId::random(), 0, ItemRewarded::of_record());
+    let event = |_| NewEvent::of_job(SHARD, &user_id, JobId::from(Uuid::now_v7()), 0, ItemRewarded::of_record());
     let events: Vec<_> = (0..count).map(event).collect();
     let mut tx = session.begin().await.unwrap();
     progress::write(&mut tx, Progress { events: &events, ..Progress::none(Utc::now()) }).await?;
