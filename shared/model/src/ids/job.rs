@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{EventId, IdempotencyKey, PLACES, UserId};
+use super::place::PLACES;
+use super::{EventId, IdempotencyKey, UserId};
 
 /// One job: a UUID (RFC 9562) that says where its user's things are, but for the jobs of events that others send.
 ///

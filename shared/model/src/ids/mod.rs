@@ -3,6 +3,7 @@
 mod event_name;
 mod function;
 mod job;
+mod place;
 mod quantity;
 mod replica;
 mod shard;
@@ -13,5 +14,5 @@ pub use function::{FunctionId, InvalidFunctionId, RunId};
 pub use job::JobId;
 pub use quantity::{InvalidQuantity, Quantity};
 pub use replica::ReplicaId;
-pub use shard::{PLACES, Shard, ShardCount};
+pub use shard::{Shard, ShardCount};
 pub use text::{EventId, IdempotencyKey, InvalidId, ItemId, Reason, RequestId, RuleId, UserId};

@@ -5,10 +5,8 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::place::{PLACES, leading};
 use super::{JobId, UserId};
-
-/// Places that users are spread over: as many as 12 bits tell apart.
-pub const PLACES: u16 = 4_096;
 
 /// How many shards there are; fixed by the first migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,15 +48,6 @@ impl ShardCount {
     }
 }
 
-impl UserId {
-    /// The user's place among [`PLACES`]: the first 8 bytes of its id's SHA-256, modulo their number. Its shard is that modulo the
-    /// count of shards.
-    #[must_use]
-    pub fn place(&self) -> u16 {
-        u16::try_from(leading(&Sha256::digest(self.as_str())) % u64::from(PLACES)).unwrap_or_default()
-    }
-}
-
 /// One shard, numbered from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Shard(u16);
@@ -91,11 +80,6 @@ impl fmt::Display for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "s{:02}", self.0)
     }
-}
-
-/// The first 8 bytes as a number.
-fn leading(digest: &[u8]) -> u64 {
-    digest.first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 #[cfg(test)]
