@@ -113,7 +113,7 @@ impl Stalls {
             }
         }
         let mut apart: Vec<(Shard, Vec<J>)> = apart.into_iter().collect();
-        apart.sort_by_key(|(shard, _)| self.suspects.get(shard).map(|suspect| suspect.tried));
+        apart.sort_by_key(|(shard, _)| (self.suspects.get(shard).map(|suspect| suspect.tried), *shard));
         Sifted { sound, suspected: apart.into_iter().map(|(_, part)| part).collect() }
     }
 }
