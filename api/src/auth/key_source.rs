@@ -75,8 +75,9 @@ impl KeySource {
 
 /// Gives the authenticator new keys whenever the file has changed. A file that cannot be used changes nothing but the log.
 pub(crate) struct KeyReload {
-    pub(crate) source: KeySource,
-    pub(crate) authenticator: Data<Authenticator>,
+    path: String,
+    source: KeySource,
+    authenticator: Data<Authenticator>,
 }
 
 impl Task for KeyReload {
@@ -84,12 +85,11 @@ impl Task for KeyReload {
     type Error = JoinError;
 
     async fn round(&mut self) -> Result<Duration, JoinError> {
-        let Some(path) = self.source.path.clone() else { return Ok(Duration::MAX) };
-        let file = path.clone();
+        let file = self.path.clone();
         let text = tokio::task::spawn_blocking(move || read(&file)).await?;
         if text != self.source.text {
             self.source.text = text;
-            self.change(&path);
+            self.change();
         }
         Ok(PERIOD)
     }
@@ -100,12 +100,17 @@ impl Task for KeyReload {
 }
 
 impl KeyReload {
-    fn change(&self, path: &str) {
+    /// `None` without a file.
+    pub(crate) fn new(source: KeySource, authenticator: Data<Authenticator>) -> Option<Self> {
+        Some(Self { path: source.path.clone()?, source, authenticator })
+    }
+
+    fn change(&self) {
         let mut keys = TokenKeys::new(self.source.origin.clone());
         let mut faults = Vec::new();
         self.source.fill(&mut keys, |name, fault| faults.push(format!("{name}: {fault}")));
         if faults.is_empty() {
-            tracing::info!(file = path, "the keys of tokens have changed");
+            tracing::info!(file = self.path, "the keys of tokens have changed");
             self.authenticator.change_keys(keys);
         } else {
             tracing::error!(faults = faults.join("; "), "the keys of tokens stay as they were");

@@ -6,6 +6,7 @@
 //! since, which is measured otherwise. So it is noticed at once when the clock is set, and a Postgres that cannot be asked
 //! changes nothing.
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -103,9 +104,9 @@ impl ClockWatch {
 
 impl Task for ClockWatch {
     const NAME: &'static str = "clock";
-    type Error = StoreError;
+    type Error = Infallible;
 
-    async fn round(&mut self) -> Result<Duration, StoreError> {
+    async fn round(&mut self) -> Result<Duration, Infallible> {
         let fault = self.clock.fault();
         match &fault {
             Some(fault) if !self.was_wrong => tracing::error!("{fault}: no jobs are taken until it is right"),
@@ -117,8 +118,11 @@ impl Task for ClockWatch {
             self.clock.gauge.set(Duration::from_millis(offset_ms.unsigned_abs()).as_secs_f64() * sign(offset_ms));
         }
         self.looks += 1;
-        if self.looks.is_multiple_of(MEASURE_EVERY) {
-            self.clock.measure(&self.pool).await?;
+        if self.looks.is_multiple_of(MEASURE_EVERY)
+            && let Err(error) = self.clock.measure(&self.pool).await
+        {
+            // What is known stays: the round has not failed.
+            tracing::debug!(%error, "Postgres did not tell what time it is");
         }
         Ok(LOOK_EVERY)
     }

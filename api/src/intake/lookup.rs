@@ -17,7 +17,7 @@ use crate::intake::gather::{Gather, Source};
 pub(crate) enum Known {
     /// It was decided.
     Decided(JobRecord),
-    /// It waits in Postgres: it is in the journal, or it failed, or it is held behind one of its player's that did.
+    /// It waits in Postgres: it is in the journal, or it failed, or it is blocked behind one of its player's that did.
     Waiting(WaitingJob),
 }
 

@@ -33,7 +33,9 @@ impl Background {
         let Components { authenticator, intake, pool, clock, .. } = components.clone();
         let (hearing, stopped) = (intake.clone(), stop.clone());
         tasks.spawn("outcomes", async move { waiting::hear(&hearing, stopped).await });
-        tasks.drive(KeyReload { source: key_source, authenticator });
+        if let Some(reload) = KeyReload::new(key_source, authenticator) {
+            tasks.drive(reload);
+        }
         tasks.drive(ClockWatch::new(clock, pool.clone()));
         tasks.drive(Announcing::new(Arc::clone(&intake.journaling), pool.clone()));
         tasks.drive(undecided::Recount { intake, pool });

@@ -27,7 +27,7 @@ pub async fn check(satchel: &Satchel) {
 }
 
 /// As [`check`], where these jobs, and no others, are parked: of each player the one that failed and, in order, those
-/// that are held behind it.
+/// that are blocked behind it.
 pub async fn check_with_parked(satchel: &Satchel, parked: &[&[&str]]) {
     let accepted = satchel.journal.accepted();
     everything_accepted_ends(satchel, &accepted, parked).await;

@@ -107,10 +107,11 @@ impl Steps<'_> {
         }
     }
 
-    /// The id of the job that a step submits: the same however often that is.
+    /// The id of the job that a step submits: the same however often that is, and for whomever. (A function may choose another user at
+    /// its next attempt; that makes no other job.)
     fn job_id(&self, step: &Step, user_id: &UserId) -> JobId {
         match IdempotencyKey::parse(&step.idempotency_key) {
-            Ok(key) => JobId::of_key(&self.subject(), user_id, &key),
+            Ok(key) => JobId::of_step(&self.subject(), &key),
             // It is a UUID, and so it is one.
             Err(_) => JobId::fresh(user_id),
         }

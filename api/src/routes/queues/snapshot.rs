@@ -23,7 +23,7 @@ pub(crate) struct Snapshot {
     pub(crate) paused: bool,
     pub(crate) stats: Counts,
     rates: Rates,
-    /// Of those in the queue, without held ones.
+    /// Of those in the queue, without blocked ones.
     pub(crate) oldest_waiting_ms: Option<u64>,
     oldest_held_ms: Option<u64>,
     /// Of all that are not decided and are due, wherever they wait.
@@ -39,7 +39,7 @@ pub(crate) struct Snapshot {
 pub(crate) struct Counts {
     /// In the queue and in no batch, or held.
     pub(crate) waiting: u64,
-    /// Those of the waiting ones that are held behind a failed job of their player.
+    /// Those of the waiting ones that are blocked behind a failed job of their player.
     pub(crate) held: u64,
     /// In a batch that is being applied.
     pub(crate) active: u64,
@@ -65,7 +65,7 @@ struct ShardView {
     owner: Option<String>,
     #[serde(flatten)]
     counts: Counts,
-    /// Of those in the queue: what is held waits for an operator, and would hide that the queue stands still.
+    /// Of those in the queue: what is blocked waits for an operator, and would hide that the queue stands still.
     oldest_waiting_ms: Option<u64>,
     oldest_held_ms: Option<u64>,
     rates: Rates,

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-/// When a job counts as decided: when it was due, or when the last job that changed one of its parties was decided if that was later, so that a user's
-/// time never falls; and never later than the database's clock of the batch. So a job that waited is decided as of when it was
-/// due, whatever kept it waiting.
+/// When a job counts as decided: when it was due, or when the last job that changed one of its parties was decided if that
+/// was later, so that a user's time never falls; and never later than the database's clock of the batch. So a job that waited
+/// is decided as of when it was due, whatever kept it waiting.
 #[must_use]
 pub fn decision_time(
     batch: DateTime<Utc>,

@@ -11,10 +11,11 @@ use uuid::Uuid;
 use super::place::PLACES;
 use super::{EventId, IdempotencyKey, UserId};
 
-/// One job: a UUID (RFC 9562) that says where its user's things are, but for the jobs of events that others send.
+/// One job: a UUID (RFC 9562) that says where its user's things are, but for jobs that
+/// have a name before they have a user: those of events, and of functions' steps.
 ///
-/// The 12 bits after the version, which versions 7 and 8 leave to whoever makes one, are the user's [`UserId::place`]: so the id alone
-/// leads to the shard.
+/// The 12 bits after the version, which versions 7 and 8 leave to whoever makes one, are the user's
+/// [`UserId::place`]: so the id alone leads to the shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, Form)]
 #[serde(transparent)]
 #[form(text = |text| Self::parse(text).map_err(|_| "must be a job's id"))]
@@ -36,6 +37,13 @@ impl JobId {
     #[must_use]
     pub fn of_event(caller: &str, id: &EventId) -> Self {
         Self(named(b"satchel/event-job-id/1\0", &[caller], id.as_str()))
+    }
+
+    /// The one of the job that a step of a function submits: one step, one job, whomever it is for at which attempt, so that this
+    /// one leads nowhere either.
+    #[must_use]
+    pub fn of_step(function: &str, key: &IdempotencyKey) -> Self {
+        Self(named(b"satchel/job-id/1\0", &[function], key.as_str()))
     }
 
     /// A new one for this user, of a UUID of version 7.

@@ -2,8 +2,8 @@
 
 use sqlx::Error;
 
+use super::connections::is_cut;
 use crate::StoreError;
-use crate::db::connections::is_cut;
 
 /// What a failure has to do with the jobs of its batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,8 +17,8 @@ use sqlx::postgres::{
 use sqlx::{Connection, Describe, Either, Error, Execute, Executor, Postgres, SqlStr, Transaction};
 use tokio::time::timeout;
 
-use crate::db::durability::make_durable;
-use crate::db::vigil::{Subject, Vigil, asking};
+use super::durability::make_durable;
+use super::vigil::{Subject, Vigil, asking};
 use crate::{PoolConfig, StoreError};
 
 /// A connection that rested for so long is asked before it is used. (Under load none does: they take turns.)

@@ -1,7 +1,7 @@
 //! What can go wrong between Satchel and Postgres.
 
-use crate::db::scram::NoVerifier;
-use crate::db::stored::Unreadable;
+use super::scram::NoVerifier;
+use super::stored::Unreadable;
 
 /// What went wrong between Satchel and Postgres.
 #[derive(Debug, thiserror::Error)]

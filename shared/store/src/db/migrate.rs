@@ -8,9 +8,9 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Row};
 
-use crate::db::connections::Connections;
-use crate::db::program::{Program, RolePasswords};
-use crate::db::roles;
+use super::connections::Connections;
+use super::program::{Program, RolePasswords};
+use super::roles;
 use crate::{MigrateError, StoreError};
 
 /// Every migration, in order, built into the program.

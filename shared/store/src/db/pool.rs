@@ -3,8 +3,8 @@
 use satchel_model::ids::ShardCount;
 use satchel_model::installation::Installation;
 
-use crate::db::connections::Connections;
-use crate::db::migrate;
+use super::connections::Connections;
+use super::migrate;
 use crate::{PoolConfig, StoreError};
 
 /// A pool of connections; clones share it.

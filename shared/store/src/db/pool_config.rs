@@ -6,8 +6,8 @@ use satchel_settings::Env;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
 
+use super::program::Program;
 use crate::StoreError;
-use crate::db::program::Program;
 
 /// How to reach Postgres. Every wait has a bound.
 #[derive(Debug, Clone)]

@@ -3,9 +3,9 @@
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
 
+use super::program::{Program, RolePasswords};
+use super::scram;
 use crate::MigrateError;
-use crate::db::program::{Program, RolePasswords};
-use crate::db::scram;
 
 /// A role of early schemas, which their migrations name. It has nothing any more, and nobody logs in as it.
 const FORMER_ROLE: &str = "satchel_app";

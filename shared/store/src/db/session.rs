@@ -6,8 +6,8 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Transaction};
 
-use crate::db::durability::make_durable;
-use crate::db::vigil::{Backend, Subject, Vigil, asking};
+use super::durability::make_durable;
+use super::vigil::{Backend, Subject, Vigil, asking};
 use crate::{Pool, PoolConfig, StoreError};
 
 /// A connection that is made when it is needed, and made anew after [`Session::reset`].

@@ -1,4 +1,5 @@
 //! What users have, as a batch reads it.
+
 use satchel_model::facts::Holding;
 use satchel_model::ids::{ItemId, UserId};
 

@@ -3,7 +3,7 @@
 
 pub mod holdings;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use satchel_model::facts::{Facts, Kind, Reads, RuleGrant};
@@ -20,7 +20,8 @@ trait StoredFact: Kind {
         keys: &[(&UserId, Self::Key)],
     ) -> Result<Vec<(UserId, Self::Key, Self::Value)>, StoreError>;
 
-    /// Writes these: of each user and key one, the last of the batch.
+    /// Writes these, in order. There may be several of one user and key: a kind whose rows change writes the last alone, and one whose
+    /// rows are only added fails, since the batch has decided wrongly.
     async fn write(tx: &mut Tx<'_>, writes: &[Write<'_, Self>], at: DateTime<Utc>) -> Result<(), StoreError>;
 }
 
@@ -109,13 +110,10 @@ async fn write_kind<F: StoredFact>(
     writes: &[PartyWrites],
     at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let mut last: BTreeMap<(&UserId, &F::Key), Write<'_, F>> = BTreeMap::new();
+    let mut all: Vec<Write<'_, F>> = Vec::new();
     for PartyWrites { user_id, job_id, writes } in writes {
-        for (key, value) in F::written(writes) {
-            last.insert((user_id, key), Write { user_id, key, value, job_id: *job_id });
-        }
+        all.extend(F::written(writes).iter().map(|(key, value)| Write { user_id, key, value, job_id: *job_id }));
     }
-    let all: Vec<Write<'_, F>> = last.into_values().collect();
     if all.is_empty() { Ok(()) } else { F::write(tx, &all, at).await }
 }
 

@@ -40,7 +40,7 @@ pub struct FailedJob {
     pub attempts: i32,
     /// The last error.
     pub reason: Option<String>,
-    /// The last attempts ([`crate::parked::MAX_KEPT_FAILURES`]), oldest first.
+    /// The last attempts ([`super::MAX_KEPT_FAILURES`]), oldest first.
     pub failures: Vec<Failure>,
     /// How many later jobs of its user wait for it.
     pub held_behind: i64,

@@ -4,7 +4,7 @@ use satchel_model::ids::{JobId, Shard};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::parked::let_next_go;
+use super::let_next_go;
 use crate::{StoreError, Tx};
 
 /// Most bytes kept of one entry: twice what the API ever writes. The rest of a longer one is dropped, its

@@ -50,7 +50,7 @@ async fn a_retried_job_is_due_at_once_with_all_its_tries_and_the_action_is_recor
     let (first, second) = (reward("u1", 1), reward("u1", 2));
     park(&mut session, &[&first, &second], None).await;
 
-    // What is held, unknown or retried already is none of the parked ones.
+    // What is blocked, unknown or retried already is none of the parked ones.
     let asked = only(vec![first.job_id, second.job_id, JobId::from(uuid::Uuid::now_v7())]);
     assert_eq!(failed::retry(&pool, &asked, 10, &OPERATOR).await.unwrap(), [first.job_id]);
     assert_eq!(failed::retry(&pool, &asked, 10, &OPERATOR).await.unwrap(), []);

@@ -75,7 +75,7 @@ pub(crate) fn counts(shard: Shard, applied: i64, rejected: i64) -> ShardCounts {
     ShardCounts { shard, applied, rejected }
 }
 
-/// A transaction that has the user's row, and whether the user is held.
+/// A transaction that has the user's row, and whether the user is blocked.
 pub(crate) async fn lock<'s>(session: &'s mut Session, user_id: &UserId) -> (Tx<'s>, bool) {
     let mut tx = session.begin().await.unwrap();
     let heads = users::lock(&mut tx, &[user_id]).await.unwrap();
