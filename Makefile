@@ -10,7 +10,7 @@ BENCH ?= all
 export PATH := $(PATH):$(HOME)/.cargo/bin:/opt/homebrew/opt/postgresql@16/bin:/usr/local/opt/postgresql@16/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench deps test-deps sqlx-metadata
+.PHONY: help run test test-long lint bench deps test-deps sqlx-metadata
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ test: test-deps ## Install what is missing and run every test
 		"RUST_TEST_THREADS=4 $(CARGO) test --workspace --test 'en*'" \
 		"nice $(CARGO) test --workspace --lib --bins"
 	$(CARGO) test --workspace --test '[!e]*' --test 'ex*'
+
+test-long: test-deps ## Run in full what is long by nature and `make test` tries for a while (half an hour)
+	$(CARGO) build --workspace --all-targets
+	SATCHEL_TESTS_LONG=1 RUST_TEST_THREADS=2 $(CARGO) test --workspace --test end_to_end -- _however_long
 
 lint: deps ## Check format, clippy, layers and circles, SQL metadata, dependencies, licences and spelling
 	# Not by cargo: it does not see the modules that lists declare.

@@ -31,7 +31,7 @@ pub(crate) const LAYERS: [Row; 19] = [
 
 /// Means that only these crates have.
 pub(crate) const MEANS: [Row; 6] = [
-    ("sqlx", &["store"]),
+    ("sqlx", &["store", "testkit"]),
     ("redis", &["queue"]),
     ("actix-web", &["api"]),
     ("reqwest", &["connectors", "testkit", "tests"]),

@@ -30,6 +30,7 @@ mod exposure;
 mod forged_rows;
 mod forgetful_redis;
 mod functions;
+mod harness;
 mod health;
 mod history;
 mod inventory;

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 use satchel_testkit::job::{reward_pieces, use_item};
-use satchel_testkit::{Satchel, Setup, load, wait};
+use satchel_testkit::{Satchel, Setup, load, soak, wait};
 use satchel_tests::invariants;
 use serde_json::{Value, json};
 
@@ -23,12 +23,15 @@ fn finished(satchel: &Satchel) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_killed_in_mid_drain_ten_times_loses_and_doubles_nothing() {
+async fn a_worker_killed_in_mid_drain_again_and_again_loses_and_doubles_nothing_however_long() {
     let satchel = Setup::new().brisk().workers(0).start().await;
+    let wanted = soak::rounds(5, 10);
+    // Of each player.
+    let jobs = soak::rounds(80, 200);
     let mut kills = 0;
-    while kills < 10 {
-        if satchel.redis.cli.waiting() < 2_000 {
-            fill(&satchel, 200).await;
+    while kills < wanted {
+        if satchel.redis.cli.waiting() < jobs * load::PLAYERS {
+            fill(&satchel, jobs).await;
         }
         let before = finished(&satchel);
         satchel.start_worker();
