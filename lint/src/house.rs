@@ -9,7 +9,7 @@ pub(crate) const LAYERS: [Row; 19] = [
     ("forms", &["forms-derive"]),
     ("settings", &[]),
     ("model", &["forms"]),
-    ("security", &["settings"]),
+    ("security", &["model", "settings"]),
     ("wire", &["forms", "model", "settings"]),
     ("queue", &["model", "settings", "wire"]),
     ("store", &["forms", "model", "security", "settings", "wire"]),
@@ -17,7 +17,7 @@ pub(crate) const LAYERS: [Row; 19] = [
     ("tasks", &[]),
     ("functions", &["model", "queue", "settings", "store", "tasks", "wire"]),
     ("connectors", &["functions", "model", "security", "settings", "store", "wire"]),
-    ("worker", &["connectors", "functions", "model", "queue", "settings", "store", "tasks", "wire"]),
+    ("worker", &["connectors", "functions", "model", "queue", "security", "settings", "store", "tasks", "wire"]),
     ("private", &[]),
     (
         "cli",

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use satchel_private::{ExposeSecret, PostgresOptions, PrivatePostgres};
 
 use crate::janitor::{self, scratch_dir};
+use crate::login::Psql;
 use crate::process::binary;
-use crate::psql::{Psql, Session};
+use crate::psql::Session;
 use crate::{sessions, wait};
 
 /// The passwords of the programs' roles.

@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Error, PgConnection, Row, 
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
-use crate::psql::{Psql, PsqlError};
+use crate::login::{Psql, PsqlError};
 
 /// Longest time for a connection to be made, or to be found usable.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -13,7 +13,6 @@ use satchel_store::journal::{self, Appended, JournalEntry};
 use satchel_wire::envelope::EnvelopeKey;
 use tokio::sync::{mpsc, oneshot};
 
-use super::journaled::Kept;
 use super::{Feed, Intake};
 use crate::http::deadline;
 use crate::http::problem::{ApiError, Store};
@@ -77,6 +76,16 @@ impl Job {
     fn entry<'j>(&'j self, key: &'j EnvelopeKey) -> JournalEntry<'j> {
         JournalEntry { envelope: &self.envelope, payload_hash: self.payload_hash, shard: self.shard, key }
     }
+}
+
+/// What came of keeping a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    New,
+    /// It was kept before.
+    Again,
+    /// Another job has its id.
+    Other,
 }
 
 /// Keeps the jobs of one request and answers for each.

@@ -1,18 +1,9 @@
 //! Jobs that are kept in the journal.
 
+use super::journal::{self, Kept};
 use super::judge::{self, Verdict};
-use super::{Accepted, Before, Draft, Intake, Journal, Named, journal};
+use super::{Accepted, Before, Draft, Intake, Journal, Named};
 use crate::http::problem::{ApiError, Store};
-
-/// What came of keeping a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
-    New,
-    /// It was kept before.
-    Again,
-    /// Another job has its id.
-    Other,
-}
 
 /// Journals the drafts' jobs and answers for each.
 ///

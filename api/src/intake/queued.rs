@@ -39,6 +39,7 @@ pub(super) async fn take(intake: &Intake, drafts: Vec<Draft>) -> Result<Vec<Resu
         let ids = keyed.iter().filter_map(|index| drafts.get(*index)).map(|draft| draft.envelope.job_id);
         Box::pin(intake.lookup.known(ids.collect())).await
     };
+    Box::pin(take_back_delayed(intake, &drafts, &given, known.as_ref())).await;
     let mut answers: Vec<Result<Accepted, ApiError>> = Vec::with_capacity(drafts.len());
     for ((draft, verdict), given) in drafts.into_iter().zip(verdicts).zip(given) {
         answers.push(match verdict {
@@ -75,6 +76,21 @@ async fn give(intake: &Intake, drafts: &[Draft], verdicts: &[Verdict]) -> Result
         }
     }
     Ok(given)
+}
+
+/// Takes delayed jobs out of the queue again that Postgres knows: they would wait there until they are due, for nothing.
+async fn take_back_delayed(intake: &Intake, drafts: &[Draft], given: &[Given], known: Option<&HashMap<JobId, Known>>) {
+    for (Draft { envelope, .. }, given) in drafts.iter().zip(given) {
+        let is_new = matches!(given, Given::Answered(Ok(Claim::New)));
+        let is_known = || known.is_some_and(|known| known.contains_key(&envelope.job_id));
+        if is_new
+            && envelope.job.not_before.is_some()
+            && is_known()
+            && let Err(error) = intake.queue.withdraw(&envelope.job.user_id, envelope.job_id).await
+        {
+            ApiError::of_queue(&error);
+        }
+    }
 }
 
 /// Looks for jobs that today's rules refuse.

@@ -84,7 +84,7 @@ pub(crate) fn measure(bench: &mut Bench, scenario: &str, contender: &mut dyn Con
         scenario: scenario.to_owned(),
         contender: name.to_owned(),
         metric: "applied".to_owned(),
-        value: rate(&sql, &began)?,
+        value: rate(&sql, contender.kind(), &began)?,
         unit: "jobs/s",
         note,
     });
@@ -95,11 +95,13 @@ pub(crate) fn measure(bench: &mut Bench, scenario: &str, contender: &mut dyn Con
 
 /// Jobs a second by the database's clock, from the first applied to the last. What was applied at the first instant
 /// marks the start: its own time is not in the span, so it does not count.
-fn rate(sql: &Psql, began: &str) -> Result<f64> {
+pub(super) fn rate(sql: &Psql, kind: Kind, began: &str) -> Result<f64> {
+    let jobs = kind.tables().jobs;
     sql.number(&format!(
-        "SELECT count(*) FILTER (WHERE applied_at > first) / greatest(extract(epoch FROM last - first), 0.001)
+        "WITH jobs AS (SELECT * FROM ({jobs}) AS jobs WHERE applied_at > '{began}')
+         SELECT count(*) FILTER (WHERE applied_at > first) / greatest(extract(epoch FROM last - first), 0.001)
          FROM jobs,
-              (SELECT min(applied_at) AS first, max(applied_at) AS last FROM jobs WHERE applied_at > '{began}') AS span
+              (SELECT min(applied_at) AS first, max(applied_at) AS last FROM jobs) AS span
          GROUP BY first, last"
     ))
     .context("the rate of a drain")

@@ -11,11 +11,12 @@ use anyhow::Result;
 use clap::Args;
 
 use super::grown::Grown;
-use super::{costs, query};
+use super::{costs, drain, query};
 use crate::bench::Bench;
 use crate::load::get::GetMaker;
 use crate::load::job::{Accepted, USERS};
 use crate::load::open::{self, Plan};
+use crate::stand::contender::Kind;
 use crate::stand::seed::People;
 use crate::stand::statements;
 use crate::stand::usage::Usage;
@@ -115,10 +116,7 @@ fn drain(bench: &mut Bench, scenario: &str, grown: &mut Grown, jobs: usize) -> R
     let used = Usage::of(&grown.satchel.processes())?.since(&usage);
     let wal_bytes = statements::wal_bytes(&grown.owner)? - wal_bytes;
     grown.satchel.stop_workers();
-    let rate = grown.owner.number(&format!(
-        "SELECT count(*) / greatest(extract(epoch FROM max(applied_at) - min(applied_at)), 0.001)
-         FROM jobs WHERE applied_at > '{start}'"
-    ))?;
+    let rate = drain::rate(&grown.owner, Kind::Satchel, &start)?;
     bench.report.figure(scenario, NAME, "drain", rate, "jobs/s");
     let drained = f64::from(u32::try_from(accepted.len())?);
     costs::report(&mut bench.report, scenario, NAME, &used, drained);

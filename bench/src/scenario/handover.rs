@@ -76,15 +76,11 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The longest time since then in which no job of some shard was applied, the time until now included. A user's
-/// shard is the first 8 bytes of the SHA-256 of its id, modulo the number of shards.
+/// The longest time since then in which no job of some shard was applied, the time until now included.
 fn longest_still_ms(sql: &Psql, from: &str) -> Result<f64> {
     sql.number(&format!(
         "WITH applied AS (
-             SELECT get_byte(sha256(convert_to(user_id, 'UTF8')), 7) % (SELECT count(*) FROM shard_leases) AS shard,
-                    applied_at
-             FROM jobs
-             WHERE applied_at > '{from}'
+             SELECT shard, at AS applied_at FROM records WHERE job_id IS NOT NULL AND at > '{from}'
          ), ends AS (
              SELECT shard, applied_at FROM applied
              UNION ALL SELECT shard, clock_timestamp() FROM shard_leases

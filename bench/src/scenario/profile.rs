@@ -16,6 +16,7 @@ use crate::load::closed::{self, Plan};
 use crate::load::job::Accepted;
 use crate::load::submit::SubmitMaker;
 use crate::report::Report;
+use crate::stand::contender::Kind;
 use crate::stand::sql::Psql;
 use crate::stand::statements::{self, Statement};
 use crate::stand::usage::{Usage, Used};
@@ -126,7 +127,9 @@ fn applied_between(owner: &Psql, from: SystemTime, to: SystemTime) -> Result<f64
     let (from, to) = (seconds(from)?, seconds(to)?);
     owner
         .number(&format!(
-            "SELECT count(*) FROM jobs WHERE applied_at BETWEEN to_timestamp({from:.6}) AND to_timestamp({to:.6})"
+            "SELECT count(*) FROM ({}) AS jobs
+             WHERE applied_at BETWEEN to_timestamp({from:.6}) AND to_timestamp({to:.6})",
+            Kind::Satchel.tables().jobs
         ))
         .context("cannot count the applied jobs")
 }

@@ -12,7 +12,7 @@ use crate::load::job::{Accepted, USERS};
 use crate::load::submit::SubmitMaker;
 use crate::report::Row;
 use crate::stand::applied;
-use crate::stand::contender::Contender;
+use crate::stand::contender::{Contender, Kind};
 use crate::stand::servers::Servers;
 use crate::stand::sql::Psql;
 use crate::stand::usage::Usage;
@@ -67,7 +67,7 @@ pub(crate) fn measure(
     contender.stop_workers();
 
     let window = Window { opened, closed };
-    let figures = window.figures(&sql, outcome.tally.answers())?;
+    let figures = window.figures(&sql, contender.kind(), outcome.tally.answers())?;
     let note = format!("{} connections, {workers} worker processes", options.connections);
     let mut figure = |metric: &str, value, unit, note: &str| {
         let (scenario, contender) = (scenario.to_owned(), name.to_owned());
@@ -109,13 +109,14 @@ impl Window {
         self.closed.duration_since(self.opened).unwrap_or_default().as_secs_f64()
     }
 
-    fn figures(&self, sql: &Psql, answers: u64) -> Result<Figures> {
+    fn figures(&self, sql: &Psql, kind: Kind, answers: u64) -> Result<Figures> {
         let (opened, closed) = (epoch_s(self.opened)?, epoch_s(self.closed)?);
         let rows = sql.rows(&format!(
             "SELECT count(*) FILTER (WHERE applied_at >= to_timestamp({opened}) AND applied_at < to_timestamp({closed})),
                     count(*) FILTER (WHERE applied_at >= to_timestamp({closed})),
                     greatest(extract(epoch FROM max(applied_at)) - {closed}, 0)
-             FROM jobs"
+             FROM ({}) AS jobs",
+            kind.tables().jobs
         ))?;
         let number = |column: usize| -> Option<f64> { rows.first()?.get(column)?.parse().ok() };
         let (Some(applied), Some(backlog), Some(emptied_s)) = (number(0), number(1), number(2)) else {

@@ -7,6 +7,7 @@ pub(crate) mod process;
 pub(crate) mod programs;
 pub(crate) mod receiver;
 pub(crate) mod satchel;
+pub(crate) mod schema;
 pub(crate) mod scratch;
 pub(crate) mod seed;
 pub(crate) mod servers;

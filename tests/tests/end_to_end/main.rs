@@ -10,6 +10,7 @@
 mod admission;
 mod amqp;
 mod arrays;
+mod audit;
 mod authorisation;
 mod bad_events;
 mod bad_http;
@@ -36,6 +37,7 @@ mod history;
 mod inventory;
 mod journal_mode;
 mod ledger;
+mod ledger_key;
 mod operations;
 mod outcomes;
 mod parking;

@@ -121,7 +121,9 @@ async fn a_worker_frozen_inside_its_transaction_is_replaced_too() {
     let satchel = Setup::new().brisk().workers(1).start().await;
     let game = satchel.game();
     game.submit_and_wait(&reward_pieces("u1", "arrow", 1)).await.expect(200);
-    let lock = satchel.database.hold("SELECT FROM users WHERE user_id = 'u1' FOR UPDATE");
+    let lock = satchel
+        .database
+        .hold("SELECT FROM users JOIN user_names USING (shard, uid) WHERE user_id = 'u1' FOR UPDATE OF users");
     game.submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
     satchel.database.someone_waits_for_a_lock().await;
     satchel.signal_worker(Signal::SIGSTOP);
@@ -166,7 +168,9 @@ async fn a_worker_killed_inside_its_transaction_leaves_nothing_of_it() {
     let satchel = Setup::new().brisk().workers(1).start().await;
     let game = satchel.game();
     game.submit_and_wait(&reward_pieces("u1", "arrow", 1)).await.expect(200);
-    let lock = satchel.database.hold("SELECT FROM users WHERE user_id = 'u1' FOR UPDATE");
+    let lock = satchel
+        .database
+        .hold("SELECT FROM users JOIN user_names USING (shard, uid) WHERE user_id = 'u1' FOR UPDATE OF users");
     game.submit(&json!([reward_pieces("u1", "arrow", 2), use_item("u1", "arrow", 3)])).await.expect(202);
     satchel.database.someone_waits_for_a_lock().await;
     satchel.kill_workers();
@@ -181,7 +185,9 @@ async fn what_a_worker_committed_and_could_not_delete_before_it_was_killed_has_o
     let satchel = Setup::new().brisk().workers(1).start().await;
     let game = satchel.game();
     game.submit_and_wait(&reward_pieces("u1", "arrow", 1)).await.expect(200);
-    let lock = satchel.database.hold("SELECT FROM users WHERE user_id = 'u1' FOR UPDATE");
+    let lock = satchel
+        .database
+        .hold("SELECT FROM users JOIN user_names USING (shard, uid) WHERE user_id = 'u1' FOR UPDATE OF users");
     game.submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
     satchel.database.someone_waits_for_a_lock().await;
     // Killed, not paused: what waits in a paused Redis's sockets would still be done.

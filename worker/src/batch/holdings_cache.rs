@@ -6,9 +6,10 @@
 
 use std::collections::HashMap;
 
-use satchel_model::facts::Holdings;
+use satchel_model::facts::{Facts, Holdings};
 use satchel_model::fold::UserState;
-use satchel_model::ids::UserId;
+use satchel_model::ids::{UserId, UserKey};
+use satchel_model::ledger::Head;
 use satchel_store::leases::Lease;
 
 /// How many holdings a lane remembers. Beyond that it begins anew.
@@ -23,7 +24,8 @@ pub(crate) struct HoldingsCache {
 
 struct Remembered {
     lease: Lease,
-    version: i64,
+    key: UserKey,
+    head: Head,
     holdings: Holdings,
 }
 
@@ -32,32 +34,39 @@ impl HoldingsCache {
     pub(crate) fn take(&mut self, user_id: &UserId, lease: Lease, version: i64) -> Holdings {
         let Some(remembered) = self.users.remove(user_id) else { return Holdings::default() };
         self.holdings -= remembered.holdings.len();
-        let is_valid = remembered.lease == lease && remembered.version == version;
+        let is_valid = remembered.lease == lease && remembered.head.version == version;
         if is_valid { remembered.holdings } else { Holdings::default() }
+    }
+
+    /// The user as it is remembered. It is forgotten with that.
+    pub(super) fn recall(&mut self, user_id: &UserId, lease: Lease) -> Option<UserState> {
+        let Remembered { lease: under, key, head, holdings } = self.users.remove(user_id)?;
+        self.holdings -= holdings.len();
+        (under == lease).then(|| UserState::new(key, head, Facts { holdings, ..Facts::default() }))
     }
 
     /// Remembers a user as a committed batch has left it.
     pub(crate) fn keep(&mut self, user_id: UserId, lease: Lease, user: UserState) {
-        let (version, holdings) = (user.head.version, user.facts.holdings);
+        let UserState { key, head, facts: Facts { holdings, .. }, .. } = user;
         if self.holdings + holdings.len() > MAX_REMEMBERED_HOLDINGS {
             self.users.clear();
             self.holdings = 0;
         }
         if holdings.len() <= MAX_REMEMBERED_HOLDINGS {
             self.holdings += holdings.len();
-            self.users.insert(user_id, Remembered { lease, version, holdings });
+            self.users.insert(user_id, Remembered { lease, key, head, holdings });
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use satchel_model::facts::{Facts, Holding};
-    use satchel_model::ids::{ItemId, Shard};
-    use satchel_model::ledger::Head;
+    use satchel_model::facts::Holding;
+    use satchel_model::ids::{ItemId, Shard, Uid};
 
     use super::*;
 
+    const KEY: UserKey = UserKey { shard: Shard::new(1), uid: Uid::new(5) };
     const LEASE: Lease = Lease { shard: Shard::new(1), epoch: 7 };
 
     fn user_id(text: &str) -> UserId {
@@ -69,7 +78,7 @@ mod tests {
         for number in 0..items {
             holdings.put(ItemId::parse(&format!("item-{number}")).unwrap(), Some(Holding::default()));
         }
-        UserState::new(Head { version, ..Head::GENESIS }, Facts { holdings, ..Facts::default() })
+        UserState::new(KEY, Head { version, ..Head::GENESIS }, Facts { holdings, ..Facts::default() })
     }
 
     #[test]
