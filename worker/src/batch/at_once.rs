@@ -4,15 +4,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
 use satchel_model::facts::{Facts, Reads};
-use satchel_model::fold::{Batch, Decisions, Disposition, UserState};
+use satchel_model::fold::{Decisions, Disposition, UserState};
 use satchel_model::ids::{ItemId, Shard, UserId, UserKey};
 use satchel_model::ledger::Head;
 use satchel_store::at_once::{self, AtOnce, Refusal, Remembered, Wanted};
 use satchel_store::leases::Lease;
 use satchel_store::rules::Patience;
-use satchel_store::{Blame, Session};
+use satchel_store::{Blame, Session, StoreError};
 
 use super::decode::{Delivery, Source};
 use super::journal_order::Completed;
@@ -42,7 +41,7 @@ impl Applier {
         if heads.iter().any(is_behind) {
             return Ok(None);
         }
-        let mut batch = self.batch(users, now, attempts);
+        let mut batch = self.batch(users, HashMap::new(), now, attempts);
         let decisions = batch.decide(cut.iter().map(Delivery::turn));
         if !is_plain(&decisions) {
             return Ok(None);
@@ -70,6 +69,8 @@ impl Applier {
                 }
                 Ok(None)
             }
+            // Nothing is gained by trying that again without a look.
+            Err(error @ (StoreError::Changed | StoreError::Decided)) => Err(error.into()),
             // The long way finds out which job is to blame.
             Err(error) if error.blame() != Blame::Store => Ok(None),
             Err(error) => Err(error.into()),
@@ -123,19 +124,6 @@ impl Applier {
             }
         }
         Ok(Some(users))
-    }
-
-    fn batch(&self, users: HashMap<UserId, UserState>, now: DateTime<Utc>, attempts: i32) -> Batch<'_> {
-        Batch {
-            decided: HashMap::new(),
-            users,
-            catalogue: &self.catalogue,
-            catalogue_version: self.catalogue_version,
-            chance: &self.chance,
-            now,
-            attempts,
-            ledger_key: &self.ledger_keys.current,
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use satchel_model::catalogue::Catalogue;
 use satchel_model::decide::ChanceKey;
-use satchel_model::fold::{Batch, Decisions, Disposition};
+use satchel_model::fold::{Batch, Decisions, Disposition, UserState};
 use satchel_model::ids::{JobId, Shard, UserId};
 use satchel_model::ledger::LedgerKeys;
 use satchel_model::records::JobRecord;
@@ -146,16 +146,8 @@ impl Applier {
         let places = [places, more].concat();
         let must_look = trust == Trust::No || found.values().any(|user| user.head.is_blocked);
         let decided = if must_look { decided(&mut tx, &order).await? } else { HashMap::new() };
-        let mut batch = Batch {
-            users: load::users(found, &places, leased, &mut self.cache),
-            decided,
-            catalogue: &self.catalogue,
-            catalogue_version: self.catalogue_version,
-            chance: &self.chance,
-            now,
-            attempts,
-            ledger_key: &self.ledger_keys.current,
-        };
+        let users = load::users(found, &places, leased, &mut self.cache);
+        let mut batch = self.batch(users, decided, now, attempts);
         completed.extra().iter().for_each(|delivery| batch.ask(&delivery.envelope, &mut reads));
         load::facts(&mut tx, &mut batch, &order, reads).await?;
         let decisions = batch.decide(order.iter().map(|delivery| delivery.turn()));
@@ -171,6 +163,26 @@ impl Applier {
         let users = batch.users;
         load::remember(users, &places, leased, &mut self.cache);
         Ok(applied(completed, deliveries.len(), decisions))
+    }
+
+    /// What is decided by, with what is decided on.
+    pub(super) fn batch(
+        &self,
+        users: HashMap<UserId, UserState>,
+        decided: HashMap<JobId, Arc<JobRecord>>,
+        now: DateTime<Utc>,
+        attempts: i32,
+    ) -> Batch<'_> {
+        Batch {
+            decided,
+            users,
+            catalogue: &self.catalogue,
+            catalogue_version: self.catalogue_version,
+            chance: &self.chance,
+            now,
+            attempts,
+            ledger_key: &self.ledger_keys.current,
+        }
     }
 
     /// Parks a job that failed alone, with what Postgres said of it; it is due again in `retry_in_ms`, or never.

@@ -6,7 +6,7 @@ use satchel_model::ids::{ItemId, Shard, UserId, UserKey};
 use satchel_model::ledger::Head;
 use uuid::Uuid;
 
-use super::columns::Columns;
+use super::columns::{Columns, query_with};
 use super::progress::{Progress, refused};
 use super::users::Found;
 use crate::db::stored;
@@ -57,9 +57,9 @@ pub async fn apply(session: &mut Session, on: Remembered<'_>, progress: Progress
     let found_uids: Vec<i64> = on.heads.iter().map(|(user, _)| user.uid.get()).collect();
     let found_versions: Vec<i64> = on.heads.iter().map(|(_, head)| head.version).collect();
     let found_hashes: Vec<&[u8]> = on.heads.iter().map(|(_, head)| &head.hash.0[..]).collect();
-    let Columns { records, heads, holdings, counters, events } = Columns::of(progress);
-    let at = progress.at;
-    let done = sqlx::query!(
+    let columns = Columns::of(progress);
+    let done = query_with!(
+        [columns]
         r#"SELECT refusal, clock AS "clock!"
            FROM apply_batch(
                 $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
@@ -75,45 +75,6 @@ pub async fn apply(session: &mut Session, on: Remembered<'_>, progress: Progress
         &found_uids,
         &found_versions,
         &found_hashes as &[&[u8]],
-        at,
-        &records.shards,
-        &records.uids,
-        &records.seqs,
-        &records.job_ids as &[Option<Uuid>],
-        &records.counts,
-        &records.rejected,
-        &records.bodies as &[&str],
-        &records.seals as &[&[u8]],
-        &heads.shards,
-        &heads.uids,
-        &heads.versions,
-        &heads.hashes as &[&[u8]],
-        &heads.decided_at as &[Option<DateTime<Utc>>],
-        &heads.macs as &[&[u8]],
-        &holdings.shards,
-        &holdings.uids,
-        &holdings.item_ids as &[&str],
-        &holdings.quantities,
-        &holdings.granted_totals,
-        &holdings.used_totals,
-        &holdings.granted_at as &[Option<DateTime<Utc>>],
-        &holdings.used_at as &[Option<DateTime<Utc>>],
-        &holdings.found as &[Option<i64>],
-        holdings.known,
-        &counters.shards,
-        &counters.applied,
-        &counters.rejected,
-        &counters.events,
-        &events.places,
-        &events.ordinals,
-        &events.user_ids as &[&str],
-        &events.names as &[&str],
-        &events.versions,
-        &events.job_ids as &[Option<Uuid>],
-        &events.ids as &[Option<&str>],
-        &events.occurred_at as &[Option<DateTime<Utc>>],
-        &events.data as &[Option<&str>],
-        &events.quiet as &[Option<bool>],
     )
     .fetch_one(session.connection().await?)
     .await

@@ -13,8 +13,59 @@ use uuid::Uuid;
 use super::outcome::{Progress, ShardCounts};
 use crate::db::stored;
 
+/// A query whose last arguments are all the columns, in the order in which the functions of `migrations/0031_apply_batch.sql` take them.
+macro_rules! query_with {
+    ([$columns:ident] $sql:tt $(, $($first:tt)*)?) => {
+        sqlx::query!(
+            $sql,
+            $($($first)*)?
+            $columns.at,
+            &$columns.records.shards,
+            &$columns.records.uids,
+            &$columns.records.seqs,
+            &$columns.records.job_ids as &[Option<Uuid>],
+            &$columns.records.counts,
+            &$columns.records.rejected,
+            &$columns.records.bodies as &[&str],
+            &$columns.records.seals as &[&[u8]],
+            &$columns.heads.shards,
+            &$columns.heads.uids,
+            &$columns.heads.versions,
+            &$columns.heads.hashes as &[&[u8]],
+            &$columns.heads.decided_at as &[Option<DateTime<Utc>>],
+            &$columns.heads.macs as &[&[u8]],
+            &$columns.holdings.shards,
+            &$columns.holdings.uids,
+            &$columns.holdings.item_ids as &[&str],
+            &$columns.holdings.quantities,
+            &$columns.holdings.granted_totals,
+            &$columns.holdings.used_totals,
+            &$columns.holdings.granted_at as &[Option<DateTime<Utc>>],
+            &$columns.holdings.used_at as &[Option<DateTime<Utc>>],
+            &$columns.holdings.found as &[Option<i64>],
+            $columns.holdings.known,
+            &$columns.counters.shards,
+            &$columns.counters.applied,
+            &$columns.counters.rejected,
+            &$columns.counters.events,
+            &$columns.events.places,
+            &$columns.events.ordinals,
+            &$columns.events.user_ids as &[&str],
+            &$columns.events.names as &[&str],
+            &$columns.events.versions,
+            &$columns.events.job_ids as &[Option<Uuid>],
+            &$columns.events.ids as &[Option<&str>],
+            &$columns.events.occurred_at as &[Option<DateTime<Utc>>],
+            &$columns.events.data as &[Option<&str>],
+            &$columns.events.quiet as &[Option<bool>],
+        )
+    };
+}
+pub(super) use query_with;
+
 /// See the module.
 pub(super) struct Columns<'a> {
+    pub(super) at: DateTime<Utc>,
     pub(super) records: Records<'a>,
     pub(super) heads: Heads<'a>,
     pub(super) holdings: Holdings<'a>,
@@ -26,6 +77,7 @@ impl<'a> Columns<'a> {
     pub(super) fn of(progress: Progress<'a>) -> Self {
         let counters = Counters::of(progress.counts, progress.events);
         Self {
+            at: progress.at,
             records: Records::of(progress.records),
             heads: Heads::of(progress.heads),
             holdings: Holdings::of(progress.holdings, progress.at),

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::Error;
 use uuid::Uuid;
 
-use super::columns::Columns;
+use super::columns::{Columns, query_with};
 pub use super::outcome::{Progress, ShardCounts};
 pub use super::step_over::step_over;
 use crate::{StoreError, Tx};
@@ -22,53 +22,14 @@ const CHANGED: &str = "SA001";
 /// If Postgres is away; [`StoreError::Decided`] if a job was decided before; [`StoreError::Changed`] if a holding is not as it was
 /// found; [`StoreError::Ahead`] if an event has the number of one of these.
 pub async fn write(tx: &mut Tx<'_>, progress: Progress<'_>) -> Result<(), StoreError> {
-    let Columns { records, heads, holdings, counters, events } = Columns::of(progress);
-    let at = progress.at;
-    sqlx::query!(
+    let columns = Columns::of(progress);
+    query_with!(
+        [columns]
         "SELECT FROM write_batch(
                 $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
                 $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28,
                 $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39
-         )",
-        at,
-        &records.shards,
-        &records.uids,
-        &records.seqs,
-        &records.job_ids as &[Option<Uuid>],
-        &records.counts,
-        &records.rejected,
-        &records.bodies as &[&str],
-        &records.seals as &[&[u8]],
-        &heads.shards,
-        &heads.uids,
-        &heads.versions,
-        &heads.hashes as &[&[u8]],
-        &heads.decided_at as &[Option<DateTime<Utc>>],
-        &heads.macs as &[&[u8]],
-        &holdings.shards,
-        &holdings.uids,
-        &holdings.item_ids as &[&str],
-        &holdings.quantities,
-        &holdings.granted_totals,
-        &holdings.used_totals,
-        &holdings.granted_at as &[Option<DateTime<Utc>>],
-        &holdings.used_at as &[Option<DateTime<Utc>>],
-        &holdings.found as &[Option<i64>],
-        holdings.known,
-        &counters.shards,
-        &counters.applied,
-        &counters.rejected,
-        &counters.events,
-        &events.places,
-        &events.ordinals,
-        &events.user_ids as &[&str],
-        &events.names as &[&str],
-        &events.versions,
-        &events.job_ids as &[Option<Uuid>],
-        &events.ids as &[Option<&str>],
-        &events.occurred_at as &[Option<DateTime<Utc>>],
-        &events.data as &[Option<&str>],
-        &events.quiet as &[Option<bool>],
+         )"
     )
     .execute(&mut *tx.0)
     .await
