@@ -28,6 +28,7 @@ mod port;
 mod postgres;
 mod process;
 mod psql;
+mod quick_login;
 mod rabbitmq;
 pub mod raw_http;
 pub mod receiver;

@@ -11,7 +11,7 @@ use crate::janitor::{self, scratch_dir};
 use crate::login::Psql;
 use crate::process::binary;
 use crate::psql::Session;
-use crate::{sessions, wait};
+use crate::{quick_login, sessions, wait};
 
 /// The passwords of the programs' roles.
 const API_PASSWORD: &str = "api-password-of-the-tests";
@@ -131,7 +131,12 @@ fn model() -> &'static Path {
 
 fn make_template(postgres: &PrivatePostgres) {
     postgres.create_database(TEMPLATE).expect("a template database");
-    migrate(&Psql::of_url(postgres.owner_url(TEMPLATE).expose_secret()));
+    let owner = Psql::of_url(postgres.owner_url(TEMPLATE).expose_secret());
+    migrate(&owner);
+    let superuser = Psql::of_url(postgres.superuser_url("postgres").expose_secret());
+    let programs = [("satchel_api", API_PASSWORD), ("satchel_worker", WORKER_PASSWORD)];
+    let people = [&superuser, &owner].map(|login| (&*login.user, &*login.password));
+    quick_login::make_quick(&superuser, &[&programs[..], &people].concat());
 }
 
 /// Copies a stopped server's data, with whose they are.
