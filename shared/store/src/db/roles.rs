@@ -1,4 +1,4 @@
-//! The roles that the programs log in as, each with no more than its program needs (`migrations/0027_roles.sql`).
+//! The roles that the programs log in as, each with no more than its program needs (`migrations/0013_roles.sql`).
 
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
