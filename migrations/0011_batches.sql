@@ -46,9 +46,9 @@ CREATE FUNCTION write_batch(
     user_macs bytea[],
     held_shards smallint[], held_uids bigint[], held_items text[], held_quantities bigint[], held_granted bigint[],
     held_used bigint[], held_granted_at timestamptz[], held_used_at timestamptz[], held_found bigint[], known bigint,
-    counted_shards integer[], counted_applied bigint[], counted_rejected bigint[], counted_events bigint[],
-    event_places integer[], event_ordinals bigint[], event_users text[], event_names text[], event_versions smallint[],
-    event_jobs uuid[], event_ids text[], event_times timestamptz[], event_data text[], event_quiet boolean[]
+    counted_shards integer[], counted_applied bigint[], counted_rejected bigint[], counted_events integer[],
+    counted_firsts integer[], counted_kinds text[], counted_roots bytea[],
+    event_uids bigint[], event_jobs uuid[], event_kinds smallint[], event_details text[]
 ) RETURNS void
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
@@ -62,32 +62,8 @@ BEGIN
                     record_seals)
              AS decided (shard, uid, seq, job_id, count, is_rejected, body, seal);
     END IF;
-    WITH counted AS (
-        UPDATE shard_counters
-        SET applied = shard_counters.applied + decided.applied,
-            rejected = shard_counters.rejected + decided.rejected,
-            events = shard_counters.events + decided.events,
-            last_event_at = CASE WHEN decided.events > 0 THEN GREATEST(shard_counters.last_event_at, moment)
-                                 ELSE shard_counters.last_event_at END
-        FROM UNNEST(counted_shards, counted_applied, counted_rejected, counted_events)
-             AS decided (shard, applied, rejected, events)
-        WHERE shard_counters.shard = decided.shard
-        RETURNING shard_counters.shard, shard_counters.events - decided.events AS before, last_event_at
-    ),
-    -- In one row, so that each event finds its shard's by its place: a join would compare all with all.
-    places AS (
-        SELECT array_agg(shard ORDER BY shard) AS shards,
-               array_agg(before ORDER BY shard) AS befores,
-               array_agg(last_event_at ORDER BY shard) AS times
-        FROM counted
-    )
-    INSERT INTO events (shard, seq, user_id, name, version, at, job_id, id, occurred_at, data, is_quiet)
-    SELECT shards[place], befores[place] + ordinal, happened.user_id, happened.name, happened.version, times[place],
-           happened.job_id, happened.id, happened.occurred_at, happened.data::json, happened.is_quiet
-    FROM places
-    CROSS JOIN UNNEST(event_places, event_ordinals, event_users, event_names, event_versions, event_jobs, event_ids,
-                      event_times, event_data, event_quiet)
-         AS happened (place, ordinal, user_id, name, version, job_id, id, occurred_at, data, is_quiet);
+    PERFORM add_events(moment, counted_shards, counted_applied, counted_rejected, counted_events, counted_firsts, counted_kinds,
+                       counted_roots, event_uids, event_jobs, event_kinds, event_details);
     IF cardinality(user_uids) > 0 THEN
         UPDATE users
         SET version = moved.version, hash = moved.hash, decided_at = moved.decided_at, mac = moved.mac
@@ -139,9 +115,9 @@ CREATE FUNCTION apply_batch(
     user_macs bytea[],
     held_shards smallint[], held_uids bigint[], held_items text[], held_quantities bigint[], held_granted bigint[],
     held_used bigint[], held_granted_at timestamptz[], held_used_at timestamptz[], held_found bigint[], known bigint,
-    counted_shards integer[], counted_applied bigint[], counted_rejected bigint[], counted_events bigint[],
-    event_places integer[], event_ordinals bigint[], event_users text[], event_names text[], event_versions smallint[],
-    event_jobs uuid[], event_ids text[], event_times timestamptz[], event_data text[], event_quiet boolean[],
+    counted_shards integer[], counted_applied bigint[], counted_rejected bigint[], counted_events integer[],
+    counted_firsts integer[], counted_kinds text[], counted_roots bytea[],
+    event_uids bigint[], event_jobs uuid[], event_kinds smallint[], event_details text[],
     OUT refusal text, OUT clock timestamptz
 )
 LANGUAGE plpgsql SET search_path = public, pg_temp SET lock_timeout = '1s' AS $$
@@ -189,9 +165,8 @@ BEGIN
         moment, record_shards, record_uids, record_seqs, record_jobs, record_counts, record_rejected, record_bodies, record_seals,
         user_shards, user_uids, user_versions, user_hashes, user_times, user_macs,
         held_shards, held_uids, held_items, held_quantities, held_granted, held_used, held_granted_at, held_used_at, held_found,
-        known, counted_shards, counted_applied, counted_rejected, counted_events,
-        event_places, event_ordinals, event_users, event_names, event_versions, event_jobs, event_ids, event_times, event_data,
-        event_quiet
+        known, counted_shards, counted_applied, counted_rejected, counted_events, counted_firsts, counted_kinds, counted_roots,
+        event_uids, event_jobs, event_kinds, event_details
     );
 END
 $$;

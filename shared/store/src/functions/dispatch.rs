@@ -112,10 +112,11 @@ pub async fn next(
            CROSS JOIN LATERAL (
                SELECT shard, seq, user_id, name
                FROM events
-               WHERE shard = wanted.shard AND seq > wanted.after AND seq <= wanted.until
+               WHERE shard = wanted.shard AND batch >= event_batch_of(wanted.shard, wanted.after + 1)
+                 AND batch <= wanted.until AND seq > wanted.after AND seq <= wanted.until
                  AND ($4::text[] IS NULL OR name = ANY($4))
                  AND ($6 OR is_quiet IS NULL)
-               ORDER BY seq
+               ORDER BY batch, seq
                LIMIT $5
            ) AS events"#,
         &numbers,
