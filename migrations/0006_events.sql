@@ -24,9 +24,12 @@ CREATE TABLE event_batches (
     -- The root of the tree of the hashes of the records that the batch added to the shard's chains (docs/design/ledger.md); NULL if
     -- there are none.
     root bytea CHECK (octet_length(root) = 32),
+    -- When these records were written.
+    recorded_at timestamptz,
     PRIMARY KEY (shard, seq),
     CHECK (cardinality(uids) = count AND cardinality(job_ids) = count),
     CHECK (cardinality(kind_of) = count),
+    CHECK ((root IS NULL) = (recorded_at IS NULL)),
     CHECK (cardinality(details) = count)
 );
 CREATE TRIGGER refuse_change BEFORE UPDATE OR TRUNCATE ON event_batches
@@ -76,10 +79,11 @@ BEGIN
         WHERE shard_counters.shard = decided.shard
         RETURNING decided.*, shard_counters.events - decided.count + 1 AS seq, last_event_at
     ), told AS (
-        INSERT INTO event_batches (shard, seq, count, at, uids, job_ids, kinds, kind_of, details, root)
+        INSERT INTO event_batches (shard, seq, count, at, uids, job_ids, kinds, kind_of, details, root, recorded_at)
         SELECT shard, seq, count, last_event_at, uids[first : first + count - 1], job_ids[first : first + count - 1],
                counted.kinds::json, CASE WHEN cardinality(kind_of) > 0 THEN kind_of[first : first + count - 1] END,
-               CASE WHEN cardinality(details) > 0 THEN details[first : first + count - 1] END, root
+               CASE WHEN cardinality(details) > 0 THEN details[first : first + count - 1] END,
+               root, CASE WHEN root IS NOT NULL THEN moment END
         FROM counted
         WHERE count > 0
     )

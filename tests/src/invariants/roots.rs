@@ -11,7 +11,7 @@ pub(super) fn each_batch_has_its_root(owner: &Psql, violations: &mut Vec<String>
                 ARRAY(
                     SELECT encode(seal, 'hex')
                     FROM records
-                    WHERE records.shard = event_batches.shard AND job_id = ANY(job_ids) AND records.count > 0
+                    WHERE records.shard = event_batches.shard AND records.at = recorded_at AND job_id = ANY(job_ids) AND records.count > 0
                 ) AS hashes
          FROM event_batches",
     );

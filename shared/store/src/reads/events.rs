@@ -47,7 +47,8 @@ pub struct After {
 struct Row {
     shard: i32,
     seq: i64,
-    user_id: String,
+    /// `None` if nobody has this number.
+    user_id: Option<String>,
     name: String,
     version: i16,
     at: DateTime<Utc>,
@@ -72,7 +73,7 @@ pub async fn page(pool: &Pool, filter: &Filter, after: Option<After>, limit: i64
     let until = filter.to.into_iter().chain(after.map(|after| past(after.at))).min();
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT found.shard AS "shard!", found.seq AS "seq!", found.user_id AS "user_id!", found.name AS "name!",
+        r#"SELECT found.shard AS "shard!", found.seq AS "seq!", found.user_id, found.name AS "name!",
                   found.version AS "version!", found.at AS "at!", found.job_id, found.id,
                   found.occurred_at, found.data AS "data: Json<Box<RawValue>>", found.is_quiet, records.body AS "body?"
            FROM (
@@ -129,7 +130,7 @@ fn listed(row: Row) -> Option<Listed> {
 pub async fn find(pool: &Pool, place: Place) -> Result<Option<Event>, StoreError> {
     let row = sqlx::query_as!(
         Row,
-        r#"SELECT events.shard AS "shard!", events.seq AS "seq!", user_id AS "user_id!", name AS "name!",
+        r#"SELECT events.shard AS "shard!", events.seq AS "seq!", user_id, name AS "name!",
                   version AS "version!", events.at AS "at!", events.job_id, id, occurred_at,
                   data AS "data: Json<Box<RawValue>>", is_quiet, records.body AS "body?"
            FROM events
@@ -151,7 +152,7 @@ impl TryFrom<Row> for Event {
 
     fn try_from(row: Row) -> Result<Self, Unreadable> {
         let job_id = row.job_id.map(JobId::from);
-        let user_id = stored::user_id(&row.user_id)?;
+        let user_id = stored::user_id(row.user_id.as_deref().unwrap_or_default())?;
         // Without the job's record nothing is known of it.
         let body = row.body.as_deref().map(Body::parse).transpose().map_err(unreadable_body)?;
         let is_known = events::is_known(&row.name);
