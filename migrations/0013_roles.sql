@@ -6,7 +6,7 @@ REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION set_queue_paused, uid_of, undecided_body, forget_jobs, publish_catalogue, change_rules,
     take_back_journaled, add_events, forget_events, let_next_go, choose_parked_jobs, archive_parked_jobs, add_rejections,
     retry_parked_jobs, remove_parked_jobs, expire_parked_jobs, withdraw_job, cancel_runs, retry_run, redeliver_run, give_up_runs,
-    forget_runs, forget_paces, tell_webhook_ping, find_holdings, write_batch, apply_batch
+    forget_runs, forget_paces, tell_webhook_ping, find_holdings, apply_batch
     FROM PUBLIC;
 
 -- What both do.
@@ -40,7 +40,7 @@ GRANT DELETE, INSERT (endpoint_id, url, events, description, is_enabled, secret)
             consecutive_failures, failing_since, open_until, updated_at) ON webhook_endpoints TO satchel_api;
 
 -- What a worker does.
-GRANT EXECUTE ON FUNCTION find_holdings, write_batch, apply_batch, add_events, uid_of, let_next_go TO satchel_worker;
+GRANT EXECUTE ON FUNCTION find_holdings, apply_batch, add_events, uid_of, let_next_go TO satchel_worker;
 GRANT INSERT ON rules_gate TO satchel_worker;
 GRANT INSERT (user_id, shard) ON user_names TO satchel_worker;
 GRANT INSERT (shard, uid), UPDATE (version, hash, mac, decided_at, is_blocked) ON users TO satchel_worker;

@@ -1,5 +1,7 @@
 //! What a batch writes, by column, as Postgres takes it.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use satchel_model::fold::HoldingChange;
 use satchel_model::ids::UserKey;
@@ -10,7 +12,7 @@ use super::happened::{Counters, Happened};
 use super::outcome::Progress;
 use crate::db::stored;
 
-/// A query whose last arguments are all the columns, in the order in which the functions of `migrations/0011_batches.sql` take them.
+/// A query whose last arguments are all the columns, in the order in which `apply_batch` takes them (`migrations/0011_batches.sql`).
 macro_rules! query_with {
     ([$columns:ident] $sql:tt $(, $($first:tt)*)?) => {
         sqlx::query!(
@@ -27,10 +29,12 @@ macro_rules! query_with {
             &$columns.records.seals as &[&[u8]],
             &$columns.heads.shards,
             &$columns.heads.uids,
-            &$columns.heads.versions,
-            &$columns.heads.hashes as &[&[u8]],
+            &$columns.heads.found_versions as &[Option<i64>],
+            &$columns.heads.found_hashes as &[Option<&[u8]>],
+            &$columns.heads.versions as &[Option<i64>],
+            &$columns.heads.hashes as &[Option<&[u8]>],
             &$columns.heads.decided_at as &[Option<DateTime<Utc>>],
-            &$columns.heads.macs as &[&[u8]],
+            &$columns.heads.macs as &[Option<&[u8]>],
             &$columns.holdings.shards,
             &$columns.holdings.uids,
             &$columns.holdings.item_ids as &[&str],
@@ -68,12 +72,13 @@ pub(super) struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    pub(super) fn of(progress: Progress<'a>) -> Self {
+    /// `found` is where the ledgers of all its users ended, if that is to be compared.
+    pub(super) fn of(progress: Progress<'a>, found: &'a [(UserKey, Head)]) -> Self {
         let counters = Counters::of(progress.counts, progress.events, progress.records);
         Self {
             at: progress.at,
             records: Records::of(progress.records),
-            heads: Heads::of(progress.heads),
+            heads: Heads::of(progress.heads, found),
             holdings: Holdings::of(progress.holdings, progress.at),
             events: Happened::of(progress.events, &counters.shards),
             counters,
@@ -140,25 +145,41 @@ impl<'a> Holdings<'a> {
     }
 }
 
-/// Where ledgers end.
+/// Where ledgers end, in order of shard and number: all batches lock them in that order.
 pub(super) struct Heads<'a> {
     pub(super) shards: Vec<i16>,
     pub(super) uids: Vec<i64>,
-    pub(super) versions: Vec<i64>,
-    pub(super) hashes: Vec<&'a [u8]>,
+    /// Where they ended before; `None` where that is not compared.
+    pub(super) found_versions: Vec<Option<i64>>,
+    pub(super) found_hashes: Vec<Option<&'a [u8]>>,
+    /// `None` where nothing changes.
+    pub(super) versions: Vec<Option<i64>>,
+    pub(super) hashes: Vec<Option<&'a [u8]>>,
     pub(super) decided_at: Vec<Option<DateTime<Utc>>>,
-    pub(super) macs: Vec<&'a [u8]>,
+    pub(super) macs: Vec<Option<&'a [u8]>>,
 }
 
+/// One user's ledger: where it ended, and where it ends.
+type Moved<'a> = (Option<&'a Head>, Option<(&'a Head, &'a Mac)>);
+
 impl<'a> Heads<'a> {
-    fn of(heads: &'a [(UserKey, Head, Mac)]) -> Self {
+    fn of(heads: &'a [(UserKey, Head, Mac)], found: &'a [(UserKey, Head)]) -> Self {
+        let mut users: BTreeMap<UserKey, Moved<'a>> =
+            found.iter().map(|(user, head)| (*user, (Some(head), None))).collect();
+        for (user, head, mac) in heads {
+            users.entry(*user).or_default().1 = Some((head, mac));
+        }
+        let found = || users.values().map(|(found, _)| *found);
+        let moved = || users.values().map(|(_, moved)| *moved);
         Self {
-            shards: heads.iter().map(|(user, ..)| stored::shard_number(user.shard)).collect(),
-            uids: heads.iter().map(|(user, ..)| user.uid.get()).collect(),
-            versions: heads.iter().map(|(_, head, _)| head.version).collect(),
-            hashes: heads.iter().map(|(_, head, _)| &head.hash.0[..]).collect(),
-            decided_at: heads.iter().map(|(_, head, _)| head.decided_at).collect(),
-            macs: heads.iter().map(|(.., mac)| mac.as_bytes()).collect(),
+            shards: users.keys().map(|user| stored::shard_number(user.shard)).collect(),
+            uids: users.keys().map(|user| user.uid.get()).collect(),
+            found_versions: found().map(|found| found.map(|head| head.version)).collect(),
+            found_hashes: found().map(|found| found.map(|head| &head.hash.0[..])).collect(),
+            versions: moved().map(|moved| moved.map(|(head, _)| head.version)).collect(),
+            hashes: moved().map(|moved| moved.map(|(head, _)| &head.hash.0[..])).collect(),
+            decided_at: moved().map(|moved| moved.and_then(|(head, _)| head.decided_at)).collect(),
+            macs: moved().map(|moved| moved.map(|(_, mac)| mac.as_bytes())).collect(),
         }
     }
 }

@@ -19,13 +19,13 @@ const CHANGED: &str = "SA001";
 /// If Postgres is away; [`StoreError::Decided`] if a job was decided before; [`StoreError::Changed`] if a holding is not as it was
 /// found.
 pub async fn write(tx: &mut Tx<'_>, progress: Progress<'_>) -> Result<(), StoreError> {
-    let columns = Columns::of(progress);
+    let columns = Columns::of(progress, &[]);
     query_with!(
         [columns]
-        "SELECT FROM write_batch(
-                $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+        "SELECT FROM apply_batch(
+                NULL, NULL, NULL, NULL, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
                 $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28,
-                $29, $30, $31, $32, $33, $34, $35, $36
+                $29, $30, $31, $32, $33, $34, $35, $36, $37, $38
          )"
     )
     .execute(&mut *tx.0)

@@ -136,8 +136,7 @@ take_back_journaled: satchel_api
 tell_webhook_ping: satchel_api
 uid_of: satchel_worker
 undecided_body:
-withdraw_job: satchel_api
-write_batch: satchel_worker";
+withdraw_job: satchel_api";
 
 /// From the access lists themselves: whoever is in one counts, the owner and superusers excepted.
 const GRANTED: &str = "
