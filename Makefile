@@ -23,7 +23,7 @@ test: test-deps ## Install what is missing and run every test
 	$(CARGO) build --workspace --all-targets
 	# The end-to-end tests wait a lot: what computes for a short while has what they leave of the machine.
 	scripts/side-by-side.sh \
-		"RUST_TEST_THREADS=5 $(CARGO) test --workspace --test 'en*'" \
+		"RUST_TEST_THREADS=4 $(CARGO) test --workspace --test 'en*'" \
 		"nice $(CARGO) test --workspace --lib --bins --test '[!e]*'"
 	$(CARGO) test --workspace --test 'ex*'
 

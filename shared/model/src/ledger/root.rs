@@ -32,18 +32,18 @@ fn joined(mut level: Vec<ChainHash>) -> Option<ChainHash> {
 mod tests {
     use super::*;
 
+    /// By the definition: the left tree has the largest power of two below the number of leaves.
+    fn root(leaves: &[ChainHash]) -> ChainHash {
+        let [leaf] = leaves else {
+            let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
+            return ChainHash::of(&[&[1], &root(left).0, &root(right).0]);
+        };
+        *leaf
+    }
+
     #[test]
     fn a_tree_is_that_of_the_rfc() {
         let leaves: Vec<ChainHash> = (0..7_u8).map(|leaf| ChainHash::of(&[&[0], &[leaf]])).collect();
-        // By the definition: the left tree has the largest power of two below the number of leaves.
-        fn root(leaves: &[ChainHash]) -> ChainHash {
-            let [leaf] = leaves else {
-                let half = leaves.len().next_power_of_two() / 2;
-                let (left, right) = leaves.split_at(half);
-                return ChainHash::of(&[&[1], &root(left).0, &root(right).0]);
-            };
-            *leaf
-        }
         for count in 1..=leaves.len() {
             assert_eq!(joined(leaves[..count].to_vec()), Some(root(&leaves[..count])), "{count}");
         }

@@ -134,7 +134,7 @@ impl<'a> Kinds<'a> {
             true => serde_json::json!([name, version, true]),
             false => serde_json::json!([name, version]),
         });
-        serde_json::Value::from_iter(kinds).to_string()
+        kinds.collect::<serde_json::Value>().to_string()
     }
 }
 
