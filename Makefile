@@ -27,7 +27,8 @@ test: test-deps ## Install what is missing and run every test
 		"nice $(CARGO) test --workspace --lib --bins"
 	# What builds is in nobody's way; what talks to Redis has two seconds for an answer.
 	scripts/side-by-side.sh \
-		"$(CARGO) test --workspace --test '[!e]*'" \
+		"$(CARGO) test --workspace --test 'q*'" \
+		"$(CARGO) test --workspace --test '[!eq]*'" \
 		"nice $(CARGO) test --workspace --test 'ex*'"
 
 test-long: test-deps ## Run in full what is long by nature and `make test` tries for a while (half an hour)

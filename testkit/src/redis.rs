@@ -1,9 +1,10 @@
-//! Redis for tests: private servers for each, poked by their own program `redis-cli`.
+//! Redis for tests: private servers for each.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Mutex;
+use std::time::Duration;
 
+use redis::{Client, ConnectionLike, RedisResult, Value};
 use satchel_private::{ExposeSecret, PrivateCluster, PrivateRedis, RedisOptions};
 use sha2::{Digest, Sha256};
 
@@ -47,7 +48,7 @@ impl Servers {
 pub struct TestRedis {
     servers: Mutex<Servers>,
     dir: PathBuf,
-    /// `redis-cli` on it.
+    /// Commands on it.
     pub cli: RedisCli,
     env: Vec<(String, String)>,
 }
@@ -212,42 +213,60 @@ fn behind_tls(cli: &RedisCli) -> Vec<(String, String)> {
     ]
 }
 
-/// `redis-cli` on one server, or on a cluster.
+/// Commands on one server, or on a cluster, answered as `redis-cli` prints it. (A connection of our own: a process for each look costs
+/// more than the look.)
 #[derive(Debug, Clone)]
 pub struct RedisCli {
     ports: Vec<u16>,
     password: String,
 }
 
+/// Longest time for a connection, and for an answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Most nodes of a cluster that a command is sent on to.
+const MAX_HOPS: usize = 3;
+
 impl RedisCli {
-    /// Runs one command, in a cluster where its key is, and gives what it prints. Fails the test if it is refused.
+    /// Runs one command, in a cluster where its key is, and gives what it answers. Fails the test if it is refused.
     pub fn run(&self, command: &[&str]) -> String {
-        self.run_on(self.ports[0], command)
-    }
-
-    /// Runs one command on every node, and gives what each prints.
-    pub fn run_everywhere(&self, command: &[&str]) -> Vec<String> {
-        self.ports.iter().map(|port| self.run_on(*port, command)).collect()
-    }
-
-    fn run_on(&self, port: u16, command: &[&str]) -> String {
-        // Where Valkey stands in for Redis, so does its program.
-        let output = ["redis-cli", "valkey-cli"].into_iter().find_map(|program| {
-            let mut cli = Command::new(program);
-            cli.args(["-h", "127.0.0.1", "-p", &port.to_string()]);
-            if self.ports.len() > 1 {
-                cli.arg("-c");
+        let mut port = self.ports[0];
+        for _ in 0..MAX_HOPS {
+            match self.answer(port, command) {
+                Err(error) if error.redirect_node().is_some() => {
+                    let address = error.redirect_node().expect("it was there").0;
+                    port = address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a node's address");
+                }
+                answer => return answer.unwrap_or_else(|error| panic!("{command:?}: {error}")),
             }
-            cli.args(command).env("REDISCLI_AUTH", &self.password).stdin(Stdio::null()).output().ok()
-        });
-        let output = output.expect("the program redis-cli or valkey-cli");
-        let text = String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned();
-        let said = String::from_utf8_lossy(&output.stderr);
-        // Errors begin with a word in capitals (Redis serialization protocol, "Simple errors").
-        let refused = text.split(' ').next().is_some_and(|word| {
-            word.len() > 2 && word != "PONG" && word.chars().all(|letter| letter.is_ascii_uppercase())
-        });
-        assert!(output.status.success() && !refused, "redis-cli {command:?}: {text}{said}");
-        text
+        }
+        panic!("{command:?}: no node has it");
     }
+
+    /// Runs one command on every node, and gives what each answers.
+    pub fn run_everywhere(&self, command: &[&str]) -> Vec<String> {
+        let answer = |port: &u16| self.answer(*port, command).unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        self.ports.iter().map(answer).collect()
+    }
+
+    fn answer(&self, port: u16, command: &[&str]) -> RedisResult<String> {
+        let client = Client::open(format!("redis://:{}@127.0.0.1:{port}/", self.password))?;
+        let mut connection = client.get_connection_with_timeout(PATIENCE)?;
+        connection.set_read_timeout(Some(PATIENCE))?;
+        let mut sent = redis::cmd(command[0]);
+        sent.arg(&command[1..]);
+        let mut text = Vec::new();
+        print(&connection.req_command(&sent)?.extract_error()?, &mut text)?;
+        Ok(text.join("\n"))
+    }
+}
+
+/// What is within other answers stands line by line.
+fn print(answer: &Value, lines: &mut Vec<String>) -> RedisResult<()> {
+    match answer {
+        Value::Array(answers) => answers.iter().try_for_each(|answer| print(answer, lines))?,
+        Value::Nil => lines.push(String::new()),
+        Value::BulkString(bytes) => lines.push(String::from_utf8_lossy(bytes).into_owned()),
+        one => lines.push(redis::from_redis_value_ref(one)?),
+    }
+    Ok(())
 }
