@@ -8,6 +8,7 @@ use satchel_model::ids::{ItemId, JobId, UserId};
 use satchel_model::ledger::{ChainHash, ChainVerifier, LedgerEntry};
 
 use crate::stand::programs;
+use crate::stand::schema::CHAINS;
 use crate::stand::seed::People;
 use crate::stand::sql::Psql;
 
@@ -34,18 +35,11 @@ fn whole(sql: &Psql) -> Result<Vec<String>> {
     Ok(findings.lines().chain(error.lines()).take(MAX_LINES).map(|line| format!("E: {line}")).collect())
 }
 
-/// Follows the players' chains with the domain's own verifier.
+/// Follows the players' chains with the model's own verifier.
 fn players(sql: &Psql) -> Result<Vec<String>> {
     let mut violations = Vec::new();
     let mut current: Option<(String, ChainVerifier)> = None;
-    let query = "SELECT user_id, seq, job_id, item_id, delta, balance, type, actor, reason, reason IS NULL, request_id,
-                        cause, cause IS NULL, catalogue_version, (extract(epoch FROM at) * 1000000)::bigint,
-                        encode(ledger.hash, 'hex'), version, encode(head, 'hex')
-                 FROM ledger
-                 JOIN bench.players USING (user_id)
-                 JOIN users USING (user_id)
-                 ORDER BY user_id, seq";
-    sql.for_each_row(query, |columns| {
+    sql.for_each_row(CHAINS, |columns| {
         let entry = entry(columns).with_context(|| format!("an entry that cannot be read: {columns:?}"))?;
         let chain = match &mut current {
             Some((user_id, chain)) if user_id == entry.user_id.as_str() => chain,

@@ -117,7 +117,7 @@ fn a_seeded_database_holds_together_and_a_chain_that_is_cut_is_found() {
     let before = stand.sql.run(indexes).unwrap();
     seed::fill(&stand.sql, &people).unwrap();
     assert_eq!(stand.sql.run(indexes).unwrap(), before);
-    assert_eq!(stand.sql.number::<u64>("SELECT count(*) FROM ledger").unwrap(), people.entries());
+    assert_eq!(stand.sql.number::<u64>("SELECT count(*) FROM ledger").unwrap(), people.jobs());
     assert_eq!(stand.sql.number::<u64>("SELECT sum(applied) FROM shard_counters").unwrap(), people.jobs());
 
     let check = stand.check(Kind::Satchel, &[], Some(&people));

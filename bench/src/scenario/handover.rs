@@ -14,8 +14,9 @@ use crate::load::closed::{self, Plan};
 use crate::load::job::{Accepted, USERS};
 use crate::load::submit::SubmitMaker;
 use crate::stand::applied;
-use crate::stand::contender::Contender;
+use crate::stand::contender::{Contender, Kind};
 use crate::stand::satchel::{Satchel, Settings};
+use crate::stand::schema::SHARDS;
 use crate::stand::servers::Servers;
 use crate::stand::sql::Psql;
 
@@ -79,15 +80,16 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Result<()> {
 /// The longest time since then in which no job of some shard was applied, the time until now included. A user's
 /// shard is the first 8 bytes of the SHA-256 of its id, modulo the number of shards.
 fn longest_still_ms(sql: &Psql, from: &str) -> Result<f64> {
+    let jobs = Kind::Satchel.tables().jobs;
     sql.number(&format!(
         "WITH applied AS (
-             SELECT get_byte(sha256(convert_to(user_id, 'UTF8')), 7) % (SELECT count(*) FROM shard_leases) AS shard,
+             SELECT get_byte(sha256(convert_to(user_id, 'UTF8')), 7) % ({SHARDS}) AS shard,
                     applied_at
-             FROM jobs
+             FROM ({jobs}) AS jobs
              WHERE applied_at > '{from}'
          ), ends AS (
              SELECT shard, applied_at FROM applied
-             UNION ALL SELECT shard, clock_timestamp() FROM shard_leases
+             UNION ALL SELECT generate_series(0, ({SHARDS}) - 1), clock_timestamp()
          )
          SELECT extract(epoch FROM max(gap)) * 1000
          FROM (SELECT applied_at - lag(applied_at) OVER (PARTITION BY shard ORDER BY applied_at) AS gap FROM ends) AS gaps"

@@ -12,7 +12,7 @@ use crate::load::job::{Accepted, USERS};
 use crate::load::submit::SubmitMaker;
 use crate::report::Row;
 use crate::stand::applied;
-use crate::stand::contender::Contender;
+use crate::stand::contender::{Contender, Kind};
 use crate::stand::servers::Servers;
 use crate::stand::sql::Psql;
 use crate::stand::usage::Usage;
@@ -21,11 +21,14 @@ use crate::stand::usage::Usage;
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// How long answers count, after two seconds of warming up.
-    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub(crate) seconds: u64,
     /// How many connections, each with one request at a time.
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=2_000))]
     pub(crate) connections: u32,
+    /// How often everybody's turn comes; the median counts.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(crate) rounds: u16,
 }
 
 /// A backlog of less than so many seconds' worth of what was accepted is what is on its way, not one that grows.
@@ -33,11 +36,17 @@ const BACKLOG_ON_ITS_WAY_S: f64 = 1.0;
 
 /// Loads every contender.
 pub(crate) fn run(bench: &mut Bench, options: &Options) -> Result<()> {
-    for kind in bench.contenders() {
+    (0..options.rounds).try_for_each(|number| round(bench, options, number))?;
+    bench.report.print_table();
+    Ok(())
+}
+
+/// Loads every contender once.
+pub(super) fn round(bench: &mut Bench, options: &Options, number: u16) -> Result<()> {
+    for kind in bench.turns(number) {
         let mut contender = kind.start(Servers::start(bench.dir())?)?;
         measure(bench, "sustain", contender.as_mut(), options)?;
     }
-    bench.report.print_table();
     Ok(())
 }
 
@@ -67,7 +76,7 @@ pub(crate) fn measure(
     contender.stop_workers();
 
     let window = Window { opened, closed };
-    let figures = window.figures(&sql, outcome.tally.answers())?;
+    let figures = window.figures(&sql, contender.kind(), outcome.tally.answers())?;
     let note = format!("{} connections, {workers} worker processes", options.connections);
     let mut figure = |metric: &str, value, unit, note: &str| {
         let (scenario, contender) = (scenario.to_owned(), name.to_owned());
@@ -109,13 +118,14 @@ impl Window {
         self.closed.duration_since(self.opened).unwrap_or_default().as_secs_f64()
     }
 
-    fn figures(&self, sql: &Psql, answers: u64) -> Result<Figures> {
+    fn figures(&self, sql: &Psql, kind: Kind, answers: u64) -> Result<Figures> {
         let (opened, closed) = (epoch_s(self.opened)?, epoch_s(self.closed)?);
         let rows = sql.rows(&format!(
             "SELECT count(*) FILTER (WHERE applied_at >= to_timestamp({opened}) AND applied_at < to_timestamp({closed})),
                     count(*) FILTER (WHERE applied_at >= to_timestamp({closed})),
                     greatest(extract(epoch FROM max(applied_at)) - {closed}, 0)
-             FROM jobs"
+             FROM ({}) AS jobs",
+            kind.tables().jobs
         ))?;
         let number = |column: usize| -> Option<f64> { rows.first()?.get(column)?.parse().ok() };
         let (Some(applied), Some(backlog), Some(emptied_s)) = (number(0), number(1), number(2)) else {

@@ -12,16 +12,17 @@ const POLL: Duration = Duration::from_secs(1);
 /// How long nothing may happen.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Waits until the table `jobs` has so many rows, and fails if it stops growing before. Counting a large table costs
+/// Waits until so many jobs are decided, and fails if it stops growing before. Counting a large table costs
 /// what is being measured, so it is done only when the table has not grown since the last look.
 pub(crate) fn wait(contender: &dyn Contender, jobs: usize) -> Result<()> {
+    let tables = contender.kind().tables();
     let (mut last_bytes, mut last_count) = (None, 0);
     let mut progressed = Instant::now();
     loop {
         contender.check_runs()?;
-        let bytes = ask(contender, "SELECT pg_relation_size('jobs')")?;
+        let bytes = ask(contender, &format!("SELECT pg_relation_size('{}')", tables.growing))?;
         if last_bytes.replace(bytes) == Some(bytes) {
-            let count = ask(contender, "SELECT count(*) FROM jobs")?;
+            let count = ask(contender, &format!("SELECT count(*) FROM ({}) AS jobs", tables.jobs))?;
             if count >= jobs {
                 return Ok(());
             }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use satchel_model::ids::{ItemId, JobId};
 use satchel_model::ledger::{ChainHash, LedgerEntry};
 
-use super::people::{ENTRIES_PER_JOB, Job, People};
+use super::people::{Job, People};
 use super::rows::{ACTOR, Clock, TYPE, moment, request_id};
 use super::tables::{Columns, Line};
 use crate::stand::sql::Psql;
@@ -36,28 +36,24 @@ pub(super) fn copy(owner: &Psql, people: &People, catalogue_version: i64) -> Res
             let head = heads.get_mut(job.user).context("a user too many")?;
             let mut entry = entry_of(&job, catalogue_version)?;
             let at = clock.text(job.at_micros)?;
-            for item in job.items() {
-                entry.seq += 1;
-                entry.item_id = ItemId::parse(item)?;
-                entry.hash = entry.chain(*head);
-                *head = entry.hash;
-                write(line, &entry, at)?;
-            }
+            entry.hash = entry.chain(*head);
+            *head = entry.hash;
+            write(line, &entry, at)?;
         }
         Ok(())
     })?;
     Ok(heads)
 }
 
-/// What the entries of a job have in common; the number is that of the entry before them.
+/// The entry of a job, not yet chained.
 fn entry_of(job: &Job<'_>, catalogue_version: i64) -> Result<LedgerEntry> {
     Ok(LedgerEntry {
         user_id: job.user_id.clone(),
-        seq: i64::try_from(job.nth * ENTRIES_PER_JOB)?,
+        seq: i64::try_from(job.nth + 1)?,
         at: moment(job.at_micros)?,
         job_id: JobId::from(job.id()),
         job_type: TYPE.into(),
-        item_id: ItemId::parse("none")?,
+        item_id: ItemId::parse(job.item())?,
         delta: 1,
         balance: i64::try_from(job.balance())?,
         actor: ACTOR.to_owned(),

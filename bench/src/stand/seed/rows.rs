@@ -8,8 +8,9 @@ use satchel_model::ids::ShardCount;
 use satchel_model::ledger::ChainHash;
 use satchel_model::operations::{Operation, RewardInventoryItem};
 
-use super::people::{ENTRIES_PER_USER, JOBS_PER_USER, Job, People, REWARDS};
+use super::people::{ENTRIES_PER_USER, JOBS_PER_USER, Job, People};
 use super::tables::Columns;
+use crate::load::job::ITEMS;
 use crate::load::random::Random;
 use crate::stand::sql::Psql;
 
@@ -72,15 +73,15 @@ pub(super) fn copy_jobs(owner: &Psql, people: &People) -> Result<()> {
     columns.copy(owner, |line| {
         let mut clock = Clock::default();
         for job in people.all_jobs() {
-            let ([one, two], balance) = (job.items(), job.balance());
+            let (item, balance) = (job.item(), job.balance());
             let at = clock.text(job.at_micros)?;
             line.put("user_id", job.user_id)?;
             line.put("job_id", job.id())?;
             line.put("type", TYPE)?;
             line.put_bytes("payload_hash", &payload_hash(job.number))?;
             line.put("status", "applied")?;
-            let granted = |item| format!(r#"{{"itemId":"{item}","quantity":1,"balance":{balance}}}"#);
-            line.put("result", format_args!(r#"{{"granted":[{},{}],"skipped":[]}}"#, granted(one), granted(two)))?;
+            let granted = format_args!(r#"{{"itemId":"{item}","quantity":1,"balance":{balance}}}"#);
+            line.put("result", format_args!(r#"{{"granted":[{granted}],"skipped":[]}}"#))?;
             line.put("actor", ACTOR)?;
             line.put("request_id", request_id(&job))?;
             line.put("attempts", 1)?;
@@ -126,21 +127,20 @@ pub(super) fn copy_inventory(owner: &Psql, people: &People) -> Result<()> {
     columns.copy(owner, |line| {
         let mut clock = Clock::default();
         for (user_id, user) in people.ids().iter().zip(0..) {
-            for (items, turn) in REWARDS.iter().zip(0..) {
-                // Of the jobs 0 to 24 every second, from the first or from the second.
-                let last = JOBS_PER_USER - 1 - (JOBS_PER_USER - 1 - turn) % REWARDS.len() as u64;
-                let quantity = last / 2 + 1;
+            for (item, turn) in ITEMS.iter().zip(0..) {
+                // Of the user's jobs every fourth, from this turn on.
+                let turns = ITEMS.len() as u64;
+                let last = JOBS_PER_USER - 1 - (JOBS_PER_USER - 1 - turn) % turns;
+                let quantity = last / turns + 1;
                 let at = clock.text(people.at_micros(last * people.users() + user))?;
-                for item in items {
-                    line.put("user_id", user_id)?;
-                    line.put("item_id", item)?;
-                    line.put("quantity", quantity)?;
-                    line.put("granted_total", quantity)?;
-                    line.put("used_total", 0)?;
-                    line.put("last_granted_at", at)?;
-                    line.put("updated_at", at)?;
-                    line.end()?;
-                }
+                line.put("user_id", user_id)?;
+                line.put("item_id", item)?;
+                line.put("quantity", quantity)?;
+                line.put("granted_total", quantity)?;
+                line.put("used_total", 0)?;
+                line.put("last_granted_at", at)?;
+                line.put("updated_at", at)?;
+                line.end()?;
             }
         }
         Ok(())

@@ -1,0 +1,98 @@
+//! Restate's server, of the npm package.
+
+use std::env::consts::{ARCH, OS};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use satchel_private::free_port;
+
+use super::{node, program, run_once};
+use crate::stand::process::Child;
+use crate::stand::servers::Servers;
+
+const NODE_NAME: &str = "bench";
+/// Until it has made its log and its partitions.
+const START_PATIENCE: Duration = Duration::from_mins(2);
+/// 24 unless told otherwise; see `bench/peers/README.md`.
+const PARTITIONS: &str = "4";
+
+/// A running server that knows the peer's service, which need not run.
+#[derive(Debug)]
+pub(super) struct Restate {
+    server: Child,
+    dir: PathBuf,
+    worker_port: u16,
+}
+
+impl Restate {
+    /// Starts one that keeps its data beside the other servers', and tells it of the service.
+    pub(super) fn start(servers: &Servers) -> Result<Self> {
+        let dir = servers.dir().join("restate");
+        let mut command = Command::new(program_path()?);
+        command.arg("--no-logo").env_clear().envs(SETTINGS).env("RESTATE_NODE_NAME", NODE_NAME);
+        command.env("RESTATE_BASE_DIR", &dir).env("RESTATE_DEFAULT_NUM_PARTITIONS", PARTITIONS);
+        let server = Child::spawn("restate-server", &mut command, &servers.dir().join("restate.log"))?;
+        let restate = Self { server, dir, worker_port: free_port()? };
+        let sockets = [restate.socket("ingress"), restate.socket("admin")];
+        restate
+            .server
+            .wait_until("opening its sockets", START_PATIENCE, |_| sockets.iter().all(|path| path.exists()))?;
+        restate.register(servers)?;
+        Ok(restate)
+    }
+
+    /// Lets it ask the service what it offers: for that a worker runs for a moment.
+    fn register(&self, servers: &Servers) -> Result<()> {
+        let mut worker = program::node(servers, &["restate/worker.mjs"]);
+        self.tell(&mut worker);
+        let worker = Child::spawn("the peer's worker", &mut worker, &servers.dir().join("first-worker.log"))?;
+        worker.wait_for_line("ready", START_PATIENCE)?;
+        let mut register = program::node(servers, &["restate/register.mjs"]);
+        self.tell(&mut register);
+        run_once(servers, "node restate/register.mjs", register)
+    }
+
+    /// Tells a program where the server is, and where the service has to be.
+    pub(super) fn tell(&self, command: &mut Command) {
+        command.env("RESTATE_INGRESS_SOCKET", self.socket("ingress"));
+        command.env("RESTATE_ADMIN_SOCKET", self.socket("admin"));
+        command.env("WORKER_PORT", self.worker_port.to_string());
+    }
+
+    /// The process.
+    pub(super) fn server(&self) -> &Child {
+        &self.server
+    }
+
+    fn socket(&self, name: &str) -> PathBuf {
+        self.dir.join(NODE_NAME).join(format!("{name}.sock"))
+    }
+}
+
+/// Its log is on disk before it answers (`bifrost.local.rocksdb-disable-wal-fsync` is off by itself).
+const SETTINGS: [(&str, &str); 8] = [
+    // It has no need of a port, and asks nobody outside for newer versions.
+    ("RESTATE_LISTEN_MODE", "unix"),
+    ("RESTATE_BIND_IP", "127.0.0.1"),
+    ("RESTATE_DISABLE_TELEMETRY", "true"),
+    ("DO_NOT_TRACK", "1"),
+    ("RESTATE_ADMIN__DISABLE_WEB_UI", "true"),
+    ("RESTATE_LOG_FILTER", "warn"),
+    ("RESTATE_LOG_DISABLE_ANSI_CODES", "true"),
+    // Jobs wait for the worker, however long it is away.
+    ("RESTATE_DEFAULT_RETRY_POLICY__MAX_ATTEMPTS", "unlimited"),
+];
+
+/// The program itself: the package's script would only start it, and be measured in its place.
+fn program_path() -> Result<PathBuf> {
+    let arch = match ARCH {
+        "x86_64" => "x64",
+        "aarch64" => "arm64",
+        other => bail!("Restate has no server for {other}: leave it out (--only)"),
+    };
+    let package = format!("node_modules/@restatedev/restate-server-{OS}-{arch}/bin/restate-server");
+    let path = node::peers_dir().join(&package);
+    path.is_file().then_some(path).with_context(|| format!("bench/peers/{package} is missing: npm ci installs it"))
+}
