@@ -20,7 +20,7 @@ const defaultJobOptions = {
 
 /** A connection to Redis; refused if it cannot be reached now, and made again whenever it breaks later. */
 export async function openRedis(url) {
-  requireNative('@msgpackr-extract'); // what BullMQ packs its scripts' arguments with
+  requireNative('msgpackr-extract'); // what BullMQ packs its scripts' arguments with
   let reached = false;
   const redis = new Redis(url, {
     lazyConnect: true,

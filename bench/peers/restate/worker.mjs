@@ -1,6 +1,7 @@
 // The service that Restate calls.
 
 import { createServer } from 'node:http2';
+import { setTimeout as sleep } from 'node:timers/promises';
 import './node20.mjs';
 import { createEndpointHandler } from '@restatedev/restate-sdk';
 import { serve } from '../service/lifecycle.mjs';
@@ -8,9 +9,17 @@ import { Pipelines } from '../service/postgres.mjs';
 import { count, postgresUrl } from '../service/settings.mjs';
 import { player } from './player.mjs';
 
+// Without the two lines that it would write about each job.
+const logger = ({ level }, ...words) => {
+  if (level === 'warn' || level === 'error') console.error(`restate: ${words.join(' ')}`);
+};
+
+// Restate keeps its connections open. What is cut off is delivered again.
+const GRACE_MS = 500;
+
 await serve('restate worker', async () => {
   const postgres = await Pipelines.open(postgresUrl(), count('PG_CONNECTIONS', 16));
-  const server = createServer(createEndpointHandler({ services: [player(postgres)] }));
+  const server = createServer(createEndpointHandler({ services: [player(postgres)], logger }));
   const sessions = new Set();
   server.on('session', (session) => {
     sessions.add(session);
@@ -23,6 +32,8 @@ await serve('restate worker', async () => {
   return async () => {
     const closed = new Promise((resolve) => server.close(resolve));
     for (const session of sessions) session.close();
+    await Promise.race([closed, sleep(GRACE_MS)]);
+    for (const session of sessions) session.destroy();
     await closed;
     await postgres.end();
   };

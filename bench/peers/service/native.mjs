@@ -4,6 +4,6 @@
 export function requireNative(name) {
   process.report.excludeNetwork = true; // it would look up names
   const { sharedObjects } = process.report.getReport();
-  if (sharedObjects.some((path) => path.endsWith('.node') && path.includes(`/${name}/`))) return;
+  if (sharedObjects.some((path) => path.endsWith('.node') && path.includes(name))) return;
   throw new Error(`the compiled part of ${name} is not loaded: measured without it, figures would be too low`);
 }

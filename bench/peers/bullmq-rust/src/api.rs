@@ -10,6 +10,7 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use bullmq::Queue;
 use serde_json::{Value, json};
@@ -51,18 +52,15 @@ pub(crate) async fn serve() -> Result<()> {
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(Arc::new(service));
     let port = u16::try_from(settings::count("PORT", PORT)?)?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
-    let listener = listener.map_err(|error| anyhow::anyhow!("EADDRINUSE? {error}"))?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?.tap_io(|stream| {
+        // Where it fails, answers are only slower.
+        let _ = stream.set_nodelay(true);
+    });
     println!("ready");
     let end = async {
         let _ = told_to_end().await;
     };
-    Ok(axum::serve(axum::serve::ListenerExt::tap_io(listener, |stream| {
-        // Where it fails, answers are only slower.
-        let _ = stream.set_nodelay(true);
-    }), routes)
-    .with_graceful_shutdown(end)
-    .await?)
+    Ok(axum::serve(listener, routes).with_graceful_shutdown(end).await?)
 }
 
 async fn submit(

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use bullmq::{QueueEvent, QueueEvents, QueueEventsOptions};
-use tokio::sync::oneshot::{Receiver, Sender, channel};
 use tokio::sync::OnceCell;
+use tokio::sync::oneshot::{Receiver, Sender, channel};
 use tokio::time::timeout;
 
 use crate::queue::{self, QUEUE};

@@ -18,9 +18,8 @@ const SHUTDOWN_LIMIT_MS: u64 = 30_000;
 
 pub(crate) async fn serve() -> Result<()> {
     let postgres = Arc::new(Postgres::open(settings::count("PG_CONNECTIONS", PG_CONNECTIONS)?).await?);
-    let options = WorkerOptions::new()
-        .connection(queue::connection()?)
-        .concurrency(settings::count("CONCURRENCY", CONCURRENCY)?);
+    let options =
+        WorkerOptions::new().connection(queue::connection()?).concurrency(settings::count("CONCURRENCY", CONCURRENCY)?);
     let apply = move |job: Job, _| {
         let postgres = Arc::clone(&postgres);
         async move { apply(&postgres, &job).await.map_err(|error| Error::ProcessingError(format!("{error:#}"))) }

@@ -138,7 +138,7 @@ fn start_api(
         let api = Child::spawn("the peer's API", &mut command, &log)?;
         match api.wait_for_line("ready", READY_PATIENCE) {
             Ok(()) => return Ok((api, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))),
-            Err(_) if attempt < MAX_PORTS_TRIED && api.log_text().contains("EADDRINUSE") => {}
+            Err(_) if attempt < MAX_PORTS_TRIED && api.log_text().contains("in use") => {}
             Err(error) => return Err(error),
         }
     }

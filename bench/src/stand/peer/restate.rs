@@ -72,12 +72,11 @@ impl Restate {
 }
 
 /// Its log is on disk before it answers (`bifrost.local.rocksdb-disable-wal-fsync` is off by itself).
-const SETTINGS: [(&str, &str); 8] = [
-    // It has no need of a port, and asks nobody outside for newer versions.
+const SETTINGS: [(&str, &str); 7] = [
+    // It has no need of a port. (Once it asks GitHub for newer versions all the same, and logs that it cannot.)
     ("RESTATE_LISTEN_MODE", "unix"),
     ("RESTATE_BIND_IP", "127.0.0.1"),
     ("RESTATE_DISABLE_TELEMETRY", "true"),
-    ("DO_NOT_TRACK", "1"),
     ("RESTATE_ADMIN__DISABLE_WEB_UI", "true"),
     ("RESTATE_LOG_FILTER", "warn"),
     ("RESTATE_LOG_DISABLE_ANSI_CODES", "true"),
