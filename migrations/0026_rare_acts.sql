@@ -24,7 +24,9 @@ BEGIN
     )
     UPDATE users
     SET is_blocked = false
-    WHERE user_id = ANY(ARRAY(SELECT user_id FROM first WHERE job_id IS NULL)) AND is_blocked;
+    FROM user_names
+    WHERE user_names.user_id = ANY(ARRAY(SELECT user_id FROM first WHERE job_id IS NULL))
+      AND users.shard = user_names.shard AND users.uid = user_names.uid AND is_blocked;
 END
 $$;
 
@@ -56,7 +58,12 @@ BEGIN
             ORDER BY parked_at, job_id
             LIMIT most
         ) AS fitting;
-        PERFORM FROM users WHERE user_id = ANY(their_users) ORDER BY user_id FOR NO KEY UPDATE;
+        PERFORM
+        FROM user_names
+        JOIN users USING (shard, uid)
+        WHERE user_names.user_id = ANY(their_users)
+        ORDER BY users.shard, users.uid
+        FOR NO KEY UPDATE OF users;
         RETURN chosen;
     END IF;
     SELECT array_agg(user_id), array_agg(job_id) INTO their_users, chosen
@@ -71,7 +78,12 @@ BEGIN
         LIMIT most
     ) AS fitting;
     locked := ARRAY(
-        SELECT user_id FROM users WHERE user_id = ANY(their_users) ORDER BY user_id FOR NO KEY UPDATE SKIP LOCKED
+        SELECT user_names.user_id
+        FROM user_names
+        JOIN users USING (shard, uid)
+        WHERE user_names.user_id = ANY(their_users)
+        ORDER BY users.shard, users.uid
+        FOR NO KEY UPDATE OF users SKIP LOCKED
     );
     RETURN ARRAY(
         SELECT job_id
@@ -102,14 +114,16 @@ BEGIN
                envelope_version, body, attempts, failures, added_at, parked_at, archiver, why
         FROM gone
     ), decided AS (
-        INSERT INTO jobs (user_id, job_id, type, payload_hash, status, result, actor, request_id, attempts,
-                          submitted_at, applied_at)
-        SELECT user_id, job_id, type, payload_hash, 'rejected', outcome, actor, request_id,
-               GREATEST(attempts, 1), submitted_at, clock_timestamp()
+        INSERT INTO records (uid, seq, at, job_id, shard, count, is_rejected, body)
+        SELECT users.uid, users.version, clock_timestamp(), job_id, users.shard, 0, true,
+               undecided_body(gone.user_id, type, gone.body -> 'job' ->> 'reason', actor, request_id, submitted_at, attempts,
+                              payload_hash, outcome)
         FROM gone
+        JOIN user_names ON user_names.user_id = gone.user_id AND user_names.shard = gone.shard
+        JOIN users ON users.shard = user_names.shard AND users.uid = user_names.uid
         ORDER BY job_id
         -- It cannot be there: a job that was decided is not in parked_jobs. If it is all the same, it stays as it is.
-        ON CONFLICT (job_id) DO NOTHING
+        ON CONFLICT (job_id) WHERE job_id IS NOT NULL DO NOTHING
         RETURNING job_id
     ), counts AS (
         SELECT shard, count(*) AS rejected
@@ -131,10 +145,9 @@ BEGIN
         WHERE shard_counters.shard = counters.shard
         RETURNING shard_counters.shard, last_event_at
     ), told AS (
-        INSERT INTO events (shard, seq, user_id, name, version, at, job_id, reason, is_quiet)
+        INSERT INTO events (shard, seq, user_id, name, version, at, job_id, is_quiet)
         SELECT shard, counters.events + row_number() OVER (PARTITION BY shard ORDER BY position), user_id, 'job/rejected', 1,
-               counted.last_event_at, job_id, body -> 'job' ->> 'reason',
-               CASE WHEN (body -> 'job' ->> 'quiet')::boolean THEN true END
+               counted.last_event_at, job_id, CASE WHEN (body -> 'job' ->> 'quiet')::boolean THEN true END
         FROM gone
         JOIN decided USING (job_id)
         JOIN counters USING (shard)
@@ -201,13 +214,15 @@ END
 $$;
 
 -- Ends a job that waits, wherever it does, before a worker decides it; `false` if one has. What waits elsewhere than in
--- Postgres meets the job's row in `jobs`.
+-- Postgres meets the job's record.
 CREATE FUNCTION withdraw_job(
     of_job uuid, of_user text, of_shard integer, of_type text, hash bytea, outcome json, submitter text, submitted timestamptz,
     withdrawer text, request text, until timestamptz, quiet boolean
 ) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
+    of_uid bigint := uid_of(of_user, of_shard);
+    last_seq bigint;
     journaled journal;
     parked parked_jobs;
     job json;
@@ -217,13 +232,15 @@ BEGIN
         RAISE EXCEPTION 'a job is withdrawn as withdrawn, and remembered for a year at most'
             USING ERRCODE = 'insufficient_privilege';
     END IF;
-    PERFORM FROM users WHERE user_id = of_user FOR NO KEY UPDATE;
+    SELECT version INTO last_seq FROM users WHERE shard = of_shard AND uid = of_uid FOR NO KEY UPDATE;
     SELECT * INTO journaled FROM journal WHERE job_id = of_job;
     SELECT * INTO parked FROM parked_jobs WHERE job_id = of_job;
-    INSERT INTO jobs (user_id, job_id, type, payload_hash, status, result, actor, request_id, attempts, submitted_at, applied_at)
-    VALUES (of_user, of_job, of_type, COALESCE(journaled.payload_hash, parked.payload_hash, hash), 'rejected', outcome,
-            submitter, request, GREATEST(parked.attempts, 1), submitted, clock_timestamp())
-    ON CONFLICT (job_id) DO NOTHING;
+    job := COALESCE(parked.body, journaled.body::json) -> 'job';
+    INSERT INTO records (uid, seq, at, job_id, shard, count, is_rejected, body)
+    VALUES (of_uid, last_seq, clock_timestamp(), of_job, of_shard, 0, true,
+            undecided_body(of_user, of_type, job ->> 'reason', submitter, request, submitted, parked.attempts,
+                           COALESCE(journaled.payload_hash, parked.payload_hash, hash), outcome))
+    ON CONFLICT (job_id) WHERE job_id IS NOT NULL DO NOTHING;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
@@ -241,9 +258,8 @@ BEGIN
     SET rejected = rejected + 1, events = events + 1, last_event_at = GREATEST(last_event_at, clock_timestamp())
     WHERE shard = of_shard
     RETURNING * INTO STRICT counter;
-    job := COALESCE(parked.body, journaled.body::json) -> 'job';
-    INSERT INTO events (shard, seq, user_id, name, version, at, job_id, reason, is_quiet)
-    VALUES (of_shard, counter.events, of_user, 'job/rejected', 1, counter.last_event_at, of_job, job ->> 'reason',
+    INSERT INTO events (shard, seq, user_id, name, version, at, job_id, is_quiet)
+    VALUES (of_shard, counter.events, of_user, 'job/rejected', 1, counter.last_event_at, of_job,
             CASE WHEN quiet OR (job ->> 'quiet')::boolean THEN true END);
     IF parked.job_id IS NOT NULL THEN
         PERFORM let_next_go(ARRAY[of_user]);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what Satchel needs to be built and run here and is not there yet: a C compiler (for linking and for
 # two libraries), Postgres, Redis and curl; after `deps.sh tests` also what only its tests need: openssl,
-# libfaketime and RabbitMQ. Says first what it will install. Starts no service.
+# libfaketime, RabbitMQ and Python 3. Says first what it will install. Starts no service.
 set -euo pipefail
 
 purpose=${1:-}
@@ -49,6 +49,7 @@ missing() {
     has curl || echo curl
     if [ "$purpose" = tests ]; then
         has openssl || echo openssl
+        has python3 || echo python
         has_faketime || echo faketime
         has_rabbitmq || echo rabbitmq
     fi
@@ -84,6 +85,7 @@ with_apt() {
             redis) packages+=(redis-server) ;;
             curl) packages+=(curl) ;;
             openssl) packages+=(openssl) ;;
+            python) packages+=(python3) ;;
             faketime) packages+=(libfaketime) ;;
             rabbitmq) packages+=(rabbitmq-server) ;;
         esac
@@ -117,6 +119,7 @@ with_brew() {
             redis) packages+=(redis) ;;
             curl) packages+=(curl) ;;
             openssl) packages+=(openssl@3) ;;
+            python) packages+=(python3) ;;
             faketime) packages+=(libfaketime) ;;
             rabbitmq) packages+=(rabbitmq) ;;
         esac
@@ -133,7 +136,7 @@ elif has brew; then
 else
     echo "deps: this is neither Debian, Ubuntu nor a machine with Homebrew. Please install:" \
         "a C compiler, PostgreSQL 13 or newer with its server and client programs, Redis 6.2 or newer, curl;" \
-        "for the tests also openssl, libfaketime and RabbitMQ 3.10 or newer" >&2
+        "for the tests also openssl, libfaketime, RabbitMQ 3.10 or newer and Python 3" >&2
     exit 1
 fi
 

@@ -9,7 +9,7 @@ use satchel_settings::init_logging;
 use tokio::runtime::Builder;
 
 use crate::environment::Environment;
-use crate::{audit, catalogue, dev, functions, http, key, migrate, token};
+use crate::{audit, catalogue, dev, functions, http, key, ledger, migrate, token};
 
 /// What `satchel dev` logs: what the service says, not how its libraries come up.
 const DEV_LOG_FILTER: &str = "info,actix_server=warn,actix_http=off,sqlx=warn";
@@ -46,6 +46,9 @@ enum Command {
     Catalogue(catalogue::CatalogueCommand),
     /// Check every hash chain, and that every balance is the sum of its history (`DATABASE_URL`).
     Audit(audit::AuditArgs),
+    /// Change the key of the ledger, as the owner of the schema (`SATCHEL_OWNER_DATABASE_URL`).
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
     /// See functions and their runs, and retry, cancel and replay them (`DATABASE_URL`).
     #[command(subcommand)]
     Functions(functions::FunctionsCommand),
@@ -67,6 +70,7 @@ pub fn run() -> ExitCode {
         Command::Key(command) => block_on("warn", key::run(command)),
         Command::Catalogue(command) => block_on("warn", catalogue::run(command)),
         Command::Audit(args) => block_on("warn", audit::run(args)),
+        Command::Ledger(command) => block_on("warn", ledger::run(command)),
         Command::Functions(command) => block_on("warn", functions::run(command)),
         Command::Healthcheck { url } => http::check(&url),
     };

@@ -3,11 +3,11 @@
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use satchel_model::access::{Role, Scope};
-use satchel_store::{Pool, PoolConfig, api_keys};
+use satchel_store::{Pool, api_keys};
 use sha2::{Digest, Sha256};
 
 use crate::settings::Settings;
-use crate::token;
+use crate::{owner, token};
 
 const PREFIX_BYTES: usize = 6;
 const SECRET_BYTES: usize = 32;
@@ -106,17 +106,9 @@ async fn revoke(args: &RevokeArgs) -> Result<()> {
 
 fn owner_pool(settings: &Settings) -> Result<Pool> {
     let mut env = settings.environment()?.reader();
-    let url = env.secret("SATCHEL_OWNER_DATABASE_URL");
+    let url = owner::url(&mut env);
     env.finish()?;
-    let config = PoolConfig {
-        url,
-        role: None,
-        application_name: "satchel-key",
-        max_connections: 1,
-        acquire_timeout_ms: 5_000,
-        statement_timeout_ms: 30_000,
-    };
-    Pool::new(&config).context("cannot use SATCHEL_OWNER_DATABASE_URL")
+    owner::pool(url, "satchel-key")
 }
 
 fn random_hex<const BYTES: usize>() -> Result<String> {

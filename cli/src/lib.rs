@@ -9,7 +9,9 @@ mod environment;
 mod functions;
 mod http;
 mod key;
+mod ledger;
 mod migrate;
+mod owner;
 mod settings;
 mod token;
 

@@ -6,6 +6,7 @@ use satchel_model::ids::ShardCount;
 use satchel_store::{Program, RolePasswords};
 
 use crate::environment::Environment;
+use crate::owner;
 use crate::settings::Settings;
 
 #[derive(Debug, Args)]
@@ -32,7 +33,7 @@ pub(crate) async fn run(args: MigrateArgs) -> Result<()> {
 /// Brings the database of `SATCHEL_OWNER_DATABASE_URL` up to date.
 pub(crate) async fn migrate(environment: &Environment, shards: Option<ShardCount>) -> Result<()> {
     let mut env = environment.reader();
-    let owner_url = env.secret("SATCHEL_OWNER_DATABASE_URL");
+    let owner_url = owner::url(&mut env);
     let passwords = RolePasswords {
         api: env.optional_secret(Program::Api.password_setting()),
         worker: env.optional_secret(Program::Worker.password_setting()),

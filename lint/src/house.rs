@@ -9,7 +9,7 @@ pub(crate) const LAYERS: [Row; 19] = [
     ("forms", &["forms-derive"]),
     ("settings", &[]),
     ("model", &["forms"]),
-    ("security", &["settings"]),
+    ("security", &["model", "settings"]),
     ("wire", &["forms", "model", "settings"]),
     ("queue", &["model", "settings", "wire"]),
     ("store", &["forms", "model", "security", "settings", "wire"]),
@@ -17,7 +17,7 @@ pub(crate) const LAYERS: [Row; 19] = [
     ("tasks", &[]),
     ("functions", &["model", "queue", "settings", "store", "tasks", "wire"]),
     ("connectors", &["functions", "model", "security", "settings", "store", "wire"]),
-    ("worker", &["connectors", "functions", "model", "queue", "settings", "store", "tasks", "wire"]),
+    ("worker", &["connectors", "functions", "model", "queue", "security", "settings", "store", "tasks", "wire"]),
     ("private", &[]),
     (
         "cli",
@@ -31,7 +31,7 @@ pub(crate) const LAYERS: [Row; 19] = [
 
 /// Means that only these crates have.
 pub(crate) const MEANS: [Row; 6] = [
-    ("sqlx", &["store"]),
+    ("sqlx", &["store", "testkit"]),
     ("redis", &["queue"]),
     ("actix-web", &["api"]),
     ("reqwest", &["connectors", "testkit", "tests"]),

@@ -15,9 +15,9 @@ use crate::{Caller, Satchel, wait};
 pub const PLAYERS: usize = 10;
 
 /// How long a player of an endless load rests between two rounds, in milliseconds: a load, not a flood.
-const REST_MS: u64 = 25;
+const REST_MS: u64 = 75;
 /// How often the load over all shards submits, in milliseconds.
-const SUBMIT_EVERY_MS: u64 = 100;
+const SUBMIT_EVERY_MS: u64 = 250;
 
 /// Has each of [`PLAYERS`] players rewarded an arrow and use it in turn, `rounds` times. What is refused or
 /// breaks off is tried again under its key. Any rejection would mean lost, doubled or swapped jobs.

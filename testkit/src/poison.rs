@@ -23,15 +23,15 @@ pub fn lay(satchel: &Satchel) {
     satchel.database.owner.run(&format!(
         "CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$
          BEGIN
-             RAISE EXCEPTION '{MESSAGE}' USING ERRCODE = split_part(NEW.reason, ' ', 2);
+             RAISE EXCEPTION '{MESSAGE}' USING ERRCODE = substring(NEW.body FROM '\"reason\":\"poison ([0-9A-Z]*)');
          END
          $$;
-         CREATE TRIGGER poison BEFORE INSERT ON ledger
-             FOR EACH ROW WHEN (NEW.reason LIKE 'poison %') EXECUTE FUNCTION poison();"
+         CREATE TRIGGER poison BEFORE INSERT ON records
+             FOR EACH ROW WHEN (NEW.count > 0 AND NEW.body LIKE '%\"reason\":\"poison %') EXECUTE FUNCTION poison();"
     ));
 }
 
 /// These jobs are jobs like others again.
 pub fn clear(satchel: &Satchel) {
-    satchel.database.owner.run("DROP TRIGGER poison ON ledger; DROP FUNCTION poison()");
+    satchel.database.owner.run("DROP TRIGGER poison ON records; DROP FUNCTION poison()");
 }

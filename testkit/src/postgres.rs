@@ -1,5 +1,6 @@
 //! Postgres for tests: one server for all tests of a process, a database of its own for each.
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -7,9 +8,10 @@ use std::sync::{Arc, Mutex, OnceLock};
 use satchel_private::{ExposeSecret, PostgresOptions, PrivatePostgres};
 
 use crate::janitor::{self, scratch_dir};
+use crate::login::Psql;
 use crate::process::binary;
-use crate::psql::{Psql, Session};
-use crate::wait;
+use crate::psql::Session;
+use crate::{quick_login, sessions, wait};
 
 /// The passwords of the programs' roles.
 const API_PASSWORD: &str = "api-password-of-the-tests";
@@ -34,8 +36,9 @@ impl Server {
             let server = Self::private(&[], &[]);
             // No test crashes the machine, and what a process wrote outlives the process without a sync. (A server
             // of a test's own keeps its syncs.)
-            let _ = server.template.run("ALTER SYSTEM SET fsync = off");
-            let _ = server.template.run("SELECT pg_reload_conf()");
+            let maintenance = server.maintenance();
+            maintenance.run("ALTER SYSTEM SET fsync = off");
+            maintenance.run("SELECT pg_reload_conf()");
             Arc::new(server)
         });
         Arc::clone(server)
@@ -44,20 +47,28 @@ impl Server {
     /// A server of a test's own, which it may stop and kill, with these settings (name, value) beside the usual ones, and these
     /// variables.
     pub fn private(settings: &[(&str, &str)], env: &[(&str, String)]) -> Self {
-        let options = PostgresOptions {
-            shared_buffers_mib: 128,
-            max_connections: 500,
-            settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-            env: env.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
-            ..PostgresOptions::new(scratch_dir("postgres"))
-        };
-        let postgres = PrivatePostgres::start(&options).unwrap_or_else(|error| panic!("{error}"));
-        janitor::watch_postgres(postgres.pid().unsigned_abs());
-        postgres.create_database(TEMPLATE).expect("a template database");
+        let dir = scratch_dir("postgres");
+        copy_data(model(), &dir);
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        Self::of(started(&PostgresOptions { env, ..options(dir, settings) }))
+    }
+
+    /// The same, no copy of another one: its log tells of its own migration.
+    pub fn from_nothing(settings: &[(&str, &str)]) -> Self {
+        let postgres = started(&options(scratch_dir("postgres"), settings));
+        make_template(&postgres);
+        Self::of(postgres)
+    }
+
+    fn of(postgres: PrivatePostgres) -> Self {
         let template = Psql::of_url(postgres.superuser_url(TEMPLATE).expose_secret());
         let schema_owner = Psql::of_url(postgres.owner_url(TEMPLATE).expose_secret());
-        migrate(&schema_owner);
         Self { postgres: Mutex::new(postgres), template, schema_owner, databases: AtomicU32::new(0) }
+    }
+
+    /// As the superuser, in none of the tests' databases. (A session in the template would forbid to copy it.)
+    fn maintenance(&self) -> Psql {
+        Psql { database: "postgres".to_owned(), ..self.template.clone() }
     }
 
     /// What it has logged so far.
@@ -71,6 +82,7 @@ impl Server {
         let mut postgres = self.postgres.lock().unwrap();
         janitor::forget(postgres.pid().unsigned_abs());
         postgres.stop();
+        sessions::forget_server(self.template.port);
     }
 
     /// Kills it.
@@ -78,6 +90,7 @@ impl Server {
         let mut postgres = self.postgres.lock().unwrap();
         janitor::forget(postgres.pid().unsigned_abs());
         postgres.kill();
+        sessions::forget_server(self.template.port);
     }
 
     /// Starts it again where it was.
@@ -86,6 +99,50 @@ impl Server {
         postgres.restart().unwrap_or_else(|error| panic!("{error}"));
         janitor::watch_postgres(postgres.pid().unsigned_abs());
     }
+}
+
+fn options(dir: PathBuf, settings: &[(&str, &str)]) -> PostgresOptions {
+    PostgresOptions {
+        shared_buffers_mib: 128,
+        max_connections: 500,
+        settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        ..PostgresOptions::new(dir)
+    }
+}
+
+fn started(options: &PostgresOptions) -> PrivatePostgres {
+    let postgres = PrivatePostgres::start(options).unwrap_or_else(|error| panic!("{error}"));
+    janitor::watch_postgres(postgres.pid().unsigned_abs());
+    postgres
+}
+
+/// The directory of a server that was stopped once it had the template database: the others begin as its copies.
+fn model() -> &'static Path {
+    static MODEL: OnceLock<PathBuf> = OnceLock::new();
+    MODEL.get_or_init(|| {
+        let dir = scratch_dir("postgres");
+        let mut postgres = started(&options(dir.clone(), &[]));
+        make_template(&postgres);
+        janitor::forget(postgres.pid().unsigned_abs());
+        postgres.stop();
+        dir
+    })
+}
+
+fn make_template(postgres: &PrivatePostgres) {
+    postgres.create_database(TEMPLATE).expect("a template database");
+    let owner = Psql::of_url(postgres.owner_url(TEMPLATE).expose_secret());
+    migrate(&owner);
+    let superuser = Psql::of_url(postgres.superuser_url("postgres").expose_secret());
+    let programs = [("satchel_api", API_PASSWORD), ("satchel_worker", WORKER_PASSWORD)];
+    let people = [&superuser, &owner].map(|login| (&*login.user, &*login.password));
+    quick_login::make_quick(&superuser, &[&programs[..], &people].concat());
+}
+
+/// Copies a stopped server's data, with whose they are.
+fn copy_data(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from.join("postgres")).arg(to).status().expect("the program cp");
+    assert!(copied.success(), "cp -a: {copied}");
 }
 
 /// Runs `satchel migrate`, which is what an operator would do.
@@ -120,11 +177,11 @@ impl Database {
     pub fn create(server: Arc<Server>) -> Self {
         let number = server.databases.fetch_add(1, Ordering::Relaxed);
         let database = format!("test_{number}");
-        let maintenance = Psql { database: "postgres".to_owned(), ..server.template.clone() };
+        let maintenance = server.maintenance();
         {
             // A template can be copied by one session at a time.
             let _alone = server.postgres.lock().unwrap();
-            let _ = maintenance
+            maintenance
                 .run(&format!("CREATE DATABASE {database} TEMPLATE {TEMPLATE} OWNER {}", server.schema_owner.user));
         }
         let schema_owner = Psql { database: database.clone(), ..server.schema_owner.clone() };
@@ -160,8 +217,9 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let maintenance = Psql { database: "postgres".to_owned(), ..self.owner.clone() };
+        sessions::forget(&self.owner);
         // If this fails, the janitor removes the whole server.
-        let _ = maintenance.try_run(&format!("DROP DATABASE {} WITH (FORCE)", self.owner.database));
+        let drop = format!("DROP DATABASE {} WITH (FORCE)", self.owner.database);
+        let _ = self.server.maintenance().try_run(&drop);
     }
 }

@@ -16,6 +16,9 @@ use crate::{Caller, Database, Journal, Process, Psql, Server, Setup, TestRedis, 
 /// The key that the API signs queue entries with.
 pub const ENVELOPE_KEY: &str = "test-envelope-key-test-envelope-key!";
 
+/// The key that signs where users' ledgers end.
+pub const LEDGER_KEY: &str = "test-ledger-key-test-ledger-key-1!";
+
 /// The key that seals the secrets of webhooks.
 const SECRETS_KEY: &str = "test-secrets-key-test-secrets-key!";
 
@@ -210,8 +213,11 @@ pub(crate) fn command(program: &str, env: &[(String, String)], database: &Databa
         .env("SATCHEL_JWT_SECRET", SECRET)
         .env("SATCHEL_SECRETS_KEY", SECRETS_KEY)
         .env("RUST_BACKTRACE", "1")
-        .env("NO_COLOR", "1")
-        .envs(env.iter().map(|(name, value)| (name, value)));
+        .env("NO_COLOR", "1");
+    if program != "satchel-api" {
+        command.env("SATCHEL_LEDGER_KEY", LEDGER_KEY);
+    }
+    command.envs(env.iter().map(|(name, value)| (name, value)));
     command
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// Longer than anything should ever take, in milliseconds: reaching it means that it will not happen.
 pub const GENEROUS_MS: u64 = 90_000;
 
-/// Between the first two looks, and at most between two, in milliseconds. A look is often a program that is started and connects to
+/// Between the first two looks, and at most between two, in milliseconds. A look is often a program that is started, or a question to
 /// Postgres: tests that all look too often keep each other waiting.
 const FIRST_PAUSE_MS: u64 = 10;
 const LONGEST_PAUSE_MS: u64 = 250;

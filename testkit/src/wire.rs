@@ -35,7 +35,8 @@ enum Said {
 /// A transaction that was committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transaction {
-    /// What was asked, from `BEGIN` to `COMMIT`, and how many answers were waited for before the next was asked.
+    /// What was asked, from `BEGIN` to `COMMIT`, or one statement that was its own transaction; and how many answers were waited for
+    /// before the next was asked.
     pub steps: Vec<(String, usize)>,
 }
 
@@ -61,7 +62,7 @@ impl Wire {
         self.connections.lock().unwrap().iter().for_each(|tape| tape.lock().unwrap().clear());
     }
 
-    /// The transactions that were begun and committed since, connection by connection.
+    /// The transactions that were begun and ended since, connection by connection.
     pub fn transactions(&self) -> Vec<Transaction> {
         let connections = self.connections.lock().unwrap();
         connections.iter().flat_map(|tape| transactions(&tape.lock().unwrap())).collect()
@@ -82,17 +83,17 @@ fn transactions(said: &[Said]) -> Vec<Transaction> {
             Said::Asked(text) if text.starts_with("BEGIN") => {
                 open = Some(Transaction { steps: vec![(text.clone(), 0)] });
             }
-            Said::Asked(text) => {
-                if let Some(transaction) = &mut open {
-                    transaction.steps.push((text.clone(), 0));
-                }
-            }
+            Said::Asked(text) => match &mut open {
+                Some(transaction) => transaction.steps.push((text.clone(), 0)),
+                None => open = Some(Transaction { steps: vec![(text.clone(), 0)] }),
+            },
             Said::Answered => {
                 let Some(transaction) = &mut open else { continue };
+                let is_alone = !transaction.steps.first().expect("it began with one").0.starts_with("BEGIN");
                 let (text, answers) = transaction.steps.last_mut().expect("it began with one");
                 *answers += 1;
-                let is_over = ["COMMIT", "ROLLBACK"].contains(&text.as_str());
-                let is_committed = text == "COMMIT";
+                let is_over = is_alone || ["COMMIT", "ROLLBACK"].contains(&text.as_str());
+                let is_committed = is_alone || text == "COMMIT";
                 if is_over {
                     transactions.extend(open.take().filter(|_| is_committed));
                 }

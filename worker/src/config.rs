@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 
 use satchel_model::installation::Installation;
+use satchel_model::ledger::LedgerKeys;
+use satchel_security::ledger_keys;
 use satchel_settings::Env;
 use satchel_store::Retention;
 use satchel_store::stuck::TransactionLimit;
@@ -51,6 +53,8 @@ pub struct Config {
     pub queue: satchel_queue::Config,
     /// `SATCHEL_ENVELOPE_KEY` and, while it is being changed, `SATCHEL_ENVELOPE_KEY_PREVIOUS`.
     pub envelope_keys: EnvelopeKeys,
+    /// `SATCHEL_LEDGER_KEY` and, while it is being changed, `SATCHEL_LEDGER_KEY_PREVIOUS`.
+    pub ledger_keys: LedgerKeys,
     /// `SATCHEL_WORKER_LANES`: most batches under way at once, one database connection each. Default 2.
     pub lanes: u16,
     /// `SATCHEL_MAX_BATCH_JOBS`: most jobs in one transaction. Default 3000.
@@ -94,6 +98,7 @@ impl Config {
                 current: EnvelopeKey::from_env(env, "SATCHEL_ENVELOPE_KEY"),
                 previous: EnvelopeKey::optional_from_env(env, "SATCHEL_ENVELOPE_KEY_PREVIOUS"),
             },
+            ledger_keys: ledger_keys::from_env(env),
             lanes: env.number_or("SATCHEL_WORKER_LANES", 1..=64, 2),
             max_batch_jobs: env.number_or("SATCHEL_MAX_BATCH_JOBS", 1..=20_000, 3_000),
             lease_ttl_ms: env.number_or("SATCHEL_LEASE_TTL_MS", 500..=600_000, 15_000),

@@ -11,8 +11,8 @@ use satchel_tasks::{TaskSet, drive};
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
-use crate::batch::Pipeline;
 use crate::batch::verify::Verifier;
+use crate::batch::{DatabaseClock, Pipeline};
 use crate::lanes::{Lane, schedule};
 use crate::shards::{Ownership, Watermarks};
 use crate::start::{installation, warn_of_settings};
@@ -61,10 +61,12 @@ struct Worker {
 impl Worker {
     fn start_lanes(&self, tasks: &mut TaskSet) -> anyhow::Result<()> {
         let Self { config, queue, ownership, signals, shutdown, .. } = self;
+        let clock = DatabaseClock::default();
         for (number, handle) in (0..).zip(schedule(config.lanes, config.max_batch_jobs)) {
             let (active, signals) = (ownership.active(), Arc::clone(signals));
             let worker_id = ownership.worker_id();
-            let pipeline = Pipeline::new(config, Arc::clone(queue), worker_id, active, signals, shutdown.clone())?;
+            let (queue_of_lane, shutdown) = (Arc::clone(queue), shutdown.clone());
+            let pipeline = Pipeline::new(config, queue_of_lane, worker_id, active, signals, clock.clone(), shutdown)?;
             let lane = Lane::new(number, handle, config, &**queue, pipeline, ownership.leased());
             tasks.spawn("lane", lane.run());
         }

@@ -1,7 +1,5 @@
 //! What came before a draft.
 
-use chrono::{DateTime, Utc};
-
 /// What an earlier request has done for a draft that is to be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Before {
@@ -9,9 +7,4 @@ pub(super) enum Before {
     Nothing,
     /// It has claimed its key.
     Claimed,
-    /// It has claimed its key, and perhaps queued the job.
-    Queued {
-        /// When it was accepted.
-        submitted_at: DateTime<Utc>,
-    },
 }

@@ -13,7 +13,7 @@ use satchel_store::journal::{self, Appended, JournalEntry};
 use satchel_wire::envelope::EnvelopeKey;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Feed, Incoming, Intake, Kept};
+use super::{Feed, Intake};
 use crate::http::deadline;
 use crate::http::problem::{ApiError, Store};
 
@@ -78,6 +78,16 @@ impl Job {
     }
 }
 
+/// What came of keeping a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    New,
+    /// It was kept before.
+    Again,
+    /// Another job has its id.
+    Other,
+}
+
 /// Keeps the jobs of one request and answers for each.
 ///
 /// # Errors
@@ -85,9 +95,9 @@ impl Job {
 pub(super) async fn keep(
     intake: &Intake,
     journal: &Journal,
-    incoming: Vec<Incoming>,
+    incoming: Vec<Envelope>,
 ) -> Result<Vec<Result<Kept, ApiError>>, ApiError> {
-    let jobs: Vec<Job> = incoming.into_iter().map(|incoming| Job::of(incoming.envelope, journal.shards)).collect();
+    let jobs: Vec<Job> = incoming.into_iter().map(|envelope| Job::of(envelope, journal.shards)).collect();
     let types: Vec<&'static str> = jobs.iter().map(|job| job.envelope.job.work.name()).collect();
     let appended = journal.append(jobs).await.inspect_err(|_| intake.meters.journal_unavailable.increment(1))?;
     let kept = appended.into_iter().zip(types).map(|(appended, job_type)| {

@@ -1,4 +1,4 @@
-//! Finds out which drafts are repetitions, and of what.
+//! Finds out which drafts are repetitions, and of what, where a journal is kept.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use satchel_model::ids::JobId;
 use satchel_queue::{Claim, Pending, QueueError};
 
 use super::before::Before;
-use super::{Draft, Intake, JournalMode, enqueue};
+use super::{Draft, Intake, JournalMode};
 use crate::http::problem::ApiError;
 use crate::intake::lookup::Known;
 
@@ -66,9 +66,19 @@ async fn judge_keyed(
         }
     }
     if intake.journaling.set() == JournalMode::None {
-        enqueue::forget(intake, &needless).await;
+        forget(intake, &needless).await;
     }
     Ok(verdicts)
+}
+
+/// Gives claims back. Where it fails, a claim stays until it ends by itself, and a repetition under the key still finds its
+/// way.
+async fn forget(intake: &Intake, job_ids: &[JobId]) {
+    if !job_ids.is_empty()
+        && let Err(error) = intake.queue.forget(job_ids).await
+    {
+        ApiError::of_queue(&error);
+    }
 }
 
 /// What Redis says of the drafts' keys. Where this API is set to keep a journal, that tells them apart, and Redis is not asked. Where it
@@ -103,7 +113,7 @@ async fn claim(intake: &Intake, keyed: &[(usize, &Draft)]) -> Result<Vec<Claim>,
 
 /// Compares the drafts of one request with each other: a verdict for each, and the indices of those whose keys must
 /// be looked up.
-fn compare(drafts: &[Draft]) -> (Vec<Verdict>, Vec<usize>) {
+pub(super) fn compare(drafts: &[Draft]) -> (Vec<Verdict>, Vec<usize>) {
     let mut verdicts: Vec<Verdict> = Vec::with_capacity(drafts.len());
     let mut keyed = Vec::new();
     let mut first_of: HashMap<JobId, usize> = HashMap::new();
@@ -142,8 +152,7 @@ fn of_claim(claim: Claim, new: Verdict) -> Verdict {
     match claim {
         Claim::New => new,
         // Kept once more: the request that claimed it may have ended before it had queued it.
-        Claim::Same => Verdict::Keep(Before::Claimed),
-        Claim::Queued { submitted_at } => Verdict::Keep(Before::Queued { submitted_at }),
+        Claim::Same | Claim::Queued { .. } => Verdict::Keep(Before::Claimed),
         Claim::Other => Verdict::Conflict,
     }
 }

@@ -10,15 +10,16 @@ pub(crate) mod admission;
 mod before;
 pub(crate) mod clock;
 pub(crate) mod current_catalogue;
-mod enqueue;
 mod feed;
 pub(crate) mod gather;
 mod journal;
 mod journal_mode;
+mod journaled;
 pub(crate) mod journaling;
 mod judge;
 pub(crate) mod lookup;
 mod meters;
+mod queued;
 pub(crate) mod read;
 pub(crate) mod submitter;
 pub(crate) mod undecided;
@@ -39,11 +40,10 @@ use self::admission::Admission;
 use self::before::Before;
 use self::current_catalogue::CurrentCatalogue;
 use self::journaling::Journaling;
-use self::judge::Verdict;
 use self::lookup::{Known, Lookup};
 use self::undecided::Undecided;
 use self::waiting::WaitingRoom;
-use crate::http::problem::{ApiError, Store};
+use crate::http::problem::ApiError;
 
 pub(crate) use feed::Feed;
 pub(crate) use journal::Journal;
@@ -132,71 +132,15 @@ impl Accepted {
     }
 }
 
-/// A job to keep.
-struct Incoming {
-    envelope: Envelope,
-    /// What an earlier request has done for it.
-    before: Before,
-}
-
-/// What came of keeping a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kept {
-    New,
-    /// It was kept before.
-    Again,
-    /// Another job has its id.
-    Other,
-}
-
 /// Takes drafts in, each with its own answer, in their order.
 ///
 /// # Errors
 /// 503 if what keeps jobs is away as a whole. Some drafts may then have been kept all the same; who repeats them
 /// without a key may repeat their effect.
 pub(crate) async fn take(intake: &Intake, drafts: Vec<Draft>) -> Result<Vec<Result<Accepted, ApiError>>, ApiError> {
-    let verdicts = judge::judge(intake, &drafts).await?;
-    let mut incoming = Vec::with_capacity(drafts.len());
-    let mut rest = Vec::with_capacity(drafts.len());
-    for (Draft { envelope, at, .. }, verdict) in drafts.into_iter().zip(verdicts) {
-        rest.push((envelope.job_id, envelope.job.user_id.clone(), Named::by(&envelope.job, at), verdict.clone()));
-        if let Verdict::Keep(before) = verdict {
-            incoming.push(Incoming { envelope, before });
-        }
-    }
-    let mut kept = keep(intake, incoming).await?.into_iter();
-    let mut answers: Vec<Result<Accepted, ApiError>> = Vec::with_capacity(rest.len());
-    for (job_id, user_id, named, verdict) in rest {
-        answers.push(match verdict {
-            Verdict::Keep(before) => match kept.next().unwrap_or(Err(ApiError::Internal)) {
-                Ok(Kept::New) => {
-                    intake.undecided.accepted(&user_id);
-                    Ok(Accepted { job_id, is_replay: before != Before::Nothing, known: None })
-                }
-                Ok(Kept::Again) => Ok(Accepted { job_id, is_replay: true, known: None }),
-                Ok(Kept::Other) => Err(named.conflict()),
-                Err(error) => Err(error),
-            },
-            Verdict::Known(known) => Ok(Accepted { job_id, is_replay: true, known: Some(*known) }),
-            Verdict::Refused(error) => Err(*error),
-            Verdict::Unknown => Err(ApiError::Unavailable(Store::Database)),
-            Verdict::Conflict => Err(named.conflict()),
-            Verdict::Repeats(index) => {
-                let first = answers.get(index).cloned().unwrap_or(Err(ApiError::Internal));
-                first.map(|first| Accepted { is_replay: true, ..first })
-            }
-        });
-    }
-    Ok(answers)
-}
-
-async fn keep(intake: &Intake, incoming: Vec<Incoming>) -> Result<Vec<Result<Kept, ApiError>>, ApiError> {
-    if incoming.is_empty() {
-        return Ok(Vec::new());
-    }
     match intake.journaling.journal() {
-        Some(journal) => Box::pin(journal::keep(intake, journal, incoming)).await,
-        None => enqueue::enqueue(intake, incoming).await,
+        Some(journal) => Box::pin(journaled::take(intake, journal, drafts)).await,
+        None => queued::take(intake, drafts).await,
     }
 }
 

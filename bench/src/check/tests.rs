@@ -122,20 +122,35 @@ fn a_seeded_database_holds_together_and_a_chain_that_is_cut_is_found() {
 
     let check = stand.check(Kind::Satchel, &[], Some(&people));
     assert_eq!(check.run().unwrap().violations, Vec::<String>::new());
-    let free = "ALTER TABLE ledger DISABLE TRIGGER ALL";
-    for (sql, undo, expected) in [
-        ("UPDATE users SET version = 51 WHERE user_id = 'u1'", "UPDATE users SET version = 50", "C (a version is not"),
+    // Whoever comes next gets a number of its own.
+    let next =
+        "INSERT INTO user_names (user_id, shard) VALUES ('next', 1) RETURNING uid > (SELECT max(uid) FROM users)";
+    assert_eq!(stand.sql.run(next).unwrap(), "t");
+
+    let free = "ALTER TABLE records DISABLE TRIGGER ALL";
+    let of_u1 = "(shard, uid) = (SELECT shard, uid FROM user_names WHERE user_id = 'u1')";
+    let cases = [
+        ("UPDATE users SET version = 51", "UPDATE users SET version = 50", "C (a version is not"),
         (
-            "UPDATE users SET head = sha256(head) WHERE user_id = 'u1'",
-            "UPDATE users SET head = (SELECT hash FROM ledger WHERE user_id = 'u1' AND seq = 50) WHERE user_id = 'u1'",
+            "UPDATE users SET hash = sha256(hash)",
+            "UPDATE users SET hash = seal FROM records
+             WHERE (records.shard, records.uid, seq + count - 1) = (users.shard, users.uid, version)",
             "E: user u1: the head is not the end of the ledger",
         ),
         (
-            "UPDATE ledger SET request_id = 'forged' WHERE user_id = 'u1' AND seq = 50",
+            "UPDATE users SET mac = overlay(mac PLACING '\\x00000000' FROM 17)",
             "SELECT 1",
-            "E: user u1: entry 50 does not fit its hash",
+            "E: user u1: the head: it does not fit its signature",
         ),
-    ] {
+        (
+            "UPDATE records SET body = replace(body, 'bench', 'forge') WHERE seq = 49",
+            "SELECT 1",
+            "E: user u1: the record of change 49 does not fit its hash",
+        ),
+        ("DELETE FROM records WHERE seq = 47", "SELECT 1", "E: user u1: change 49 stands where change 47 should be"),
+    ];
+    for (sql, undo, expected) in cases {
+        let sql = format!("{sql} {} {of_u1}", if sql.contains("WHERE") { "AND" } else { "WHERE" });
         let found = stand.found(&check, &format!("{free}; {sql}"), undo);
         assert!(found.contains(expected), "{sql}\n{found}");
     }

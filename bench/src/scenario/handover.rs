@@ -14,9 +14,9 @@ use crate::load::closed::{self, Plan};
 use crate::load::job::{Accepted, USERS};
 use crate::load::submit::SubmitMaker;
 use crate::stand::applied;
-use crate::stand::contender::{Contender, Kind};
+use crate::stand::contender::Contender;
 use crate::stand::satchel::{Satchel, Settings};
-use crate::stand::schema::SHARDS;
+use crate::stand::schema::{APPLIED, SHARDS};
 use crate::stand::servers::Servers;
 use crate::stand::sql::Psql;
 
@@ -77,16 +77,11 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The longest time since then in which no job of some shard was applied, the time until now included. A user's
-/// shard is the first 8 bytes of the SHA-256 of its id, modulo the number of shards.
+/// The longest time since then in which no job of some shard was applied, the time until now included.
 fn longest_still_ms(sql: &Psql, from: &str) -> Result<f64> {
-    let jobs = Kind::Satchel.tables().jobs;
     sql.number(&format!(
         "WITH applied AS (
-             SELECT get_byte(sha256(convert_to(user_id, 'UTF8')), 7) % ({SHARDS}) AS shard,
-                    applied_at
-             FROM ({jobs}) AS jobs
-             WHERE applied_at > '{from}'
+             SELECT shard, applied_at FROM ({APPLIED}) AS records WHERE applied_at > '{from}'
          ), ends AS (
              SELECT shard, applied_at FROM applied
              UNION ALL SELECT generate_series(0, ({SHARDS}) - 1), clock_timestamp()

@@ -22,6 +22,8 @@ use crate::load::fill;
 use crate::load::job::{Accepted, ITEMS};
 
 const READY_PATIENCE: Duration = Duration::from_mins(1);
+/// Signs where ledgers end: of all runs, since databases are seeded before the programs' first start. They are private, and gone after.
+pub(crate) const LEDGER_KEY: &str = "bench-ledger-key-bench-ledger-key";
 /// How many ports are tried: another process may take one just before the API does.
 const MAX_PORTS_TRIED: u32 = 5;
 
@@ -159,6 +161,7 @@ impl Environment {
             ("SATCHEL_WORKER_PASSWORD", worker_password),
             ("REDIS_URL", servers.redis_url()),
             ("SATCHEL_ENVELOPE_KEY", secret()),
+            ("SATCHEL_LEDGER_KEY", LEDGER_KEY.to_owned()),
             ("SATCHEL_SECRETS_KEY", secret()),
             ("SATCHEL_JWT_SECRET", jwt_secret.clone()),
             ("NO_COLOR", "1".to_owned()),

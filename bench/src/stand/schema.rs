@@ -15,9 +15,13 @@ pub(crate) struct Tables {
     pub(crate) holdings: &'static str,
 }
 
+/// Jobs not by the view of that name: so that Postgres leaves names out where nobody asks for them.
 const SATCHEL: Tables = Tables {
-    growing: "jobs",
-    jobs: "SELECT user_id, job_id, status, applied_at FROM jobs",
+    growing: "records",
+    jobs: "SELECT user_id, job_id, CASE WHEN is_rejected THEN 'rejected' ELSE 'applied' END AS status, at AS applied_at
+           FROM records
+           LEFT JOIN user_names USING (shard, uid)
+           WHERE job_id IS NOT NULL",
     entries: "SELECT user_id, seq AS n, job_id, item_id, delta, balance FROM ledger",
     holdings: "SELECT user_id, item_id, quantity FROM inventory",
 };
@@ -39,8 +43,11 @@ impl Kind {
 /// How many jobs Satchel has decided, by its own counters.
 pub(crate) const DECIDED: &str = "SELECT sum(applied + rejected) FROM shard_counters";
 
+/// When Satchel applied jobs of each shard: `shard`, `applied_at`.
+pub(crate) const APPLIED: &str = "SELECT shard, at AS applied_at FROM records WHERE job_id IS NOT NULL";
+
 /// How many changes Satchel's users have had, by what is kept with the users: `user_id`, `version`.
-pub(crate) const VERSIONS: &str = "SELECT user_id, version FROM users";
+pub(crate) const VERSIONS: &str = "SELECT user_id, version FROM users JOIN user_names USING (shard, uid)";
 
 /// How many shards Satchel has.
 pub(crate) const SHARDS: &str = "SELECT count(*) FROM shard_leases";
@@ -48,12 +55,19 @@ pub(crate) const SHARDS: &str = "SELECT count(*) FROM shard_leases";
 /// The newest version of Satchel's catalogue.
 pub(crate) const CATALOGUE_VERSION: &str = "SELECT coalesce(max(version), 1) FROM catalogue_versions";
 
-/// The chains of the users in `bench.players`, entry by entry, as `check::audit` reads them.
-pub(crate) const CHAINS: &str =
-    "SELECT user_id, seq, job_id, item_id, delta, balance, type, actor, reason, reason IS NULL, request_id,
-            cause, cause IS NULL, catalogue_version, (extract(epoch FROM at) * 1000000)::bigint,
-            encode(ledger.hash, 'hex'), version, encode(head, 'hex')
-     FROM ledger
-     JOIN bench.players USING (user_id)
-     JOIN users USING (user_id)
-     ORDER BY user_id, seq";
+/// Where the ledgers of the users in `bench.players` end, as `check::audit` reads it: of whom, as whom, and the head.
+pub(crate) const HEADS: &str = "SELECT shard, uid, user_id, version, encode(hash, 'hex'),
+            (extract(epoch FROM decided_at) * 1000000)::bigint, encode(mac, 'hex')
+     FROM bench.players
+     JOIN user_names USING (user_id)
+     JOIN users USING (shard, uid)";
+
+/// Their records that change something, in order, as `check::audit` reads them.
+pub(crate) const RECORDS: &str =
+    "SELECT shard, uid, seq, count, job_id, is_rejected, (extract(epoch FROM at) * 1000000)::bigint,
+            encode(seal, 'hex'), body
+     FROM bench.players
+     JOIN user_names USING (user_id)
+     JOIN records USING (shard, uid)
+     WHERE count > 0
+     ORDER BY shard, uid, seq";

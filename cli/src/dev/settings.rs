@@ -12,8 +12,14 @@ use crate::dev_env::{self, FILE};
 use crate::environment::Environment;
 
 /// Made once if the environment does not give them.
-const SECRETS: [&str; 5] =
-    ["SATCHEL_ENVELOPE_KEY", "SATCHEL_JWT_SECRET", "SATCHEL_SECRETS_KEY", PASSWORDS[0], PASSWORDS[1]];
+const SECRETS: [&str; 6] = [
+    "SATCHEL_ENVELOPE_KEY",
+    "SATCHEL_JWT_SECRET",
+    "SATCHEL_LEDGER_KEY",
+    "SATCHEL_SECRETS_KEY",
+    PASSWORDS[0],
+    PASSWORDS[1],
+];
 /// Made for a private Postgres only: roles of others are not ours to change.
 const PASSWORDS: [&str; 2] = [Program::Api.password_setting(), Program::Worker.password_setting()];
 const SECRET_BYTES: usize = 32;

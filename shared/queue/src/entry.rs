@@ -108,6 +108,11 @@ pub(super) struct EntryId(pub(super) u64, pub(super) u64);
 impl EntryId {
     pub(super) const LAST: Self = Self(u64::MAX, u64::MAX);
 
+    /// The first one that may follow.
+    pub(super) fn next(self) -> Self {
+        self.1.checked_add(1).map_or(Self(self.0.saturating_add(1), 0), |next| Self(self.0, next))
+    }
+
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (milliseconds, sequence) = text.split_once('-')?;
         Some(Self(milliseconds.parse().ok()?, sequence.parse().ok()?))

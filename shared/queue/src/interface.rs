@@ -31,6 +31,18 @@ pub trait Queue: Send + Sync + 'static {
         envelopes: &[Envelope],
     ) -> Result<Vec<Result<(), QueueError>>, QueueError>;
 
+    /// As [`Queue::enqueue`], but a job with an idempotency key is queued only where its id is free ([`Claim::New`]), or where
+    /// the same job has it and is not seen to wait, or has somebody who waits for its outcome ([`Claim::Same`]). One that
+    /// waits is left alone ([`Claim::Queued`]), and so is the job of another that has the id ([`Claim::Other`]).
+    ///
+    /// # Errors
+    /// As [`Queue::enqueue`].
+    async fn submit(
+        &self,
+        key: &EnvelopeKey,
+        envelopes: &[&Envelope],
+    ) -> Result<Vec<Result<Claim, QueueError>>, QueueError>;
+
     /// Claims the jobs' ids, for jobs that have an idempotency key: whoever comes first has it, for a
     /// minute or, once the job is queued, until it is decided.
     ///

@@ -5,8 +5,8 @@
 //! either side, reading from the beginning again is right, because deciding a job twice changes nothing.
 //! (Consumer groups would keep a second record of the same, and write each delivery to the append-only file.)
 //!
-//! Beside the entries, each accepted job has a small *pending* record until it is decided. It answers status
-//! questions about jobs that Postgres does not have yet, and tells a repeated idempotency key.
+//! An entry tells all of its job, also to who asks for its status. A job with an idempotency key has a small *pending* record
+//! beside it until it is decided, which tells a repeated key.
 //!
 //! A shard has its jobs of normal and of high priority apart. A high job goes before everything else, unless its
 //! player has normal jobs that came before it: these are pulled forward with it (`order.rs`). Delayed jobs lie beside

@@ -80,11 +80,25 @@ impl Pending {
         }
     }
 
-    /// The record of a job that is being queued, and how long to keep it, in seconds; none if Postgres has the job.
+    /// What is known of a job by its entry.
+    pub(super) fn waiting(envelope: &Envelope) -> Self {
+        Self { is_queued: true, ..Self::of(envelope) }
+    }
+
+    /// The record of a job that is being queued, and how long to keep it, in seconds; none if Postgres has the job, or if
+    /// nobody can submit another one under its id.
     pub(super) fn queued(envelope: &Envelope) -> Option<(Self, u64)> {
+        if envelope.journaled || !envelope.job_id.is_of_key() {
+            return None;
+        }
         let delay = envelope.job.due_at(envelope.submitted_at) - envelope.submitted_at;
         let ttl_seconds = QUEUED_TTL_SECONDS + u64::try_from(delay.num_seconds()).unwrap_or_default();
-        (!envelope.journaled).then(|| (Self { is_queued: true, ..Self::of(envelope) }, ttl_seconds))
+        Some((Self::waiting(envelope), ttl_seconds))
+    }
+
+    /// What exactly was asked, as hexadecimal digits.
+    pub(super) fn payload_hash_text(&self) -> &str {
+        &self.payload_hash
     }
 
     /// What exactly was asked, of a job with an idempotency key.

@@ -15,10 +15,10 @@ mod shards;
 pub mod waiting;
 pub mod webhooks;
 
-pub use batch::{decisions, progress, rules, users};
+pub use batch::{at_once, progress, rules, users};
 pub use db::{Blame, DEADLINE_MS, MigrateError, Pool, PoolConfig, Program, RolePasswords, Session, StoreError, Tx};
 pub use db::{clock, migrate, readiness, stuck};
-pub use operate::{Retention, api_keys, audit, catalogue, housekeeping, queue_state, stats, withdrawals};
+pub use operate::{Retention, api_keys, audit, catalogue, housekeeping, queue_state, rekey, stats, withdrawals};
 pub use parked::{failed, quarantine};
 pub use reads::{events, inventory, jobs, ledger};
 pub use shards::{leases, replicas, watermarks};

@@ -20,7 +20,6 @@ mod watched;
 pub use error::PrivateError;
 pub use files::{data_dir, write_private};
 pub use port::free_port;
-pub use postgres::{PostgresOptions, PrivatePostgres};
-pub use programs::psql;
+pub use postgres::{PostgresOptions, PrivatePostgres, SUPERUSER};
 pub use redis::{PrivateCluster, PrivateRedis, RedisOptions};
 pub use secrecy::{ExposeSecret, SecretString};

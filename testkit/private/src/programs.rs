@@ -59,14 +59,6 @@ impl PostgresPrograms {
     }
 }
 
-/// The program `psql` itself. On Debian the one in `PATH` is a script, whose start takes five times as long.
-///
-/// # Errors
-/// If no Postgres is installed.
-pub fn psql() -> Result<PathBuf, PrivateError> {
-    Ok(PostgresPrograms::find(None)?.path("psql"))
-}
-
 /// A Redis server program: `redis-server`, or its fork `valkey-server`.
 pub(crate) fn redis_server() -> Result<PathBuf, PrivateError> {
     let found = ["redis-server", "valkey-server"].into_iter().find_map(|program| in_path(program).next());

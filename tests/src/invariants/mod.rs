@@ -109,7 +109,7 @@ async fn nothing_else_is_parked(satchel: &Satchel, parked: &[&[&str]]) {
         let ids: Vec<_> = ids.iter().map(|row| row["job_id"].as_str().expect("text")).collect();
         assert_eq!(&ids, chain, "the jobs of one player are parked in their order");
     }
-    let blocked = "SELECT string_agg(user_id, ' ' ORDER BY user_id) FROM users WHERE is_blocked";
+    let blocked = "SELECT string_agg(user_id, ' ' ORDER BY user_id) FROM users JOIN user_names USING (shard, uid) WHERE is_blocked";
     let behind = "SELECT string_agg(DISTINCT user_id, ' ' ORDER BY user_id) FROM parked_jobs";
     assert_eq!(owner.run(blocked), owner.run(behind), "exactly those players are blocked who have parked jobs");
 }

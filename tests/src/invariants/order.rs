@@ -42,7 +42,7 @@ impl Facts {
         let accepted: HashMap<&str, &Accepted> =
             accepted.iter().filter(|job| !job.delayed).map(|job| (job.job_id.as_str(), job)).collect();
         for entries in self.ledger.values() {
-            let mut ids: Vec<String> = entries.iter().map(|entry| entry.job_id.to_string()).collect();
+            let mut ids: Vec<String> = entries.iter().map(|entry| entry.job_id.clone()).collect();
             ids.dedup();
             let mut latest: Option<&Accepted> = None;
             let mut places: HashMap<u64, usize> = HashMap::new();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, Utc};
 use nix::sys::signal::Signal;
 use satchel_testkit::job::{reward_pieces, test_catalogue, use_item};
-use satchel_testkit::{Certificates, Message, Satchel, Setup, TestRabbit, load, wait};
+use satchel_testkit::{Certificates, Message, Satchel, Setup, TestRabbit, load, soak, wait};
 use satchel_tests::invariants;
 use serde_json::{Value, json};
 
@@ -147,16 +147,16 @@ async fn an_event_that_no_queue_is_bound_for_waits_for_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_killed_under_load_gets_every_event_in_order_when_it_is_back() {
+async fn a_broker_killed_under_load_gets_every_event_in_order_when_it_is_back_however_long() {
     let rabbit = TestRabbit::start().await;
     rabbit.declare(EXCHANGE).await;
     rabbit.bind(QUEUE, EXCHANGE, "#").await;
     let satchel = start(&rabbit).await;
-    let rounds = 25;
+    let rounds = soak::rounds(10, 25);
     let players = load::start(&satchel, rounds);
     let mut messages = Vec::new();
     for part in 1..=2 {
-        load::accepted(&satchel, part * 200).await;
+        load::accepted(&satchel, part * rounds * load::PLAYERS * 4 / 5).await;
         // In the middle of it: some have arrived since, others have not.
         messages.extend(rabbit.take_until(QUEUE, |messages| !messages.is_empty()).await);
         rabbit.kill();

@@ -277,7 +277,7 @@ async fn an_item_of_which_nobody_can_tell_in_time_who_holds_it_is_not_removed_an
     let satchel = Satchel::start().await;
     let mut without = test_catalogue();
     without["items"].as_object_mut().unwrap().remove("potion");
-    let slow = satchel.database.hold("LOCK TABLE inventory IN ACCESS EXCLUSIVE MODE");
+    let slow = satchel.database.hold("LOCK TABLE holdings IN ACCESS EXCLUSIVE MODE");
     let refused = put(&satchel, "", None, &without).await;
     assert_eq!(refused.pointers(), ["/items/potion"]);
     assert!(refused.text.contains("in time"), "{}", refused.text);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use satchel_testkit::job::{reward_pieces, use_item};
-use satchel_testkit::{Answer, Caller, Setup};
+use satchel_testkit::{Answer, Caller, Setup, soak};
 use satchel_tests::invariants;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -12,6 +12,8 @@ use tokio::task::JoinSet;
 
 /// Requests on their way at one time: as many connections, on both sides, must fit into the usual limit of files.
 const AT_ONCE: usize = 200;
+/// Players each of whom gets and uses items as fast as it is answered.
+const BACK_TO_BACK: usize = 5;
 
 /// Sends `count` requests side by side and gives their answers.
 async fn side_by_side<F, Fut>(count: usize, caller: &Caller, send: F) -> Vec<Answer>
@@ -67,17 +69,27 @@ async fn two_hundred_concurrent_uses_of_a_stack_of_fifty_use_exactly_fifty() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reward_and_its_use_back_to_back_a_thousand_times_are_never_rejected() {
+async fn rewards_and_their_uses_back_to_back_are_never_rejected_however_long() {
+    let pairs = soak::rounds(40, 1_000);
     let satchel = Setup::new().workers(2).start().await;
-    let (game, player) = (satchel.game(), satchel.player("u1"));
-    for _ in 0..1_000 {
-        game.submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
-        player.submit(&use_item("u1", "arrow", 1)).await.expect(202);
+    let mut players = JoinSet::new();
+    for number in 0..BACK_TO_BACK {
+        let user = format!("u{number}");
+        let (game, player) = (satchel.game(), satchel.player(&user));
+        players.spawn(async move {
+            for _ in 0..pairs {
+                game.submit(&reward_pieces(&user, "arrow", 1)).await.expect(202);
+                player.submit(&use_item(&user, "arrow", 1)).await.expect(202);
+            }
+        });
     }
+    players.join_all().await;
     invariants::check(&satchel).await;
     let applied = "SELECT count(*) FROM jobs WHERE status = 'applied'";
-    assert_eq!(satchel.database.owner.number(applied), 2_000);
-    assert_eq!(satchel.holdings("u1").await, []);
+    assert_eq!(usize::try_from(satchel.database.owner.number(applied)), Ok(BACK_TO_BACK * pairs * 2));
+    for number in 0..BACK_TO_BACK {
+        assert_eq!(satchel.holdings(&format!("u{number}")).await, []);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -210,11 +210,11 @@ async fn a_statement_that_takes_long_is_waited_for() {
     let satchel = Satchel::start().await;
     satchel.database.owner.run(
         "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(4); RETURN NULL; END';
-         CREATE TRIGGER slow AFTER INSERT ON jobs FOR EACH STATEMENT EXECUTE FUNCTION slow()",
+         CREATE TRIGGER slow AFTER INSERT ON records FOR EACH STATEMENT EXECUTE FUNCTION slow()",
     );
     let job_id = satchel.game().submit(&reward_pieces("u1", "arrow", 1)).await.expect(202).job_id();
     satchel.finished(&job_id).await;
-    satchel.database.owner.run("DROP TRIGGER slow ON jobs");
+    satchel.database.owner.run("DROP TRIGGER slow ON records");
     invariants::check(&satchel).await;
     let output = satchel.worker_output();
     assert!(!output.contains("dead") && !output.contains("tries again"), "{output}");

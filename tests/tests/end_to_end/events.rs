@@ -120,7 +120,7 @@ async fn a_rule_gives_once_for_each_value() {
         satchel.finished(receipt["jobId"].as_str().expect("an id")).await;
     }
     assert_eq!(satchel.holdings("u1").await, [("gold".to_owned(), 250)]);
-    let kept = "SELECT count(*) FROM rule_grants WHERE user_id = 'u1'";
+    let kept = "SELECT count(*) FROM rule_grants JOIN user_names USING (shard, uid) WHERE user_id = 'u1'";
     assert_eq!(satchel.database.owner.number(kept), 5);
     invariants::check(&satchel).await;
 }

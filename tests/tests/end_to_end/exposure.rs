@@ -31,7 +31,7 @@ async fn a_login_that_owns_the_schema_is_refused_whatever_role_it_acts_as() {
 
 #[test]
 fn no_statement_of_a_migration_has_the_password_in_it() {
-    let server = Server::private(&[("log_statement", "all")], &[]);
+    let server = Server::from_nothing(&[("log_statement", "all")]);
     let log = server.log();
     for role in ["satchel_api", "satchel_worker"] {
         assert!(log.contains(&format!("ALTER ROLE {role} LOGIN PASSWORD 'SCRAM-SHA-256$4096:")), "{log}");

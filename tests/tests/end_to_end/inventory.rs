@@ -97,7 +97,7 @@ async fn who_read_at_the_same_time_are_each_told_of_their_own() {
     invariants::check(&satchel).await;
 
     // While the first ones wait for Postgres, the others come.
-    let lock = satchel.database.hold("LOCK TABLE inventory");
+    let lock = satchel.database.hold("LOCK TABLE holdings");
     let mut readers = JoinSet::new();
     for number in 0..=READERS {
         let player = satchel.player(&user(number));

@@ -16,15 +16,16 @@ async fn satchel_with_entries() -> Satchel {
 async fn the_programs_can_neither_update_nor_delete_nor_truncate_it() {
     let satchel = satchel_with_entries().await;
     let (api, worker) = (&satchel.database.api, &satchel.database.worker);
-    assert_eq!(api.number("SELECT count(*) FROM ledger"), 2);
+    assert_eq!(api.number("SELECT count(*) FROM records"), 2);
     for sql in [
-        "UPDATE ledger SET delta = 6 WHERE item_id = 'gold'",
-        "UPDATE ledger SET reason = 'x' WHERE false",
-        "DELETE FROM ledger",
-        "DELETE FROM ledger WHERE false",
-        "TRUNCATE ledger",
-        "INSERT INTO ledger SELECT * FROM ledger ON CONFLICT (user_id, seq) DO UPDATE SET delta = 7",
-        "WITH gone AS (DELETE FROM ledger RETURNING *) SELECT * FROM gone",
+        "UPDATE records SET body = '{}' WHERE count = 1",
+        "UPDATE records SET seal = NULL WHERE false",
+        "DELETE FROM records",
+        "DELETE FROM records WHERE false",
+        "TRUNCATE records",
+        "INSERT INTO records SELECT * FROM records
+         ON CONFLICT (job_id) WHERE job_id IS NOT NULL DO UPDATE SET body = '{}'",
+        "WITH gone AS (DELETE FROM records RETURNING *) SELECT * FROM gone",
     ] {
         for login in [api, worker] {
             let refusal = login.try_run(sql).expect_err(sql).0;
@@ -39,11 +40,12 @@ async fn the_owner_is_refused_by_triggers() {
     let satchel = satchel_with_entries().await;
     let owner = &satchel.database.owner;
     for sql in [
-        "UPDATE ledger SET delta = 6 WHERE item_id = 'gold'",
-        "DELETE FROM ledger",
-        "TRUNCATE ledger",
-        "TRUNCATE ledger, users, inventory CASCADE",
-        "SET session_replication_role = replica; DELETE FROM ledger",
+        "UPDATE records SET body = '{}' WHERE body LIKE '%gold%'",
+        "UPDATE records SET seal = sha256('x')",
+        "DELETE FROM records",
+        "TRUNCATE records",
+        "TRUNCATE records, users, holdings CASCADE",
+        "SET session_replication_role = replica; DELETE FROM records",
     ] {
         let refusal = owner.try_run(sql).expect_err(sql).0;
         assert!(refusal.contains("append-only"), "{sql}: {refusal}");
@@ -55,25 +57,26 @@ async fn the_owner_is_refused_by_triggers() {
 async fn the_programs_cannot_change_the_schema_or_their_own_rights() {
     let satchel = satchel_with_entries().await;
     for sql in [
-        "ALTER TABLE ledger DISABLE TRIGGER ALL",
-        "ALTER TABLE ledger DISABLE TRIGGER append_only",
-        "ALTER TABLE ledger OWNER TO CURRENT_USER",
-        "ALTER TABLE inventory DROP CONSTRAINT inventory_quantity_check",
-        "DROP TRIGGER append_only ON ledger",
+        "ALTER TABLE records DISABLE TRIGGER ALL",
+        "ALTER TABLE records DISABLE TRIGGER append_only",
+        "ALTER TABLE records OWNER TO CURRENT_USER",
+        "ALTER TABLE holdings DROP CONSTRAINT holdings_quantity_check",
+        "DROP TRIGGER append_only ON records",
         "DROP FUNCTION refuse_change() CASCADE",
         "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
-        "CREATE TRIGGER mine BEFORE INSERT ON ledger FOR EACH ROW EXECUTE FUNCTION refuse_change()",
-        "CREATE RULE mine AS ON INSERT TO ledger DO INSTEAD NOTHING",
-        "DROP TABLE ledger",
+        "CREATE TRIGGER mine BEFORE INSERT ON records FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+        "CREATE RULE mine AS ON INSERT TO records DO INSTEAD NOTHING",
+        "DROP TABLE records",
         "DROP SCHEMA public CASCADE",
         "CREATE TABLE mine (id int)",
-        "GRANT ALL ON ledger TO CURRENT_USER; UPDATE ledger SET delta = 6",
+        "GRANT ALL ON records TO CURRENT_USER; UPDATE records SET body = '{}'",
         "SET session_replication_role = replica",
         "ALTER ROLE CURRENT_USER SUPERUSER",
-        "DELETE FROM jobs",
-        "UPDATE jobs SET status = 'rejected'",
+        "DELETE FROM records",
+        "UPDATE records SET is_rejected = true",
         "DELETE FROM users",
-        "DELETE FROM inventory",
+        "DELETE FROM user_names",
+        "DELETE FROM holdings",
         "INSERT INTO api_keys (prefix, secret_hash, name, role, subject, scopes) \
          VALUES ('x', sha256('x'), 'x', 'operator', 'x', '')",
         "UPDATE api_keys SET revoked_at = NULL",
@@ -89,7 +92,7 @@ async fn the_programs_cannot_change_the_schema_or_their_own_rights() {
 #[tokio::test]
 async fn a_negative_quantity_cannot_be_stored() {
     let satchel = satchel_with_entries().await;
-    let refusal = satchel.database.owner.try_run("UPDATE inventory SET quantity = -1").expect_err("a negative").0;
+    let refusal = satchel.database.owner.try_run("UPDATE holdings SET quantity = -1").expect_err("a negative").0;
     assert!(refusal.contains("check constraint"), "{refusal}");
     invariants::check(&satchel).await;
 }
@@ -97,18 +100,18 @@ async fn a_negative_quantity_cannot_be_stored() {
 #[tokio::test]
 async fn the_shared_check_sees_every_kind_of_tampering() {
     for (tampering, seen) in [
-        ("UPDATE inventory SET quantity = quantity + 1 WHERE item_id = 'gold'", "C: "),
-        ("DELETE FROM inventory WHERE item_id = 'gold'", "C: "),
+        ("UPDATE holdings SET quantity = quantity + 1 WHERE item_id = 'gold'", "C: "),
+        ("DELETE FROM holdings WHERE item_id = 'gold'", "C: "),
         ("UPDATE users SET version = version + 1", "E: "),
-        ("UPDATE ledger SET actor = 'service:other' WHERE seq = 1", "E: "),
-        ("UPDATE ledger SET delta = 6, balance = 6 WHERE seq = 2", "E: "),
-        ("DELETE FROM ledger WHERE seq = 2", "E: "),
-        ("DELETE FROM jobs", "B: "),
-        ("UPDATE jobs SET status = 'rejected'", "B: "),
+        ("UPDATE records SET body = replace(body, 'service:', 'operator:') WHERE seq = 1", "E: "),
+        ("UPDATE records SET body = replace(body, '5,5', '6,6') WHERE seq = 2", "E: "),
+        ("UPDATE records SET at = at + interval '1 second' WHERE seq = 2", "E: "),
+        ("DELETE FROM records WHERE seq = 2", "E: "),
+        ("UPDATE records SET is_rejected = true", "B: "),
     ] {
         let satchel = satchel_with_entries().await;
         let owner = &satchel.database.owner;
-        let _ = owner.run(&format!("ALTER TABLE ledger DISABLE TRIGGER append_only; {tampering}"));
+        let _ = owner.run(&format!("ALTER TABLE records DISABLE TRIGGER USER; {tampering}"));
         let violations = invariants::violations(&satchel);
         assert!(violations.iter().any(|violation| violation.starts_with(seen)), "{tampering}: {violations:?}");
     }
@@ -120,7 +123,7 @@ async fn what_somebody_changed_by_hand_is_read_anew_and_told_by_the_check() {
     let game = satchel.game();
     game.submit_and_wait(&reward_pieces("u1", "gold", 5)).await.expect(200);
     // The worker remembers 5.
-    let _ = satchel.database.owner.run("UPDATE inventory SET quantity = 7 WHERE item_id = 'gold'");
+    let _ = satchel.database.owner.run("UPDATE holdings SET quantity = 7 WHERE item_id = 'gold'");
     let outcome = game.submit_and_wait(&reward_pieces("u1", "gold", 1)).await.expect(200).json();
     assert_eq!(outcome["result"]["granted"][0]["balance"], 8, "{outcome}");
     let outcome = game.submit_and_wait(&reward_pieces("u1", "gold", 1)).await.expect(200).json();

@@ -68,7 +68,9 @@ async fn a_row_that_another_session_locks_delays_its_player_and_loses_nothing() 
     let satchel = Satchel::start().await;
     let game = satchel.game();
     game.submit_and_wait(&reward_pieces("u1", "arrow", 1)).await.expect(200);
-    let lock = satchel.database.hold("SELECT FROM users WHERE user_id = 'u1' FOR UPDATE");
+    let lock = satchel
+        .database
+        .hold("SELECT FROM users JOIN user_names USING (shard, uid) WHERE user_id = 'u1' FOR UPDATE OF users");
     game.submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
     satchel.database.someone_waits_for_a_lock().await;
     drop(lock);
@@ -81,7 +83,9 @@ async fn a_row_that_another_session_locks_delays_no_other_shard() {
     let satchel = Satchel::start().await;
     let game = satchel.game();
     game.submit_and_wait(&reward_pieces("u1", "arrow", 1)).await.expect(200);
-    let lock = satchel.database.hold("SELECT FROM users WHERE user_id = 'u1' FOR UPDATE");
+    let lock = satchel
+        .database
+        .hold("SELECT FROM users JOIN user_names USING (shard, uid) WHERE user_id = 'u1' FOR UPDATE OF users");
     let locked = game.submit(&reward_pieces("u1", "arrow", 1)).await.expect(202).job_id();
     satchel.database.someone_waits_for_a_lock().await;
     let others = strangers("u1", 20);
@@ -120,7 +124,8 @@ async fn a_job_whose_statement_never_ends_is_parked_and_its_shard_goes_on() {
     let satchel = Setup::new().workers(0).worker_env("SATCHEL_JOB_ATTEMPTS", "1").start().await;
     satchel.database.owner.run(
         "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(600); RETURN NEW; END $$;
-         CREATE TRIGGER hang BEFORE INSERT ON ledger FOR EACH ROW WHEN (NEW.delta = 77) EXECUTE FUNCTION hang();",
+         CREATE TRIGGER hang BEFORE INSERT ON records FOR EACH ROW WHEN (NEW.body LIKE '%\"stack\":[\"arrow\",77,%')
+         EXECUTE FUNCTION hang();",
     );
     let game = satchel.game();
     let mut others = strangers("u1", 10);
@@ -135,7 +140,7 @@ async fn a_job_whose_statement_never_ends_is_parked_and_its_shard_goes_on() {
     wait::until_true("all other jobs are applied", || satchel.decided() == 60).await;
     let chain: Vec<&str> = chain.iter().map(String::as_str).collect();
     invariants::check_with_parked(&satchel, &[&chain]).await;
-    satchel.database.owner.run("DROP TRIGGER hang ON ledger");
+    satchel.database.owner.run("DROP TRIGGER hang ON records");
     satchel.retry(chain[0]).await.expect(202);
     invariants::check(&satchel).await;
     assert_eq!(satchel.outcomes(), "applied 62");

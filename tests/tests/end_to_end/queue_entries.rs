@@ -50,7 +50,7 @@ async fn check_quarantined(satchel: &Satchel, bad: i64, arrows: i64) {
     invariants::check(satchel).await;
     assert_eq!(quarantined(satchel), bad);
     assert_eq!(satchel.holdings("u1").await, [("arrow".to_owned(), arrows)]);
-    let others = "SELECT count(*) FROM users WHERE user_id <> 'u1'";
+    let others = "SELECT count(*) FROM user_names WHERE user_id <> 'u1'";
     assert_eq!(satchel.database.owner.number(others), 0, "a bad entry had an effect");
 }
 

@@ -4,11 +4,10 @@ use satchel_testkit::job::reward_pieces;
 use satchel_testkit::{Psql, Setup, refused_start};
 use satchel_tests::invariants;
 
-const LEDGER_ROW: &str = "INSERT INTO ledger VALUES ('u2', 1, gen_random_uuid(), 'gold', 1000000, 1000000,
-    'reward_inventory_item', 'service:game', NULL, 'r', NULL, 1, now(), sha256('x'))";
-const HOLDING: &str = "INSERT INTO inventory VALUES ('u2', 'gold', 1000000, 1000000, 0, now(), NULL, now())";
-const OUTCOME: &str =
-    "INSERT INTO jobs VALUES ('u2', gen_random_uuid(), 't', sha256('x'), 'applied', '{}', 'a', 'r', 1, now(), now())";
+const RECORD: &str = "INSERT INTO records (shard, uid, seq, at, job_id, count, is_rejected, body, seal)
+    VALUES (0, 1, 1, now(), gen_random_uuid(), 1, false, '{}', sha256('x'))";
+const HOLDING: &str = "INSERT INTO holdings (shard, uid, item_id, quantity, granted_total, used_total, updated_at)
+    VALUES (0, 1, 'gold', 1000000, 1000000, 0, now())";
 const JOURNALED: &str = "INSERT INTO journal (job_id, user_id, shard, seq, type, payload_hash, actor, submitted_at, envelope_version, body, mac)
     VALUES (gen_random_uuid(), 'u2', 1, 1, 't', sha256('x'), 'a', now(), 2, '{}', sha256('x'))";
 const PARK: &str = "INSERT INTO parked_jobs (user_id, job_id, shard, state, type, payload_hash, actor, request_id,
@@ -37,12 +36,13 @@ async fn the_apis_login_makes_no_item_no_outcome_and_no_event() {
     refused(
         &satchel.database.api,
         &[
-            LEDGER_ROW,
+            RECORD,
             HOLDING,
-            OUTCOME,
-            "UPDATE users SET version = 0, head = decode(repeat('00', 32), 'hex') WHERE user_id = 'u1'",
-            "UPDATE inventory SET quantity = 1000000",
-            "INSERT INTO users VALUES ('u2', 1, sha256('x'))",
+            "UPDATE users SET version = 0, hash = decode(repeat('00', 32), 'hex'), mac = NULL",
+            "UPDATE holdings SET quantity = 1000000",
+            "INSERT INTO users (shard, uid) VALUES (0, 1000000)",
+            "INSERT INTO user_names (user_id, shard) VALUES ('u2', 0)",
+            "SELECT uid_of('u2', 0)",
             EVENT,
             "UPDATE shard_counters SET events = events + 1",
             "UPDATE event_cursors SET dispatched = dispatched + 1",
@@ -51,7 +51,7 @@ async fn the_apis_login_makes_no_item_no_outcome_and_no_event() {
             "DELETE FROM journal",
             "UPDATE shard_leases SET owner = gen_random_uuid(), epoch = epoch + 1",
             "INSERT INTO workers (worker_id, expires_at) VALUES (gen_random_uuid(), now())",
-            "INSERT INTO rule_grants VALUES ('u1', 'r', '1', gen_random_uuid(), now())",
+            "INSERT INTO rule_grants VALUES (1, 0, 'r', '1')",
             CATALOGUE,
             KEY,
             "UPDATE queue_state SET installation_id = gen_random_uuid()",
@@ -86,8 +86,8 @@ async fn a_workers_login_makes_no_job_no_catalogue_no_key_and_no_record_of_an_op
             "INSERT INTO webhook_endpoints (endpoint_id, url, events, description, secret)
              VALUES (gen_random_uuid(), 'https://example.com', '{}', '', 'sealed1:x')",
             "DELETE FROM webhook_endpoints",
-            "UPDATE ledger SET delta = 1",
-            "DELETE FROM jobs",
+            "UPDATE records SET body = '{}'",
+            "DELETE FROM records",
             "UPDATE events SET name = 'a/b'",
             "UPDATE function_runs SET event_name = 'a/b'",
         ],

@@ -174,7 +174,7 @@ async fn the_health_check_succeeds_exactly_when_the_service_is_ready() {
 fn programs_that_are_set_up_wrongly_say_all_of_it_at_once() {
     for (program, missing) in [
         ("satchel-api", &["DATABASE_URL", "REDIS_URL", "SATCHEL_ENVELOPE_KEY", "SATCHEL_JWT_SECRET"][..]),
-        ("satchel-worker", &["DATABASE_URL", "REDIS_URL", "SATCHEL_ENVELOPE_KEY"]),
+        ("satchel-worker", &["DATABASE_URL", "REDIS_URL", "SATCHEL_ENVELOPE_KEY", "SATCHEL_LEDGER_KEY"]),
     ] {
         let said = refused(&mut bare(program, &[], &[]));
         for name in missing {

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 use satchel_testkit::job::{reward_pieces, use_item};
-use satchel_testkit::{Satchel, Setup, load, wait};
+use satchel_testkit::{Satchel, Setup, load, soak, wait};
 use satchel_tests::invariants;
 use serde_json::{Value, json};
 
@@ -23,12 +23,15 @@ fn finished(satchel: &Satchel) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_killed_in_mid_drain_ten_times_loses_and_doubles_nothing() {
+async fn a_worker_killed_in_mid_drain_again_and_again_loses_and_doubles_nothing_however_long() {
     let satchel = Setup::new().brisk().workers(0).start().await;
+    let wanted = soak::rounds(5, 10);
+    // Of each player.
+    let jobs = soak::rounds(80, 200);
     let mut kills = 0;
-    while kills < 10 {
-        if satchel.redis.cli.waiting() < 2_000 {
-            fill(&satchel, 200).await;
+    while kills < wanted {
+        if satchel.redis.cli.waiting() < jobs * load::PLAYERS {
+            fill(&satchel, jobs).await;
         }
         let before = finished(&satchel);
         satchel.start_worker();
@@ -118,7 +121,9 @@ async fn a_worker_frozen_inside_its_transaction_is_replaced_too() {
     let satchel = Setup::new().brisk().workers(1).start().await;
     let game = satchel.game();
     game.submit_and_wait(&reward_pieces("u1", "arrow", 1)).await.expect(200);
-    let lock = satchel.database.hold("SELECT FROM users WHERE user_id = 'u1' FOR UPDATE");
+    let lock = satchel
+        .database
+        .hold("SELECT FROM users JOIN user_names USING (shard, uid) WHERE user_id = 'u1' FOR UPDATE OF users");
     game.submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
     satchel.database.someone_waits_for_a_lock().await;
     satchel.signal_worker(Signal::SIGSTOP);
@@ -163,7 +168,9 @@ async fn a_worker_killed_inside_its_transaction_leaves_nothing_of_it() {
     let satchel = Setup::new().brisk().workers(1).start().await;
     let game = satchel.game();
     game.submit_and_wait(&reward_pieces("u1", "arrow", 1)).await.expect(200);
-    let lock = satchel.database.hold("SELECT FROM users WHERE user_id = 'u1' FOR UPDATE");
+    let lock = satchel
+        .database
+        .hold("SELECT FROM users JOIN user_names USING (shard, uid) WHERE user_id = 'u1' FOR UPDATE OF users");
     game.submit(&json!([reward_pieces("u1", "arrow", 2), use_item("u1", "arrow", 3)])).await.expect(202);
     satchel.database.someone_waits_for_a_lock().await;
     satchel.kill_workers();
@@ -178,7 +185,9 @@ async fn what_a_worker_committed_and_could_not_delete_before_it_was_killed_has_o
     let satchel = Setup::new().brisk().workers(1).start().await;
     let game = satchel.game();
     game.submit_and_wait(&reward_pieces("u1", "arrow", 1)).await.expect(200);
-    let lock = satchel.database.hold("SELECT FROM users WHERE user_id = 'u1' FOR UPDATE");
+    let lock = satchel
+        .database
+        .hold("SELECT FROM users JOIN user_names USING (shard, uid) WHERE user_id = 'u1' FOR UPDATE OF users");
     game.submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
     satchel.database.someone_waits_for_a_lock().await;
     // Killed, not paused: what waits in a paused Redis's sockets would still be done.

@@ -3,7 +3,6 @@
 use satchel_model::fold::Turn;
 use satchel_model::ids::{Shard, ShardCount};
 use satchel_model::operations::Envelope;
-use satchel_model::operations::PayloadHash;
 use satchel_queue::{Entry, EntryRef};
 use satchel_store::quarantine::Quarantined;
 use satchel_wire::envelope::OpenError;
@@ -15,8 +14,8 @@ use crate::config::EnvelopeKeys;
 pub(crate) struct Delivery {
     /// What was submitted, by whom.
     pub(crate) envelope: Envelope,
-    /// SHA-256 of the job's canonical form, worked out anew.
-    pub(crate) payload_hash: PayloadHash,
+    /// The job's canonical form, worked out anew.
+    pub(crate) canonical: Box<str>,
     /// The shard of its player.
     pub(crate) shard: Shard,
     /// Where it waited.
@@ -46,7 +45,7 @@ impl Delivery {
     pub(crate) fn turn(&self) -> Turn<'_> {
         Turn {
             envelope: &self.envelope,
-            payload_hash: self.payload_hash,
+            canonical: &self.canonical,
             shard: self.shard,
             failures: self.failures(),
             was_parked: self.was_parked(),
@@ -88,9 +87,9 @@ pub(crate) fn decode(entries: Vec<Entry>, keys: &EnvelopeKeys, shards: ShardCoun
         }
         match open(&entry, keys, shards) {
             Ok(envelope) => {
-                let payload_hash = envelope.job.payload_hash();
+                let canonical = envelope.job.canonical();
                 let (shard, source) = (entry.shard, Source::Queue(entry.reference()));
-                decoded.deliveries.push(Delivery { envelope, payload_hash, shard, source });
+                decoded.deliveries.push(Delivery { envelope, canonical, shard, source });
             }
             Err(Fault::Newer(what)) => decoded.waiting.push((entry.shard, what)),
             Err(Fault::Bad(reason)) => {

@@ -54,6 +54,11 @@ pub(crate) async fn complete(
 }
 
 impl Completed {
+    /// So many deliveries as they came, without any from the journal.
+    pub(crate) fn delivered(deliveries: usize) -> Self {
+        Self { order: (0..deliveries).map(Place::Delivered).collect(), ..Self::default() }
+    }
+
     /// `rows` are what the journal has of these players up to their last delivery, by player and in order; `is_cut` if
     /// there may be more.
     fn of(deliveries: &[Delivery], rows: &[Journaled], is_cut: bool, verifier: &Verifier) -> Self {
@@ -115,9 +120,9 @@ impl Completed {
         }
         match verifier.journaled(row) {
             Ok(envelope) => {
-                let payload_hash = envelope.job.payload_hash();
+                let canonical = envelope.job.canonical();
                 self.order.push(Place::Extra(self.extra.len()));
-                self.extra.push(Delivery { envelope, payload_hash, shard: beside.shard, source: Source::Journal });
+                self.extra.push(Delivery { envelope, canonical, shard: beside.shard, source: Source::Journal });
                 true
             }
             Err(Distrust::Refused(row)) => {
@@ -206,7 +211,7 @@ mod tests {
         let job = format!(r#"{{"type":"use_item","userId":"{user}","itemId":"key"}}"#);
         let job = Submission::parse(Node::parse(job.as_bytes()).unwrap(), Pointer::root()).unwrap().job;
         Delivery {
-            payload_hash: job.payload_hash(),
+            canonical: job.canonical(),
             envelope: Envelope {
                 job_id: JobId::from(uuid::Uuid::now_v7()),
                 job,

@@ -6,9 +6,9 @@ use satchel_model::catalogue::Catalogue;
 use satchel_model::facts::{Facts, Reads};
 use satchel_model::fold::{Batch, UserState};
 use satchel_model::ids::{Shard, UserId};
-use satchel_model::ledger::Head;
 use satchel_model::operations::Context;
 use satchel_store::leases::Lease;
+use satchel_store::users::Found;
 use satchel_store::{StoreError, Tx, facts};
 
 use super::decode::Delivery;
@@ -64,7 +64,7 @@ pub(crate) fn parties<'d>(deliveries: impl Iterator<Item = &'d Delivery>, verifi
 
 /// The batch's users as they were found, with what the lane remembers of them.
 pub(crate) fn users(
-    mut heads: HashMap<UserId, Head>,
+    mut found: HashMap<UserId, Found>,
     places: &[Place<'_>],
     leased: &[Lease],
     cache: &mut HoldingsCache,
@@ -72,10 +72,22 @@ pub(crate) fn users(
     let by_shard = by_shard(leased);
     let mut users = HashMap::with_capacity(places.len());
     for (user_id, shard) in places {
-        let Some((user_id, head)) = heads.remove_entry(*user_id) else { continue };
+        let Some((user_id, Found { key, head, .. })) = found.remove_entry(*user_id) else { continue };
         let lease = by_shard.get(shard);
         let holdings = lease.map(|lease| cache.take(&user_id, **lease, head.version)).unwrap_or_default();
-        users.insert(user_id, UserState::new(head, Facts { holdings, ..Facts::default() }));
+        users.insert(user_id, UserState::new(key, head, Facts { holdings, ..Facts::default() }));
+    }
+    users
+}
+
+/// Those of the users that the lane remembers.
+pub(crate) fn recall(places: &[Place<'_>], leased: &[Lease], cache: &mut HoldingsCache) -> HashMap<UserId, UserState> {
+    let by_shard = by_shard(leased);
+    let mut users = HashMap::with_capacity(places.len());
+    for (user_id, shard) in places {
+        if let Some(user) = by_shard.get(shard).and_then(|lease| cache.recall(user_id, **lease)) {
+            users.insert((*user_id).clone(), user);
+        }
     }
     users
 }

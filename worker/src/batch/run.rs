@@ -11,12 +11,13 @@ use satchel_queue::{Consumer, EntryRef, Finished, Outcome, Place, Queue, QueueEr
 use satchel_store::leases::Lease;
 use satchel_store::quarantine::Quarantined;
 use satchel_store::rules::Patience;
-use satchel_store::{DEADLINE_MS, Session, StoreError};
+use satchel_store::{DEADLINE_MS, PoolConfig, Session, StoreError};
 use satchel_wire::envelope::EnvelopeKey;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::clock::DatabaseClock;
 use super::decode::{Delivery, Source};
 use super::transaction::{Applied, Applier, ApplyError, Portion};
 use super::verify::{self, Verifier};
@@ -27,6 +28,9 @@ use crate::shards::{Active, Stalls};
 /// How long a read waits for the first entry, in milliseconds. A delayed job that comes meanwhile and is due sooner is so
 /// late at most; none overtakes it.
 pub(crate) const BLOCK_MS: u32 = 200;
+
+/// Longest run of a lane's statement, in milliseconds, unless its transaction says otherwise.
+const STATEMENT_TIMEOUT_MS: u64 = 5_000;
 
 /// A lane's means.
 pub(crate) struct Pipeline {
@@ -84,11 +88,17 @@ impl Pipeline {
         worker_id: Uuid,
         active: Active,
         signals: Arc<Signals>,
+        clock: DatabaseClock,
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
         Ok(Self {
-            session: Session::new(&config.pool)?,
-            applier: Applier::new(worker_id, Verifier::new(config.envelope_keys.clone(), queue.shards())),
+            session: Session::new(&PoolConfig { statement_timeout_ms: STATEMENT_TIMEOUT_MS, ..config.pool.clone() })?,
+            applier: Applier::new(
+                worker_id,
+                Verifier::new(config.envelope_keys.clone(), queue.shards()),
+                config.ledger_keys.clone(),
+                clock,
+            ),
             consumer: queue.consumer(BLOCK_MS)?,
             keys: config.envelope_keys.clone(),
             stalls: Stalls::default(),

@@ -6,17 +6,19 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use satchel_model::catalogue::Catalogue;
 use satchel_model::decide::ChanceKey;
-use satchel_model::fold::{Batch, Decisions, Disposition};
+use satchel_model::fold::{Batch, Decisions, Disposition, UserState};
 use satchel_model::ids::{JobId, Shard, UserId};
-use satchel_model::ledger::Head;
+use satchel_model::ledger::LedgerKeys;
 use satchel_model::records::JobRecord;
 use satchel_store::leases::{self, Fence, Lease};
 use satchel_store::parked;
 use satchel_store::quarantine::{self, Quarantined, RefusedRow};
 use satchel_store::rules::{self, Patience};
+use satchel_store::users::Found;
 use satchel_store::{Session, StoreError, Tx, catalogue, jobs, users};
 use uuid::Uuid;
 
+use super::clock::DatabaseClock;
 use super::decode::{Delivery, Source};
 use super::holdings_cache::HoldingsCache;
 use super::journal_order::{Completed, complete};
@@ -76,20 +78,22 @@ pub(crate) struct Applied {
 
 /// Applies a lane's batches.
 pub(crate) struct Applier {
-    worker_id: Uuid,
-    verifier: Verifier,
+    pub(super) worker_id: Uuid,
+    pub(super) verifier: Verifier,
     /// The last catalogue seen; a batch reads it anew when another version is in force.
-    catalogue: Catalogue,
-    catalogue_version: i64,
-    cache: HoldingsCache,
-    chance: ChanceKey,
+    pub(super) catalogue: Catalogue,
+    pub(super) catalogue_version: i64,
+    pub(super) cache: HoldingsCache,
+    pub(super) chance: ChanceKey,
+    pub(super) ledger_keys: LedgerKeys,
+    pub(super) clock: DatabaseClock,
 }
 
 impl Applier {
-    pub(crate) fn new(worker_id: Uuid, verifier: Verifier) -> Self {
+    pub(crate) fn new(worker_id: Uuid, verifier: Verifier, ledger_keys: LedgerKeys, clock: DatabaseClock) -> Self {
         let chance = ChanceKey::new(verifier.key().derive(b"satchel/chance"));
         let (catalogue, cache) = (Catalogue::default(), HoldingsCache::default());
-        Self { worker_id, verifier, catalogue, catalogue_version: 0, cache, chance }
+        Self { worker_id, verifier, catalogue, catalogue_version: 0, cache, chance, ledger_keys, clock }
     }
 
     /// By what jobs that wait in Postgres are trusted.
@@ -117,6 +121,11 @@ impl Applier {
         portion: Portion<'_>,
         trust: Trust,
     ) -> Result<Applied, ApplyError> {
+        if trust == Trust::Yes
+            && let Some(applied) = self.at_once(session, portion).await?
+        {
+            return Ok(applied);
+        }
         let Portion { deliveries, quarantined, leased, attempts, patience } = portion;
         let mut tx = rules::begin(session, patience).await.map_err(ApplyError::Rules)?;
         let shards = deliveries.iter().map(|delivery| delivery.shard);
@@ -126,26 +135,19 @@ impl Applier {
         let places = load::parties(cut.iter(), &self.verifier);
         // First the locks: under them nobody else decides a job of these users. (The same id for another shard's user
         // meets the unique index; the batch is then taken apart and finds it decided.)
-        let mut heads = lock(&mut tx, &places).await?;
+        let mut found = self.lock(&mut tx, &places).await?;
         let completed = complete(&mut tx, cut, &self.verifier).await?;
         if !completed.refused().is_empty() {
             quarantine::journaled(&mut tx, completed.refused()).await?;
         }
         let order = completed.in_order(cut);
-        let more = missing(load::parties(completed.extra().iter(), &self.verifier), &heads);
-        heads.extend(lock(&mut tx, &more).await?);
+        let more = missing(load::parties(completed.extra().iter(), &self.verifier), &found);
+        found.extend(self.lock(&mut tx, &more).await?);
         let places = [places, more].concat();
-        let must_look = trust == Trust::No || heads.values().any(|head| head.is_blocked);
+        let must_look = trust == Trust::No || found.values().any(|user| user.head.is_blocked);
         let decided = if must_look { decided(&mut tx, &order).await? } else { HashMap::new() };
-        let mut batch = Batch {
-            users: load::users(heads, &places, leased, &mut self.cache),
-            decided,
-            catalogue: &self.catalogue,
-            catalogue_version: self.catalogue_version,
-            chance: &self.chance,
-            now,
-            attempts,
-        };
+        let users = load::users(found, &places, leased, &mut self.cache);
+        let mut batch = self.batch(users, decided, now, attempts);
         completed.extra().iter().for_each(|delivery| batch.ask(&delivery.envelope, &mut reads));
         load::facts(&mut tx, &mut batch, &order, reads).await?;
         let decisions = batch.decide(order.iter().map(|delivery| delivery.turn()));
@@ -163,6 +165,26 @@ impl Applier {
         Ok(applied(completed, deliveries.len(), decisions))
     }
 
+    /// What is decided by, with what is decided on.
+    pub(super) fn batch(
+        &self,
+        users: HashMap<UserId, UserState>,
+        decided: HashMap<JobId, Arc<JobRecord>>,
+        now: DateTime<Utc>,
+        attempts: i32,
+    ) -> Batch<'_> {
+        Batch {
+            decided,
+            users,
+            catalogue: &self.catalogue,
+            catalogue_version: self.catalogue_version,
+            chance: &self.chance,
+            now,
+            attempts,
+            ledger_key: &self.ledger_keys.current,
+        }
+    }
+
     /// Parks a job that failed alone, with what Postgres said of it; it is due again in `retry_in_ms`, or never.
     pub(crate) async fn park(
         &mut self,
@@ -175,7 +197,7 @@ impl Applier {
         let mut tx = rules::begin(session, Patience::ALONE).await.map_err(ApplyError::Rules)?;
         let now = self.enter(&mut tx, std::iter::once(delivery.shard), leased).await?;
         let user_id = &delivery.envelope.job.user_id;
-        users::lock(&mut tx, &[user_id]).await?;
+        users::lock(&mut tx, &[(user_id, delivery.shard)]).await?;
         if let Source::Parked { position, .. } = delivery.source {
             parked::fail_again(&mut tx, user_id, position, error, retry_in_ms).await?;
         } else {
@@ -200,6 +222,22 @@ impl Applier {
         Ok(completed.into_extra())
     }
 
+    /// Locks users. A ledger that does not end where its head says is nothing to decide on.
+    async fn lock(&self, tx: &mut Tx<'_>, places: &[Place<'_>]) -> Result<HashMap<UserId, Found>, StoreError> {
+        if places.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let found = users::lock(tx, places).await?;
+        found.iter().try_for_each(|(user_id, found)| self.check(user_id, found))?;
+        Ok(found)
+    }
+
+    /// Whether a ledger ends where its head says.
+    pub(super) fn check(&self, user_id: &UserId, Found { key, head, mac }: &Found) -> Result<(), StoreError> {
+        let untrusted = |fault| StoreError::Untrusted { user_id: user_id.clone(), fault };
+        self.ledger_keys.check_head(key.uid, head, mac.as_deref()).map_err(untrusted)
+    }
+
     /// Holds the leases of these shards until the transaction ends, and sees to it that decisions are made by the
     /// catalogue in force. Gives the database's time.
     async fn enter(
@@ -218,6 +256,7 @@ impl Applier {
             Fence::Lost => return Err(ApplyError::Fenced),
             Fence::Locked(shards) => return Err(ApplyError::Locked(shards)),
         };
+        self.clock.note(rules.now);
         if rules.is_paused {
             return Err(ApplyError::Paused);
         }
@@ -240,19 +279,10 @@ enum Trust {
     No,
 }
 
-/// Locks users, who are in order.
-async fn lock(tx: &mut Tx<'_>, places: &[Place<'_>]) -> Result<HashMap<UserId, Head>, StoreError> {
-    if places.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let user_ids: Vec<&UserId> = places.iter().map(|(user_id, _)| *user_id).collect();
-    users::lock(tx, &user_ids).await
-}
-
 /// Those of the users that are not locked yet. (A batch that locks more of them later may meet another one that does: Postgres
 /// ends one of the two, which is then applied anew.)
-fn missing<'d>(places: Vec<Place<'d>>, heads: &HashMap<UserId, Head>) -> Vec<Place<'d>> {
-    places.into_iter().filter(|(user_id, _)| !heads.contains_key(*user_id)).collect()
+fn missing<'d>(places: Vec<Place<'d>>, found: &HashMap<UserId, Found>) -> Vec<Place<'d>> {
+    places.into_iter().filter(|(user_id, _)| !found.contains_key(*user_id)).collect()
 }
 
 /// Those of the jobs that were decided before.
@@ -263,7 +293,7 @@ async fn decided(tx: &mut Tx<'_>, order: &[&Delivery]) -> Result<HashMap<JobId, 
 }
 
 /// Gives each delivery its ending back.
-fn applied(completed: Completed, delivered: usize, decisions: Decisions) -> Applied {
+pub(super) fn applied(completed: Completed, delivered: usize, decisions: Decisions) -> Applied {
     let decided = decisions.records.len();
     let refused = completed.refused().to_vec();
     let (dispositions, extra) = completed.hand_back(delivered, decisions.dispositions);

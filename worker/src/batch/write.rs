@@ -6,37 +6,57 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use satchel_model::events::Emission;
 use satchel_model::events::{EventType, JobFacts, JobParked};
-use satchel_model::fold::{Batch, Decisions, Disposition};
-use satchel_model::ids::{Shard, UserId};
+use satchel_model::fold::{Batch, Decisions, Disposition, HoldingChange, UserState};
+use satchel_model::ids::{Shard, UserId, UserKey};
+use satchel_model::ledger::{Head, Mac};
+use satchel_model::operations::PayloadHash;
 use satchel_model::records::{JobRecord, JobStatus, NewEvent};
 use satchel_store::parked::{self, NewParked};
 use satchel_store::progress::{self, Progress, ShardCounts};
-use satchel_store::{StoreError, Tx, decisions, facts, journal};
+use satchel_store::{StoreError, Tx, facts, journal};
 use satchel_wire::envelope::EnvelopeKey;
 
 use super::decode::Delivery;
 use super::load::Place;
 
-/// Records, holdings, ledger, heads, counters and events.
+/// What a batch has decided, as it is written.
+pub(crate) struct Decided<'d> {
+    decisions: &'d Decisions,
+    holdings: Vec<HoldingChange<'d>>,
+    heads: Vec<(UserKey, Head, Mac)>,
+    counts: Vec<ShardCounts>,
+}
+
+impl<'d> Decided<'d> {
+    pub(crate) fn of(batch: &'d Batch<'_>, places: &[Place<'_>], decisions: &'d Decisions) -> Self {
+        let users = || places.iter().filter_map(|(user_id, _)| batch.users.get(*user_id));
+        let sign = |user: &UserState| (user.key, user.head, batch.ledger_key.sign_head(user.key.uid, &user.head));
+        Self {
+            decisions,
+            holdings: users().flat_map(UserState::changes).collect(),
+            heads: users().filter(|user| user.has_moved()).map(sign).collect(),
+            counts: counts(&decisions.records, &decisions.shards),
+        }
+    }
+
+    pub(crate) fn progress(&self, at: DateTime<Utc>) -> Progress<'_> {
+        let Self { decisions: Decisions { ledger, events, .. }, holdings, heads, counts } = self;
+        Progress { records: ledger, holdings, heads, counts, events, at }
+    }
+}
+
+/// Records, holdings, heads, counters and events, and other facts.
 pub(crate) async fn write(
     tx: &mut Tx<'_>,
     batch: &Batch<'_>,
     places: &[Place<'_>],
-    decided: &Decisions,
+    decisions: &Decisions,
 ) -> Result<(), StoreError> {
-    if decided.records.is_empty() {
+    if decisions.records.is_empty() {
         return Ok(());
     }
-    decisions::add(tx, &decided.records, &decided.entries).await?;
-    let users = || places.iter().filter_map(|(user_id, _)| Some((*user_id, batch.users.get(*user_id)?)));
-    let holdings: Vec<_> = users().flat_map(|(user_id, user)| user.changes(user_id)).collect();
-    let moved = users().filter(|(_, user)| user.has_moved());
-    let heads: Vec<_> = moved.map(|(user_id, user)| (user_id, user.head)).collect();
-    let counts = counts(&decided.records, &decided.shards);
-    let events = &decided.events;
-    progress::write(tx, Progress { holdings: &holdings, heads: &heads, counts: &counts, events, at: batch.now })
-        .await?;
-    facts::write(tx, &decided.writes, batch.now).await
+    progress::write(tx, Decided::of(batch, places, decisions).progress(batch.now)).await?;
+    facts::write(tx, &decisions.writes).await
 }
 
 /// Moves jobs out of where Postgres kept them, now that they are decided, and those that have to wait to where they
@@ -76,7 +96,12 @@ pub(crate) async fn settle(
 }
 
 pub(crate) fn of<'d>(delivery: &'d Delivery, key: &'d EnvelopeKey) -> NewParked<'d> {
-    NewParked { envelope: &delivery.envelope, payload_hash: delivery.payload_hash, shard: delivery.shard, key }
+    NewParked {
+        envelope: &delivery.envelope,
+        payload_hash: PayloadHash::of(&delivery.canonical),
+        shard: delivery.shard,
+        key,
+    }
 }
 
 fn counts(records: &[Arc<JobRecord>], shards: &[Shard]) -> Vec<ShardCounts> {

@@ -118,7 +118,7 @@ impl<'j> Read<'j> {
 }
 
 fn delivery(job: &ParkedJob, envelope: Envelope, shard: Shard) -> Delivery {
-    let payload_hash = envelope.job.payload_hash();
+    let canonical = envelope.job.canonical();
     let source = Source::Parked { position: job.position, failures: job.attempts, tries: job.tries };
-    Delivery { envelope, payload_hash, shard, source }
+    Delivery { envelope, canonical, shard, source }
 }

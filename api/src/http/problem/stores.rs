@@ -43,7 +43,8 @@ impl ApiError {
             | StoreError::Changed
             | StoreError::Ahead
             | StoreError::Decided
-            | StoreError::Unread => {
+            | StoreError::Unread
+            | StoreError::Untrusted { .. } => {
                 tracing::error!(%error, "the database answered what cannot be");
                 Self::Internal
             }

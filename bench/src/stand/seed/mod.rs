@@ -1,7 +1,7 @@
-//! A database as it is after years: users, holdings, decided jobs and a ledger with whole hash chains, without having
-//! applied them one by one.
+//! A database as it is after years: users, holdings and their records in whole hash chains, without having applied them
+//! one by one.
 //!
-//! Every entry's hash is computed by the service's own code ([`LedgerEntry::chain`]) and the rows go in by COPY, in the
+//! Records, their hashes and the signed heads are made by the service's own code and the rows go in by COPY, in the
 //! order of their time, as they would have been written; indexes and keys are dropped before and made again after, from
 //! their own definitions. Two differences to a database that has grown remain: indexes are packed (their
 //! first new entries split pages), and statistics are fresh.
@@ -14,14 +14,15 @@ mod tables;
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
+use satchel_model::ids::ShardCount;
 
 pub(crate) use self::people::{ENTRIES_PER_USER, People};
 use super::schema;
 use super::sql::Psql;
 
 /// The tables that are filled, largest first.
-const TABLES: [&str; 4] = ["ledger", "jobs", "inventory", "users"];
+const TABLES: [&str; 4] = ["records", "holdings", "users", "user_names"];
 
 /// What a seeding took.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +40,7 @@ pub(crate) struct Seeded {
 /// Fills the freshly migrated database of `owner`, whose catalogue knows the items, with what `people` have done.
 pub(crate) fn fill(owner: &Psql, people: &People) -> Result<Seeded> {
     let shards: u16 = owner.number(schema::SHARDS)?;
+    let users = people.keys(ShardCount::new(shards).context("a number of shards that cannot be")?);
     let catalogue_version: i64 = owner.number(schema::CATALOGUE_VERSION)?;
     for table in TABLES {
         let is_empty = owner.run(&format!("SELECT NOT EXISTS (SELECT FROM {table})"))?;
@@ -46,15 +48,16 @@ pub(crate) fn fill(owner: &Psql, people: &People) -> Result<Seeded> {
     }
     let start = Instant::now();
     let dropped = tables::drop_indexes(owner, &TABLES)?;
-    let jobs = thread::scope(|scope| -> Result<()> {
-        let jobs = scope.spawn(|| rows::copy_jobs(owner, people));
-        let heads = ledger::copy(owner, people, catalogue_version)?;
-        rows::copy_users(owner, people, &heads)?;
-        rows::copy_inventory(owner, people)?;
-        jobs.join().map_err(|_| anyhow!("the thread that copies jobs has crashed"))?
-    });
-    jobs?;
-    rows::count_jobs(owner, people, shards)?;
+    thread::scope(|scope| -> Result<()> {
+        let beside = scope.spawn(|| {
+            rows::copy_names(owner, people, &users)?;
+            rows::copy_holdings(owner, people, &users)
+        });
+        let heads = ledger::copy(owner, people, &users, catalogue_version)?;
+        rows::copy_users(owner, &users, &heads)?;
+        beside.join().map_err(|_| anyhow!("the thread that copies names and holdings has crashed"))?
+    })?;
+    rows::count_jobs(owner, &users)?;
     let copied = Instant::now();
     tables::restore_indexes(owner, &dropped)?;
     let indexed = Instant::now();

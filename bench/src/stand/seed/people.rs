@@ -1,7 +1,7 @@
 //! What a seeded database tells of: who did what, when.
 
 use anyhow::{Context, Result, ensure};
-use satchel_model::ids::UserId;
+use satchel_model::ids::{JobId, ShardCount, Uid, UserId, UserKey};
 use uuid::Uuid;
 
 use crate::load::job::ITEMS;
@@ -51,6 +51,12 @@ impl People {
     /// All users' ids.
     pub(crate) fn ids(&self) -> &[UserId] {
         &self.ids
+    }
+
+    /// Where the users' rows are: numbered in the order of their names here.
+    pub(super) fn keys(&self, shards: ShardCount) -> Vec<UserKey> {
+        let key = |(user_id, number)| UserKey { shard: shards.of_user(user_id), uid: Uid::new(number) };
+        self.ids.iter().zip(1..).map(key).collect()
     }
 
     /// How many users there are for each player, itself included.
@@ -105,13 +111,14 @@ pub(super) struct Job<'p> {
 }
 
 impl Job<'_> {
-    /// Its id: version 7, as the API makes them.
+    /// Its id, as the API makes them.
     pub(super) fn id(&self) -> Uuid {
         let mut random = [0; 10];
         for (place, byte) in random.iter_mut().zip(Random::new(self.number).next().to_be_bytes()) {
             *place = byte;
         }
-        uuid::Builder::from_unix_timestamp_millis(self.at_micros / 1_000, &random).into_uuid()
+        let uuid = uuid::Builder::from_unix_timestamp_millis(self.at_micros / 1_000, &random).into_uuid();
+        JobId::placed(uuid, self.user_id).as_uuid()
     }
 
     /// What it rewards, one of it: all items by turns.

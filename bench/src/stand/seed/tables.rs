@@ -10,6 +10,8 @@ use crate::stand::sql::Psql;
 
 /// For making indexes.
 const INDEX_MEMORY: &str = "1GB";
+/// What values of bytes have at most: hashes.
+const MAX_VALUE_BYTES: usize = 32;
 
 /// Those of the columns that a table has, in the order given.
 #[derive(Debug)]
@@ -58,20 +60,15 @@ impl Line<'_, '_> {
         Ok(())
     }
 
-    /// Writes bytes.
-    pub(super) fn put_bytes(&mut self, column: &'static str, bytes: &[u8; 32]) -> Result<()> {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    /// Writes at most [`MAX_VALUE_BYTES`] bytes.
+    pub(super) fn put_bytes(&mut self, column: &'static str, bytes: &[u8]) -> Result<()> {
         if self.next_is(column)? {
-            let mut text = [0; 64];
-            for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-                if let [high, low] = pair {
-                    *high = DIGITS.get(usize::from(byte >> 4)).copied().unwrap_or_default();
-                    *low = DIGITS.get(usize::from(byte & 15)).copied().unwrap_or_default();
-                }
-            }
+            let mut text = [0; 2 * MAX_VALUE_BYTES];
+            let text = text.get_mut(..2 * bytes.len()).context("more bytes than a hash has")?;
+            hex::encode_to_slice(bytes, text)?;
             // A backslash is written twice in this format.
             self.output.write_all(b"\\\\x")?;
-            self.output.write_all(&text)?;
+            self.output.write_all(text)?;
         }
         Ok(())
     }

@@ -83,6 +83,15 @@ macro_rules! kinds {
             pub fn is_empty(&self) -> bool {
                 true $(&& self.$kind.is_empty())+
             }
+
+            /// What a record says of them, in order: the kind of each, and the text of a JSON array.
+            pub fn said(&self) -> Vec<(&'static str, String)> {
+                let mut said = Vec::new();
+                $(
+                    said.extend(self.$kind.iter().map(|(key, value)| ($Kind::CHANGE, $Kind::said(key, value))));
+                )+
+                said
+            }
         }
 
         $(

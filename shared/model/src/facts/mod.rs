@@ -26,6 +26,11 @@ pub trait Fact: Debug + Clone + Default + PartialEq {
     type Key: Debug + Clone + Eq + Ord + Hash;
     /// What is kept for a key; the default is what a user has for whom nothing was written.
     type Value: Debug + Clone + Default + PartialEq;
+    /// What a record calls a change of it: `{"change":[…]}`.
+    const CHANGE: &'static str;
+
+    /// What a record says of a change, as the text of a JSON array: the key's parts, and the new value where it is not always the same.
+    fn said(key: &Self::Key, value: &Self::Value) -> String;
 }
 
 /// Where a kind of the list has its place in each of the list's types.

@@ -1,6 +1,6 @@
 //! What reward rules have given for, of those that give once for each value.
 
-use serde_json::{Number, Value};
+use serde_json::{Number, Value, json};
 
 use super::Fact;
 use crate::ids::RuleId;
@@ -12,6 +12,11 @@ pub struct RuleGrant;
 impl Fact for RuleGrant {
     type Key = OnceKey;
     type Value = bool;
+    const CHANGE: &'static str = "once";
+
+    fn said(OnceKey { rule_id, value }: &OnceKey, _: &bool) -> String {
+        json!([rule_id.as_str(), value]).to_string()
+    }
 }
 
 /// A rule, and the value for which it has given to a user: it gives nothing for it again, ever.

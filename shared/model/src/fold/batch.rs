@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::value::RawValue;
 
 use super::{Decisions, Disposition, PartyWrites, Turn, UserState};
+use crate::access::{Actor, Role};
 use crate::catalogue::Catalogue;
 use crate::decide::{ChanceKey, Draft, Inputs, PartyPlan, Plan, Verdict, decision_time};
 use crate::events::{of_applied, of_rejected};
 use crate::facts::{Facts, Reads};
 use crate::ids::{JobId, UserId};
-use crate::ledger::{Head, LedgerEntry};
+use crate::ledger::{Head, LedgerKey, NewBody, Record, RecordedActor, RecordedChange, Seal};
 use crate::operations::{Context, Envelope, Job, MAX_JOB_AGE_DAYS};
 use crate::records::{JobRecord, JobStatus, NewEvent};
 use crate::rejection::{Rejection, RejectionCode};
@@ -36,6 +38,8 @@ pub struct Batch<'c> {
     pub now: DateTime<Utc>,
     /// How often this batch was tried, this time included.
     pub attempts: i32,
+    /// Signs what changes nothing.
+    pub ledger_key: &'c LedgerKey,
 }
 
 impl Batch<'_> {
@@ -77,7 +81,7 @@ impl Batch<'_> {
         decisions.redelivered += 1;
         let Envelope { job_id, job, .. } = turn.envelope;
         // An id without a key is nobody else's, and one that was withdrawn may lack the hash.
-        let is_same = decided.payload_hash == turn.payload_hash || !job_id.is_of_key();
+        let is_same = decided.payload_hash == turn.payload_hash() || !job_id.is_of_key();
         if decided.user_id == job.user_id && is_same {
             return decided;
         }
@@ -101,8 +105,12 @@ impl Batch<'_> {
     }
 
     /// What the operation decides, after the checks that hold for all of them.
-    fn verdict(&mut self, envelope: &Envelope, now: DateTime<Utc>) -> Verdict {
+    fn verdict(&self, envelope: &Envelope, now: DateTime<Utc>) -> Verdict {
         let job = &envelope.job;
+        if parties(job).any(|user_id| !self.users.contains_key(user_id)) {
+            // Nothing can be recorded of somebody whom nobody has looked for.
+            return Verdict::Unread;
+        }
         if let Err(denied) = job.check_submitter(&envelope.actor) {
             return Verdict::Decided(Err(Rejection::new(RejectionCode::Forbidden, denied.to_string())));
         }
@@ -117,11 +125,6 @@ impl Batch<'_> {
             let message = format!("the job names the user {twice} twice");
             return Verdict::Decided(Err(Rejection::new(RejectionCode::Forbidden, message)));
         }
-        for user_id in parties(job) {
-            if !self.users.contains_key(user_id) {
-                self.users.insert(user_id.clone(), UserState::default());
-            }
-        }
         let nothing = Facts::default();
         let user = |user_id| self.users.get(user_id);
         let facts = |user_id| (user_id, user(user_id).map_or(&nothing, |user| &user.facts));
@@ -131,7 +134,7 @@ impl Batch<'_> {
 
     /// When a job counts as decided.
     fn decision_time(&self, envelope: &Envelope) -> DateTime<Utc> {
-        let last = parties(&envelope.job).filter_map(|user_id| self.users.get(user_id)?.decided_at);
+        let last = parties(&envelope.job).filter_map(|user_id| self.users.get(user_id)?.head.decided_at);
         decision_time(self.now, envelope.job.due_at(envelope.submitted_at), last)
     }
 
@@ -144,66 +147,79 @@ impl Batch<'_> {
         decisions: &mut Decisions,
     ) -> Arc<JobRecord> {
         let Envelope { job_id, job, .. } = turn.envelope;
-        let (outcome, told) = match plan {
+        let (plan, others, outcome, told) = match plan {
             Ok(Plan { user, others, happened, result }) => {
-                self.follow(turn.envelope, now, &job.user_id, user, decisions);
-                for (user_id, plan) in job.work.other_parties().iter().zip(others) {
-                    self.follow(turn.envelope, now, user_id, plan, decisions);
-                }
-                (Ok(result), of_applied(turn.envelope, happened))
+                (user, others, Ok(result), of_applied(turn.envelope, happened))
             }
-            Err(rejection) => (Err(rejection), of_rejected()),
+            Err(rejection) => (PartyPlan::default(), Vec::new(), Err(rejection), of_rejected()),
         };
+        let record = Arc::new(self.record(turn, outcome));
+        self.follow(turn, now, (&job.user_id, plan), Some(&record), decisions);
+        for (user_id, plan) in job.work.other_parties().iter().zip(others) {
+            self.follow(turn, now, (user_id, plan), None, decisions);
+        }
         let event = |(nth, told)| NewEvent {
             is_quiet: job.quiet,
-            ..NewEvent::of_job(turn.shard, &job.user_id, *job_id, nth, told).because(job.reason.as_ref())
+            ..NewEvent::of_job(turn.shard, &job.user_id, *job_id, nth, told)
         };
         decisions.events.extend(told.into_iter().enumerate().map(event));
-        let record = Arc::new(self.record(turn, outcome));
         self.decided.insert(*job_id, Arc::clone(&record));
         decisions.records.push(Arc::clone(&record));
         decisions.shards.push(turn.shard);
         record
     }
 
-    /// Takes over what a job does to one user: ledger entries on its chain, and its facts for the jobs that follow.
+    /// Takes over what a job does to one user: a record in its ledger, and its facts for the jobs that follow. `submitted` is how the job
+    /// ended, for the user whom it names.
     fn follow(
         &mut self,
-        envelope: &Envelope,
+        turn: Turn<'_>,
         now: DateTime<Utc>,
-        user_id: &UserId,
-        plan: PartyPlan,
+        (user_id, plan): (&UserId, PartyPlan),
+        submitted: Option<&JobRecord>,
         decisions: &mut Decisions,
     ) {
         let Some(user) = self.users.get_mut(user_id) else { return };
-        for change in &plan.changes {
-            let mut entry = LedgerEntry {
-                user_id: user_id.clone(),
-                seq: user.head.version + 1,
-                at: self.now,
-                job_id: envelope.job_id,
-                job_type: envelope.job.work.name().into(),
-                item_id: change.item_id.clone(),
-                delta: change.delta,
-                balance: change.balance,
-                actor: envelope.actor.to_string(),
-                reason: envelope.job.reason.as_ref().map(ToString::to_string),
-                request_id: envelope.request_id.to_string(),
-                cause: change.cause.clone(),
-                catalogue_version: self.catalogue_version,
-                hash: user.head.hash,
-            };
-            entry.hash = entry.chain(user.head.hash);
-            user.head = Head { version: entry.seq, hash: entry.hash, ..user.head };
-            decisions.entries.push(entry);
+        let changes = RecordedChange::of_plan(&plan);
+        let count = i16::try_from(changes.len()).unwrap_or(i16::MAX);
+        if submitted.is_none() && count == 0 {
+            return;
         }
+        let Envelope { job_id, job, actor, request_id, submitted_at, .. } = turn.envelope;
+        let body = NewBody {
+            canonical: turn.canonical,
+            user_id: &job.user_id,
+            actor: recorded(actor, user_id),
+            request_id,
+            submitted_at: *submitted_at,
+            decided_at: now,
+            catalogue_version: self.catalogue_version,
+            attempts: turn.failures.saturating_add(self.attempts),
+            changes: &changes,
+            result: submitted.map_or(RawValue::NULL, |record| &record.result),
+        };
+        let mut record = Record {
+            user: user.key,
+            seq: user.head.version + i64::from(count > 0),
+            count,
+            job_id: submitted.map(|_| *job_id),
+            is_rejected: submitted.is_some_and(|record| record.status == JobStatus::Rejected),
+            at: self.now,
+            body: if submitted.is_some() { body.text() } else { body.text_of_party(*job_id) },
+            seal: Seal::Chained(user.head.hash),
+        };
+        if count == 0 {
+            record.seal = Seal::Alone(record.mac(self.ledger_key));
+        } else {
+            let hash = record.hash(user.head.hash);
+            record.seal = Seal::Chained(hash);
+            let version = user.head.version + i64::from(count);
+            user.head = Head { version, hash, decided_at: Some(now), ..user.head };
+        }
+        decisions.ledger.push(record);
         user.follow(&plan);
-        if !plan.changes.is_empty() || !plan.writes.is_empty() {
-            user.decided_at = Some(now);
-        }
         if !plan.writes.is_empty() {
-            let (user_id, job_id) = (user_id.clone(), envelope.job_id);
-            decisions.writes.push(PartyWrites { user_id, job_id, writes: plan.writes });
+            decisions.writes.push(PartyWrites { user: user.key, writes: plan.writes });
         }
     }
 
@@ -218,11 +234,17 @@ impl Batch<'_> {
             applied_at: self.now,
             attempts: turn.failures.saturating_add(self.attempts),
             result: outcome.unwrap_or_else(|rejection| rejection.result()),
-            payload_hash: turn.payload_hash,
+            payload_hash: turn.payload_hash(),
             actor: envelope.actor.to_string(),
             request_id: envelope.request_id.to_string(),
         }
     }
+}
+
+/// Who submitted a job, as a user's record says it.
+fn recorded<'a>(actor: &'a Actor, user_id: &UserId) -> Option<RecordedActor<'a>> {
+    let is_self = actor.role == Role::Player && actor.subject == *user_id;
+    (!is_self).then(|| RecordedActor::Named(actor.to_string().into()))
 }
 
 /// The users whom a job is about.

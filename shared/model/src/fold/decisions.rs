@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::facts::Writes;
-use crate::ids::{JobId, Shard, UserId};
-use crate::ledger::LedgerEntry;
+use crate::ids::{JobId, Shard, UserKey};
+use crate::ledger::Record;
 use crate::records::{JobRecord, NewEvent};
 
 /// What a batch writes and answers.
@@ -14,8 +14,8 @@ pub struct Decisions {
     pub records: Vec<Arc<JobRecord>>,
     /// The shard of each of them.
     pub shards: Vec<Shard>,
-    /// Their changes, each user's in order.
-    pub entries: Vec<LedgerEntry>,
+    /// What is kept of them: of each job a record, and one for each other party that it changes; each user's in order.
+    pub ledger: Vec<Record>,
     /// What they write of facts beside the holdings, in order.
     pub writes: Vec<PartyWrites>,
     /// What happened, each user's in order.
@@ -45,9 +45,7 @@ pub enum Disposition {
 #[derive(Debug)]
 pub struct PartyWrites {
     /// Whose.
-    pub user_id: UserId,
-    /// By which job.
-    pub job_id: JobId,
+    pub user: UserKey,
     /// What.
     pub writes: Writes,
 }
@@ -57,7 +55,7 @@ impl Decisions {
         Self {
             records: Vec::with_capacity(jobs),
             shards: Vec::with_capacity(jobs),
-            entries: Vec::with_capacity(jobs),
+            ledger: Vec::with_capacity(jobs),
             writes: Vec::new(),
             events: Vec::with_capacity(jobs),
             dispositions: Vec::with_capacity(jobs),

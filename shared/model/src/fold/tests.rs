@@ -9,12 +9,13 @@ use super::*;
 use crate::access::{Actor, Role, Scopes};
 use crate::catalogue::Catalogue;
 use crate::decide::ChanceKey;
-use crate::facts::Reads;
-use crate::ids::{IdempotencyKey, JobId, RequestId, Shard, UserId};
-use crate::ledger::ChainVerifier;
+use crate::facts::{Facts, Reads};
+use crate::ids::{IdempotencyKey, JobId, RequestId, Shard, Uid, UserId, UserKey};
+use crate::ledger::{ChainVerifier, Head, LedgerEntry, LedgerKey, LedgerKeys, Record, Recorded, Seal};
 use crate::operations::{Envelope, Submission};
 use crate::records::JobStatus;
 
+static LEDGER_KEY: LazyLock<LedgerKey> = LazyLock::new(|| LedgerKey::new(&[9; 32]).unwrap());
 static CHANCE: LazyLock<ChanceKey> = LazyLock::new(|| ChanceKey::new([7; 32]));
 
 fn catalogue() -> Catalogue {
@@ -32,6 +33,7 @@ fn batch(catalogue: &Catalogue) -> Batch<'_> {
         chance: &CHANCE,
         now: DateTime::from_timestamp_micros(1_700_000_000_000_000).unwrap(),
         attempts: 1,
+        ledger_key: &LEDGER_KEY,
     }
 }
 
@@ -49,7 +51,9 @@ fn envelope(number: u128, job: &str) -> Envelope {
 }
 
 fn turn(envelope: &Envelope) -> Turn<'_> {
-    Turn { envelope, payload_hash: envelope.job.payload_hash(), shard: Shard::new(0), failures: 0, was_parked: false }
+    // Lives as long as the test.
+    let canonical = Box::leak(envelope.job.canonical());
+    Turn { envelope, canonical, shard: Shard::new(0), failures: 0, was_parked: false }
 }
 
 /// Everything that the jobs ask for is known: nobody has anything.
@@ -58,9 +62,39 @@ fn know_all(batch: &mut Batch<'_>, envelopes: &[&Envelope]) {
     for envelope in envelopes {
         batch.ask(envelope, &mut reads);
     }
-    for (user_id, item_id) in reads.holdings {
-        batch.users.entry(user_id.clone()).or_default().facts.holdings.put(item_id, None);
+    let parties = |envelope: &&'_ Envelope| {
+        let job = &envelope.job;
+        [std::slice::from_ref(&job.user_id), job.work.other_parties()].concat()
+    };
+    for user_id in envelopes.iter().flat_map(parties) {
+        let uid = Uid::new(i64::try_from(batch.users.len()).unwrap() + 1);
+        let key = UserKey { shard: Shard::new(0), uid };
+        batch.users.entry(user_id).or_insert_with(|| UserState::new(key, Head::GENESIS, Facts::default()));
     }
+    for (user_id, item_id) in reads.holdings {
+        batch.users.get_mut(user_id).unwrap().facts.holdings.put(item_id, None);
+    }
+}
+
+/// The changes of holdings that were decided: whose, and each one's number, delta and balance.
+fn changes(batch: &Batch<'_>, decisions: &Decisions) -> Vec<(String, i64, i64, i64)> {
+    let name = |uid: Uid| batch.users.iter().find(|(_, user)| user.key.uid == uid).unwrap().0;
+    let entries = |record: &Record| {
+        let Seal::Chained(hash) = record.seal else { return Vec::new() };
+        let Record { user: UserKey { uid, .. }, seq, job_id, at, ref body, .. } = *record;
+        let entries = LedgerEntry::of_record(Recorded { user_id: name(uid), seq, job_id, at, body, hash }).unwrap();
+        entries.into_iter().map(|entry| (name(uid).to_string(), entry.seq, entry.delta, entry.balance)).collect()
+    };
+    decisions.ledger.iter().flat_map(entries).collect()
+}
+
+/// Follows the chain of a user.
+fn verify(batch: &Batch<'_>, decisions: &Decisions, user: &str) {
+    let user = &batch.users[&user_id(user)];
+    let mut chain = ChainVerifier::default();
+    let own = decisions.ledger.iter().filter(|record| record.user == user.key && record.count > 0);
+    own.into_iter().try_for_each(|record| chain.follow(record)).unwrap();
+    assert_eq!(chain.head(), (user.head.version, user.head.hash));
 }
 
 fn decide(batch: &mut Batch<'_>, envelopes: &[&Envelope]) -> Decisions {
@@ -92,9 +126,16 @@ fn later_jobs_of_a_batch_see_what_earlier_ones_did() {
     let statuses: Vec<_> = decisions.records.iter().map(|record| record.status).collect();
     let (applied, rejected) = (JobStatus::Applied, JobStatus::Rejected);
     assert_eq!(statuses, [applied, applied, rejected, applied]);
-    let mut chain = ChainVerifier::default();
-    decisions.entries.iter().try_for_each(|entry| chain.follow(entry)).unwrap();
-    assert_eq!(decisions.entries.iter().map(|e| (e.delta, e.balance)).collect::<Vec<_>>(), [(1, 1), (-1, 0), (5, 5)]);
+    verify(&batch, &decisions, "u1");
+    let changed: Vec<_> =
+        changes(&batch, &decisions).into_iter().map(|(_, seq, delta, left)| (seq, delta, left)).collect();
+    assert_eq!(changed, [(1, 1, 1), (2, -1, 0), (3, 5, 5)]);
+    let counts: Vec<_> = decisions.ledger.iter().map(|record| (record.seq, record.count, record.is_rejected)).collect();
+    assert_eq!(counts, [(1, 1, false), (2, 2, false), (3, 0, true), (3, 0, false)]);
+    let keys = LedgerKeys { current: LEDGER_KEY.clone(), previous: None };
+    for record in decisions.ledger.iter().filter(|record| record.count == 0) {
+        keys.check_record(record, record.seal.as_bytes()).unwrap();
+    }
     assert_eq!(batch.users[&user_id("u1")].head.version, 3);
     let names: Vec<_> = decisions.events.iter().map(|event| &*event.name).collect();
     assert_eq!(names, ["item/rewarded", "item/used", "job/rejected", "item/rewarded"]);
@@ -105,7 +146,7 @@ fn a_copy_within_the_batch_changes_nothing_and_answers_the_same() {
     let catalogue = catalogue();
     let job = envelope(1, r#"{"type":"reward_inventory_item","userId":"u1","items":["gold"]}"#);
     let decisions = decide(&mut batch(&catalogue), &[&job, &job]);
-    assert_eq!((decisions.records.len(), decisions.entries.len(), decisions.redelivered), (1, 1, 1));
+    assert_eq!((decisions.records.len(), decisions.ledger.len(), decisions.redelivered), (1, 1, 1));
     assert_eq!(result(&decisions, 0), result(&decisions, 1));
 }
 
@@ -117,7 +158,7 @@ fn another_job_under_the_same_id_is_a_conflict_and_is_not_recorded() {
     for (job_id, is_told) in [(of_key, true), (JobId::from(Uuid::from_u128(1)), false)] {
         (first.job_id, other.job_id) = (job_id, job_id);
         let decisions = decide(&mut batch(&catalogue), &[&first, &other]);
-        assert_eq!((decisions.records.len(), decisions.entries.len()), (1, 1));
+        assert_eq!((decisions.records.len(), decisions.ledger.len()), (1, 1));
         // Nobody but the API makes ids without a key: the same one is the same job.
         assert_eq!(result(&decisions, 1).contains("idempotency_conflict"), is_told);
         assert_eq!(decisions.conflicts.len(), usize::from(is_told));
@@ -131,7 +172,7 @@ fn the_worker_asks_again_whether_the_submitter_may_and_whether_the_job_is_too_ol
     forbidden.actor = Actor::new(Role::Player, "u1", Scopes::all()).unwrap();
     old.submitted_at -= TimeDelta::days(31);
     let decisions = decide(&mut batch(&catalogue), &[&forbidden, &old]);
-    assert!(decisions.entries.is_empty());
+    assert!(decisions.ledger.iter().all(|record| record.count == 0 && record.is_rejected));
     assert!(decisions.records[0].result.get().contains("forbidden"));
     assert!(decisions.records[1].result.get().contains("expired"));
 }
@@ -140,10 +181,10 @@ fn the_worker_asks_again_whether_the_submitter_may_and_whether_the_job_is_too_ol
 fn behind_a_parked_job_its_users_other_jobs_wait_and_only_theirs() {
     let catalogue = catalogue();
     let mut batch = batch(&catalogue);
-    batch.users.entry(user_id("u1")).or_default().head.is_blocked = true;
     let (waits, mut other, first) = (envelope(1, USE), envelope(2, REWARD), envelope(3, REWARD));
     other.job.user_id = user_id("u2");
     know_all(&mut batch, &[&waits, &other, &first]);
+    batch.users.get_mut(&user_id("u1")).unwrap().head.is_blocked = true;
     let parked = Turn { failures: 2, was_parked: true, ..turn(&first) };
     let decisions = batch.decide([turn(&waits), turn(&other), parked].into_iter());
     let dispositions = &decisions.dispositions[..];
@@ -187,7 +228,7 @@ fn nothing_is_decided_on_what_nobody_has_read() {
     assert_eq!((decisions.dispositions.len(), decisions.unread), (1, None), "the batch ends before that job");
     let decisions = batch.decide(turns().skip(1));
     assert_eq!((decisions.dispositions.len(), decisions.unread), (0, Some(unknown.job_id)), "it is to blame");
-    assert!(decisions.records.is_empty() && decisions.entries.is_empty());
+    assert!(decisions.records.is_empty() && decisions.ledger.is_empty());
 }
 
 #[test]
@@ -201,13 +242,11 @@ fn an_operation_on_two_users_changes_both_or_neither() {
         envelope(1, r#"{"type":"reward_inventory_item","userId":"u1","items":[{"itemId":"gold","quantity":7}]}"#);
     let jobs = [reward, give(2, 5), give(3, 5)];
     let decisions = decide(&mut batch, &jobs.each_ref());
-    let entries: Vec<_> = decisions.entries.iter().map(|e| (e.user_id.as_str(), e.seq, e.delta, e.balance)).collect();
-    assert_eq!(entries, [("u1", 1, 7, 7), ("u1", 2, -5, 2), ("u2", 1, 5, 5)]);
+    let changed = changes(&batch, &decisions);
+    assert_eq!(changed, [("u1".into(), 1, 7, 7), ("u1".into(), 2, -5, 2), ("u2".into(), 1, 5, 5)]);
     assert!(result(&decisions, 2).contains("insufficient_quantity"));
     for user in ["u1", "u2"] {
-        let mut chain = ChainVerifier::default();
-        let own = decisions.entries.iter().filter(|entry| entry.user_id.as_str() == user);
-        own.cloned().try_for_each(|entry| chain.follow(&entry)).unwrap();
+        verify(&batch, &decisions, user);
         assert!(batch.users[&user_id(user)].has_moved());
     }
 }
@@ -222,7 +261,7 @@ fn a_job_that_names_a_user_twice_is_rejected() {
     ];
     let decisions = decide(&mut batch, &jobs.each_ref());
     assert!(result(&decisions, 1).contains("the job names the user u1 twice"));
-    assert_eq!(decisions.entries.len(), 1);
+    assert_eq!(changes(&batch, &decisions).len(), 1);
 }
 
 #[test]
@@ -241,5 +280,5 @@ fn the_time_of_each_party_is_that_of_the_job_and_never_falls() {
     assert!(result(&decisions, 2).contains("insufficient_quantity"));
     // The second job was due before the first; the third changed nothing.
     let expected = Some(jobs[0].submitted_at);
-    assert_eq!(["u1", "u2"].map(|user| batch.users[&user_id(user)].decided_at), [expected; 2]);
+    assert_eq!(["u1", "u2"].map(|user| batch.users[&user_id(user)].head.decided_at), [expected; 2]);
 }

@@ -8,12 +8,20 @@ use crate::operations::{Envelope, PayloadHash};
 pub struct Turn<'d> {
     /// What was submitted, by whom.
     pub envelope: &'d Envelope,
-    /// SHA-256 of the job's canonical form.
-    pub payload_hash: PayloadHash,
+    /// The job's canonical form.
+    pub canonical: &'d str,
     /// The shard of its user.
     pub shard: Shard,
     /// How often it failed before.
     pub failures: i32,
     /// Whether it was parked or waits behind a parked one: its place is before all of its user's that come from elsewhere.
     pub was_parked: bool,
+}
+
+impl Turn<'_> {
+    /// What exactly was asked. Nobody but the API makes ids without a key, so that the same one is the same job: of those nothing is
+    /// worked out.
+    pub(super) fn payload_hash(&self) -> PayloadHash {
+        if self.envelope.job_id.is_of_key() { PayloadHash::of(self.canonical) } else { PayloadHash([0; 32]) }
+    }
 }

@@ -2,24 +2,22 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
-
 use crate::decide::PartyPlan;
 use crate::facts::{Facts, Holding};
-use crate::ids::{ItemId, UserId};
+use crate::ids::{ItemId, UserKey};
 use crate::ledger::Head;
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct UserState {
+    /// Where its rows are.
+    pub key: UserKey,
     /// Where its ledger ends.
     pub head: Head,
     /// Where it ended before the batch.
     found_at: i64,
     /// What is known of it.
     pub facts: Facts,
-    /// The decision time of the last job that changed it, if that was in this batch.
-    pub(super) decided_at: Option<DateTime<Utc>>,
     touched: HashMap<ItemId, Touch>,
 }
 
@@ -36,7 +34,7 @@ struct Touch {
 #[derive(Debug, Clone, Copy)]
 pub struct HoldingChange<'a> {
     /// Whose.
-    pub user_id: &'a UserId,
+    pub user: UserKey,
     /// Of what.
     pub item_id: &'a ItemId,
     /// What it is now.
@@ -52,8 +50,8 @@ pub struct HoldingChange<'a> {
 impl UserState {
     /// One as it was found.
     #[must_use]
-    pub fn new(head: Head, facts: Facts) -> Self {
-        Self { head, found_at: head.version, facts, decided_at: None, touched: HashMap::new() }
+    pub fn new(key: UserKey, head: Head, facts: Facts) -> Self {
+        Self { key, head, found_at: head.version, facts, touched: HashMap::new() }
     }
 
     /// Whether its ledger has grown.
@@ -63,10 +61,10 @@ impl UserState {
     }
 
     /// The holdings that the batch changed.
-    pub fn changes<'u>(&'u self, user_id: &'u UserId) -> impl Iterator<Item = HoldingChange<'u>> {
+    pub fn changes(&self) -> impl Iterator<Item = HoldingChange<'_>> {
         self.touched.iter().map(move |(item_id, touch)| {
             let Touch { found, granted, used } = *touch;
-            HoldingChange { user_id, item_id, holding: self.facts.holdings.get(item_id), found, granted, used }
+            HoldingChange { user: self.key, item_id, holding: self.facts.holdings.get(item_id), found, granted, used }
         })
     }
 

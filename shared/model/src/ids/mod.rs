@@ -8,6 +8,7 @@ mod quantity;
 mod replica;
 mod shard;
 mod text;
+mod uid;
 
 pub use event_name::{EventName, InvalidEventName};
 pub use function::{FunctionId, InvalidFunctionId, RunId};
@@ -16,3 +17,4 @@ pub use quantity::{InvalidQuantity, Quantity};
 pub use replica::ReplicaId;
 pub use shard::{Shard, ShardCount};
 pub use text::{EventId, IdempotencyKey, InvalidId, ItemId, Reason, RequestId, RuleId, UserId};
+pub use uid::{Uid, UserKey};

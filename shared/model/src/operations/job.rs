@@ -56,13 +56,27 @@ impl Job {
         self.not_before.map_or(submitted_at, |not_before| not_before.max(submitted_at))
     }
 
-    /// SHA-256 over the canonical form: equal for two submissions of the same job, however they were written.
+    /// The canonical form: the same text for two submissions of the same job, however they were written. It begins with whose it is.
+    #[must_use]
+    pub fn canonical(&self) -> Box<str> {
+        raw(self).into()
+    }
+
+    /// SHA-256 over the canonical form.
     #[must_use]
     pub fn payload_hash(&self) -> PayloadHash {
-        PayloadHash(Sha256::digest(raw(self).get()).into())
+        PayloadHash::of(&self.canonical())
     }
 }
 
 /// See [`Job::payload_hash`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PayloadHash(pub [u8; 32]);
+
+impl PayloadHash {
+    /// Of a canonical form.
+    #[must_use]
+    pub fn of(canonical: &str) -> Self {
+        Self(Sha256::digest(canonical).into())
+    }
+}

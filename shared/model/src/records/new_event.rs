@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 
 use crate::events::Emission;
-use crate::ids::{JobId, Reason, Shard, UserId};
+use crate::ids::{JobId, Shard, UserId};
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -27,8 +27,6 @@ pub struct NewEvent {
     pub occurred_at: Option<DateTime<Utc>>,
     /// What it tells; `None` for what the job's record says.
     pub data: Option<Box<RawValue>>,
-    /// Why, in the words of who submitted the job.
-    pub reason: Option<String>,
     /// Whether it is given to no function.
     pub is_quiet: bool,
 }
@@ -40,14 +38,6 @@ impl NewEvent {
         let Emission { name, version, id, occurred_at, data, .. } = emission;
         let id = id.or_else(|| (nth > 0).then(|| format!("{job_id}:{nth}")));
         let (user_id, job_id) = (user_id.clone(), Some(job_id));
-        Self { shard, user_id, name, version, job_id, id, occurred_at, data, reason: None, is_quiet: false }
-    }
-
-    /// With the job's reason, if it has one and is what the event's data tells of: what has data of its own says there what it
-    /// has to say.
-    #[must_use]
-    pub fn because(self, reason: Option<&Reason>) -> Self {
-        let reason = reason.filter(|_| self.data.is_none()).map(ToString::to_string);
-        Self { reason, ..self }
+        Self { shard, user_id, name, version, job_id, id, occurred_at, data, is_quiet: false }
     }
 }

@@ -81,6 +81,17 @@ impl Queue for MemoryQueue {
         Ok(self.add(key, envelopes, Arrival::New))
     }
 
+    async fn submit(
+        &self,
+        key: &EnvelopeKey,
+        envelopes: &[&Envelope],
+    ) -> Result<Vec<Result<Claim, QueueError>>, QueueError> {
+        let mut state = self.store.state();
+        let claims = envelopes.iter().map(|envelope| state.submit(self.shards, key, envelope)).collect();
+        self.store.0.appended.notify_waiters();
+        Ok(claims)
+    }
+
     async fn restore(
         &self,
         key: &EnvelopeKey,
@@ -110,7 +121,11 @@ impl Queue for MemoryQueue {
     }
 
     async fn pending(&self, job_id: JobId) -> Result<Option<Pending>, QueueError> {
-        Ok(self.store.state().records.find(job_id).filter(|pending| pending.is_queued).cloned())
+        let mut state = self.store.state();
+        if job_id.is_of_key() {
+            return Ok(state.records.find(job_id).filter(|pending| pending.is_queued).cloned());
+        }
+        Ok(state.shard(self.shards.of_job(job_id)).find(job_id).as_ref().map(Pending::waiting))
     }
 
     async fn forget(&self, job_ids: &[JobId]) -> Result<(), QueueError> {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use satchel_model::ids::{JobId, Shard, UserId};
 use satchel_model::operations::Envelope;
 use satchel_model::operations::Priority;
-use satchel_wire::envelope::EnvelopeKey;
+use satchel_wire::envelope::{EnvelopeKey, parse_body};
 
 use crate::entry::EntryId;
 use crate::order::{Due, High, Normal, Standing, Turn};
@@ -157,6 +157,13 @@ impl MemoryShard {
     pub(super) fn has(&self, job_id: JobId) -> bool {
         let mut streams = self.normals.values().chain(self.highs.values());
         self.delayed_ids.contains_key(&job_id) || streams.any(|waiting| waiting.job_id == job_id)
+    }
+
+    /// A job that waits, unless the journal knows it.
+    pub(super) fn find(&self, job_id: JobId) -> Option<Envelope> {
+        let mut all = self.normals.values().chain(self.highs.values()).chain(self.delayed.values());
+        let sealed = all.find(|waiting| waiting.job_id == job_id)?.entry.sealed()?;
+        parse_body(sealed.version, &sealed.body).ok().filter(|envelope| !envelope.journaled)
     }
 
     /// How many entries wait, and jobs that are due.

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::records::Records;
 use super::shard::{Arrival, MemoryShard, Sealed};
 use crate::share::allot;
-use crate::{Entry, Finished, Outcome, Pending, QueueError};
+use crate::{Claim, Entry, Finished, Outcome, Pending, QueueError};
 
 /// The most jobs that wait or are delayed; more are refused. The largest has about 8 KiB.
 const MAX_JOBS: usize = 50_000;
@@ -55,6 +55,28 @@ impl State {
             self.jobs += 1;
         }
         Ok(())
+    }
+
+    /// Queues one job, if nobody has its id; or if the same job has it and does not wait, or somebody waits for its outcome.
+    pub(super) fn submit(
+        &mut self,
+        shards: ShardCount,
+        key: &EnvelopeKey,
+        envelope: &Envelope,
+    ) -> Result<Claim, QueueError> {
+        let found = self.records.find(envelope.job_id).filter(|_| envelope.job_id.is_of_key());
+        let mut claim = found.map_or(Claim::New, |found| found.claimed_by(&Pending::of(envelope)));
+        if matches!(claim, Claim::Queued { .. }) {
+            let waits = self.shard(shards.of_user(&envelope.job.user_id)).has(envelope.job_id);
+            if waits && envelope.reply_to.is_none() {
+                return Ok(claim);
+            }
+            claim = Claim::Same;
+        }
+        if claim != Claim::Other {
+            self.enqueue(shards, key, envelope, Arrival::New)?;
+        }
+        Ok(claim)
     }
 
     /// The next entries of these shards: each gives at most its share, then those that have more. And when the first of

@@ -11,6 +11,7 @@ mod delayed;
 mod depths;
 mod durability;
 mod failure;
+mod found;
 mod keys;
 mod life;
 mod link;
@@ -22,6 +23,7 @@ mod producer;
 mod scripts;
 mod sought;
 mod streams;
+mod submit;
 mod subscriber;
 mod watermark;
 
@@ -40,6 +42,7 @@ use satchel_wire::envelope::EnvelopeKey;
 use self::client::Client;
 use self::connection::Connection;
 use self::consumer::RedisConsumer;
+use self::found::Finder;
 use self::link::Limits;
 use self::outage::Outage;
 use self::producer::Arrival;
@@ -78,6 +81,7 @@ pub(super) struct RedisQueue {
     beside: Connection,
     /// Whether the login is Redis's own user, who may do everything.
     may_ask_config: bool,
+    finder: Finder,
     outage: Arc<Outage>,
 }
 
@@ -92,7 +96,8 @@ impl RedisQueue {
         let connections = (0..CONNECTIONS).map(|_| Connection::new(&client, limits, &outage)).collect();
         let beside = Connection::new(&client, limits, &outage);
         let may_ask_config = !client.has_own_user();
-        Ok(Self { client, deadline, shards, connections, next: AtomicUsize::default(), beside, may_ask_config, outage })
+        let (next, finder) = (AtomicUsize::default(), Finder::default());
+        Ok(Self { client, deadline, shards, connections, next, beside, may_ask_config, finder, outage })
     }
 
     /// The connection whose turn it is. What one call sends goes over one connection, and so stays in order.
@@ -114,7 +119,15 @@ impl Queue for RedisQueue {
         key: &EnvelopeKey,
         envelopes: &[Envelope],
     ) -> Result<Vec<Result<(), QueueError>>, QueueError> {
-        producer::enqueue(self.connection()?, self.shards, key, envelopes, Arrival::New).await
+        producer::enqueue(self.connection()?, self.shards, key, envelopes.iter(), Arrival::New).await
+    }
+
+    async fn submit(
+        &self,
+        key: &EnvelopeKey,
+        envelopes: &[&Envelope],
+    ) -> Result<Vec<Result<Claim, QueueError>>, QueueError> {
+        submit::submit(self.connection()?, self.shards, key, envelopes).await
     }
 
     async fn restore(
@@ -122,7 +135,7 @@ impl Queue for RedisQueue {
         key: &EnvelopeKey,
         envelopes: &[Envelope],
     ) -> Result<Vec<Result<(), QueueError>>, QueueError> {
-        producer::enqueue(self.connection()?, self.shards, key, envelopes, Arrival::Again).await
+        producer::enqueue(self.connection()?, self.shards, key, envelopes.iter(), Arrival::Again).await
     }
 
     async fn withdraw(&self, user_id: &UserId, job_id: JobId) -> Result<(), QueueError> {
@@ -148,7 +161,12 @@ impl Queue for RedisQueue {
     }
 
     async fn pending(&self, job_id: JobId) -> Result<Option<Pending>, QueueError> {
-        pending::find(self.connection()?, self.shards, job_id).await
+        let connection = self.connection()?;
+        if job_id.is_of_key() {
+            pending::find(connection, self.shards, job_id).await
+        } else {
+            self.finder.find(connection, self.shards, job_id).await
+        }
     }
 
     async fn forget(&self, job_ids: &[JobId]) -> Result<(), QueueError> {

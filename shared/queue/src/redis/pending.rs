@@ -9,6 +9,7 @@ use super::batch::Batch;
 use super::connection::Connection;
 use super::failure::no_answer;
 use super::{keys, streams};
+use crate::entry::EntryId;
 use crate::pending::CLAIM_TTL_SECONDS;
 use crate::{Claim, Pending, QueueError};
 
@@ -69,22 +70,30 @@ pub(super) async fn look(
     jobs.iter().map(stored).collect()
 }
 
-/// See [`crate::Queue::pending`].
+/// The record of a job with a key, as [`crate::Queue::pending`] tells it. Where it names its entry, the entry must be there:
+/// a record outlives a stream that is lost.
 pub(super) async fn find(
     connection: &Connection,
     shards: ShardCount,
     job_id: JobId,
 ) -> Result<Option<Pending>, QueueError> {
+    let shard = shards.of_job(job_id);
     let mut get = redis::cmd("GET");
-    get.arg(keys::pending(shards.of_job(job_id), job_id));
+    get.arg(keys::pending(shard, job_id));
     let stored: Option<Vec<u8>> = connection.run(&get).await?;
-    Ok(stored.as_deref().and_then(parse).filter(|pending| pending.is_queued))
+    let Some(stored) = stored else { return Ok(None) };
+    if let Some(entry) = entry_of(&stored).and_then(|entry| EntryId::parse(std::str::from_utf8(entry).ok()?))
+        && streams::fetch(connection, &[(shard, entry)]).await?.iter().all(Option::is_none)
+    {
+        return Ok(None);
+    }
+    Ok(parse(&stored).filter(|pending| pending.is_queued))
 }
 
-/// Adds one `UNLINK` per shard.
+/// Adds one `UNLINK` per shard in which one of these jobs may have a record.
 pub(super) fn forget(shards: ShardCount, job_ids: &[JobId], batch: &mut Batch) {
     let mut by_shard: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for job_id in job_ids {
+    for job_id in job_ids.iter().filter(|job_id| job_id.is_of_key()) {
         let shard = shards.of_job(*job_id);
         by_shard.entry(shard).or_default().push(keys::pending(shard, *job_id));
     }
@@ -109,6 +118,14 @@ pub(super) fn set(record: &Pending, ttl_seconds: u64, shard: Shard) -> Cmd {
     command
 }
 
-fn parse(text: &[u8]) -> Option<Pending> {
-    serde_json::from_slice(text).ok()
+/// Behind its entry's id, if that is known, a record is JSON.
+pub(super) fn parse(stored: &[u8]) -> Option<Pending> {
+    let begin = entry_of(stored).map_or(0, |entry| entry.len() + 1);
+    serde_json::from_slice(stored.get(begin..)?).ok()
+}
+
+/// The id of the job's entry in the normal stream of the record's shard.
+fn entry_of(stored: &[u8]) -> Option<&[u8]> {
+    let end = stored.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'-')?;
+    (stored.get(end) == Some(&b'|')).then(|| stored.get(..end)).flatten()
 }

@@ -26,30 +26,34 @@ pub(super) async fn enqueue(
     connection: &Connection,
     shards: ShardCount,
     key: &EnvelopeKey,
-    envelopes: &[Envelope],
+    envelopes: impl Iterator<Item = &Envelope>,
     arrival: Arrival,
 ) -> Result<Vec<Result<(), QueueError>>, QueueError> {
-    if envelopes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut batch = Batch::with_capacity(2 * envelopes.len());
+    let (few, _) = envelopes.size_hint();
+    let mut batch = Batch::with_capacity(few);
+    let mut has_record = Vec::with_capacity(few);
     for envelope in envelopes {
+        let queued = Pending::queued(envelope);
+        has_record.push(queued.is_some());
         // First the record, so that there is one as long as the job waits.
-        if let Some((record, ttl_seconds)) = Pending::queued(envelope) {
+        if let Some((record, ttl_seconds)) = queued {
             let shard = shards.of_job(envelope.job_id);
             batch.add(shard, pending::set(&record, ttl_seconds, shard));
         }
         let shard = shards.of_user(&envelope.job.user_id);
         batch.add_later(shard, append(key, envelope, shard, arrival));
     }
+    if batch.is_empty() {
+        return Ok(Vec::new());
+    }
     let answers = connection.run_each(batch).await?;
     // One whose record was refused is not answered for, even if its entry was taken.
     let mut answers = answers.into_iter();
     let mut next = || answers.next().unwrap_or_else(|| Err(no_answer())).map(drop);
-    Ok(envelopes
-        .iter()
-        .map(|envelope| {
-            let recorded = if envelope.journaled { Ok(()) } else { next() };
+    Ok(has_record
+        .into_iter()
+        .map(|has_record| {
+            let recorded = if has_record { next() } else { Ok(()) };
             recorded.and(next())
         })
         .collect())
@@ -60,7 +64,7 @@ const XADD_ARGUMENTS: usize = 9;
 /// What its arguments but key, body and MAC take, in bytes: five words and a number of 10 digits at most.
 const XADD_OTHER_BYTES: usize = 23;
 
-fn append(key: &EnvelopeKey, envelope: &Envelope, shard: Shard, arrival: Arrival) -> Cmd {
+pub(super) fn append(key: &EnvelopeKey, envelope: &Envelope, shard: Shard, arrival: Arrival) -> Cmd {
     let sealed = key.seal(envelope);
     let class = envelope.job.priority;
     match envelope.job.not_before {

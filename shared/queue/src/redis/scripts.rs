@@ -28,6 +28,14 @@ pub(super) const DEPTH: &str = script!("lua/depth.lua");
 
 /// What the shard has had at least, and has now.
 pub(super) const WATERMARK: &str = script!("lua/watermark.lua");
+/// Adds a normal job that has a key, and its record, unless somebody has its id. Short, since it goes along with each such job.
+/// KEYS: 1 normal stream, 2 record. ARGV: 1 payload hash, 2 whether it is queued again although it waits (1 or 0), 3 version,
+/// 4 body, 5 MAC, 6 record, 7 for how many seconds it is kept.
+///
+/// A record is preceded by the id of its entry. One without is a claim, or of a job that took two steps.
+pub(super) const SUBMIT: &str = include_str!("lua/submit.lua");
+/// A waiting job by its id.
+pub(super) const FIND: &str = script!("lua/find.lua");
 /// Which jobs wait.
 pub(super) const WAITS: &str = script!("lua/waits.lua");
 

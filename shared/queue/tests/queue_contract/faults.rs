@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use satchel_model::ids::Shard;
-use satchel_queue::{QueueError, open};
+use satchel_model::ids::{JobId, Shard};
+use satchel_queue::{Claim, QueueError, open};
 
 use crate::ground::{Ground, Servers};
-use crate::submit::{all, delayed, enqueue, finish, high, ids, installation, normal, players, shards};
+use crate::submit::{all, delayed, enqueue, finish, high, ids, installation, key, keyed, normal, players, shards};
 
 /// How long a read waits that is to look again soon, in milliseconds.
 const SHORT_BLOCK_MS: u32 = 200;
@@ -29,13 +29,47 @@ pub(crate) async fn a_stream_that_is_none_does_not_hold_up_the_others(ground: &m
 pub(crate) async fn a_delayed_jobs_record_outlives_its_delay(ground: &mut Ground) {
     let queue = ground.fresh().await;
     let (_, users) = players(1);
-    let sent = enqueue(&queue, &[delayed(normal(&users[0]), Utc::now() + TimeDelta::days(60))]).await;
+    let sent = enqueue(&queue, &[delayed(keyed(&users[0], "k"), Utc::now() + TimeDelta::days(60))]).await;
     let redis = ground.on_redis();
     let key = format!("satchel:{{{}}}:pending:{}", shards().of_job(sent[0]), sent[0]);
     let ttl_seconds: u64 =
         redis::from_redis_value(redis.run_everywhere(&["TTL", &key]).await.remove(0).unwrap()).unwrap();
     assert!(ttl_seconds > 89 * 24 * 60 * 60, "{ttl_seconds}");
     redis.run_everywhere(&["FLUSHALL"]).await;
+}
+
+pub(crate) async fn a_record_of_a_lost_entry_keeps_nobody_from_queueing_the_job_again(ground: &mut Ground) {
+    let queue = ground.fresh().await;
+    let (shard, users) = players(1);
+    let job = keyed(&users[0], "k");
+    let submit = async || queue.submit(&key(), &[&job]).await.unwrap().remove(0).unwrap();
+    assert_eq!(submit().await, Claim::New);
+    assert!(queue.pending(job.job_id).await.unwrap().is_some());
+    ground.on_redis().run_everywhere(&["DEL", &format!("satchel:{{{shard}}}:jobs")]).await;
+    assert_eq!(queue.pending(job.job_id).await.unwrap(), None, "what is lost does not wait");
+    assert_eq!(submit().await, Claim::Same);
+    assert!(matches!(submit().await, Claim::Queued { .. }));
+    assert!(queue.pending(job.job_id).await.unwrap().is_some());
+    let record = format!("satchel:{{{shard}}}:pending:{}", job.job_id);
+    ground.on_redis().run_everywhere(&["SET", &record, "1-1|{\"payloadHash\":\"nonsense"]).await;
+    assert_eq!(submit().await, Claim::Other, "nothing was queued, so that nothing else may be said");
+    let mut consumer = queue.consumer(BLOCK_MS).unwrap();
+    let entries = consumer.read(&all(), 100, BLOCK_MS).await.unwrap();
+    assert_eq!(ids(&entries), [job.job_id]);
+    finish(&mut consumer, &entries).await;
+}
+
+pub(crate) async fn a_made_up_id_is_not_looked_for_without_end(ground: &mut Ground) {
+    let queue = ground.fresh().await;
+    let (_, users) = players(1);
+    let jobs: Vec<_> = (0..5_000).map(|_| normal(&users[0])).collect();
+    enqueue(&queue, &jobs).await;
+    let early = uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, 1_700_000_000, 0));
+    let early = JobId::placed(early, &users[0]);
+    for _ in 0..2 {
+        assert!(matches!(queue.pending(early).await, Err(QueueError::Refused(_))));
+    }
+    ground.on_redis().run_everywhere(&["FLUSHALL"]).await;
 }
 
 /// Before Redis 7.2 a reader that waits is woken with one stream alone.

@@ -29,6 +29,9 @@ async fn every_scenario(ground: &mut Ground) {
     delayed::a_delayed_job_is_withdrawn(ground.fresh().await).await;
     records::a_key_is_claimed_once(ground.fresh().await).await;
     records::a_queued_job_is_known_until_it_is_decided(ground.fresh().await).await;
+    records::a_job_with_a_key_is_queued_once(ground.fresh().await).await;
+    records::what_was_only_claimed_is_queued_by_who_repeats_it(ground.fresh().await).await;
+    records::a_job_without_a_key_is_found_by_its_id(ground.fresh().await).await;
     records::a_job_waits_as_long_as_an_entry_of_it_is_there(ground.fresh().await).await;
     records::outcomes_are_told_to_who_waits(ground.fresh().await).await;
     ground.check_empty().await;
@@ -46,6 +49,8 @@ async fn every_scenario_holds_on_one_redis() {
     faults::a_stream_that_is_none_does_not_hold_up_the_others(&mut ground).await;
     faults::a_high_job_that_came_while_the_reader_waited_keeps_its_place(&mut ground).await;
     faults::a_delayed_jobs_record_outlives_its_delay(&mut ground).await;
+    faults::a_record_of_a_lost_entry_keeps_nobody_from_queueing_the_job_again(&mut ground).await;
+    faults::a_made_up_id_is_not_looked_for_without_end(&mut ground).await;
     watermarks::only_rise_where_they_are_what_they_must_be(&mut ground).await;
 }
 

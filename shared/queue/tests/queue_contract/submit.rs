@@ -6,14 +6,14 @@ use chrono::{DateTime, SubsecRound, Utc};
 use satchel_forms::{Node, Pointer};
 use satchel_model::access::{Actor, Role, Scopes};
 use satchel_model::ids::ReplicaId;
-use satchel_model::ids::{JobId, RequestId, Shard, ShardCount, UserId};
+use satchel_model::ids::{EventId, IdempotencyKey, JobId, RequestId, Shard, ShardCount, UserId};
 use satchel_model::installation::Installation;
 use satchel_model::operations::Envelope;
 use satchel_model::operations::Priority;
 use satchel_model::operations::Submission;
 use satchel_queue::{Consumer, Entry, Finished, Queue};
-use satchel_wire::Fresh;
 use satchel_wire::envelope::EnvelopeKey;
+use satchel_wire::{Fresh, FreshJob};
 
 pub(crate) fn key() -> EnvelopeKey {
     EnvelopeKey::new(&"k".repeat(32).into()).unwrap()
@@ -41,7 +41,7 @@ pub(crate) fn players(count: usize) -> (Shard, Vec<UserId>) {
 pub(crate) fn normal(user: &UserId) -> Envelope {
     let text = format!(r#"{{"type":"reward_inventory_item","userId":"{user}","items":["key"]}}"#);
     Envelope {
-        job_id: JobId::from(uuid::Uuid::now_v7()),
+        job_id: JobId::fresh(user),
         job: Submission::parse(Node::parse(text.as_bytes()).unwrap(), Pointer::root()).unwrap().job,
         actor: Actor::new(Role::Service, "game", Scopes::all()).unwrap(),
         request_id: RequestId::random(),
@@ -49,6 +49,26 @@ pub(crate) fn normal(user: &UserId) -> Envelope {
         reply_to: None,
         journaled: false,
     }
+}
+
+/// A job under a key of its caller's.
+pub(crate) fn keyed(user: &UserId, key: &str) -> Envelope {
+    Envelope { job_id: JobId::of_key("service:game", user, &IdempotencyKey::parse(key).unwrap()), ..normal(user) }
+}
+
+/// One that costs another number of things.
+pub(crate) fn keyed_otherwise(user: &UserId, key: &str) -> Envelope {
+    let mut envelope = keyed(user, key);
+    envelope.job.quiet = true;
+    envelope
+}
+
+/// As an event's: its id leads to no shard, or to another one's.
+pub(crate) fn told(user: &UserId) -> Envelope {
+    let ids = (0..).map(|number| EventId::parse(&format!("e{number}")).unwrap());
+    let mut job_ids = ids.map(|id| JobId::of_event("service:game", &id));
+    let job_id = job_ids.find(|id| shards().of_job(*id) != shards().of_user(user)).unwrap();
+    Envelope { job_id, ..normal(user) }
 }
 
 pub(crate) fn high(user: &UserId) -> Envelope {

@@ -1,7 +1,9 @@
 //! What a batch locks, decides under and writes.
 
-pub mod decisions;
-mod holdings;
+pub mod at_once;
+mod columns;
+mod outcome;
 pub mod progress;
 pub mod rules;
+mod step_over;
 pub mod users;

@@ -1,6 +1,5 @@
 //! What every batch is decided under: which catalogue is in force, and whether jobs are applied at all.
 
-use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::{Session, StoreError, Tx};
@@ -22,17 +21,6 @@ impl Patience {
     pub const PART: Self = Self { row_lock_ms: 200, statement_ms: 1_000 };
     /// With a job alone: it cannot be made smaller.
     pub const ALONE: Self = Self { row_lock_ms: 200, statement_ms: 5_000 };
-}
-
-/// What stays as it is until the transaction ends, and when it was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
-    /// The catalogue in force; 0 if none was ever published.
-    pub catalogue_version: i64,
-    /// Whether an operator has paused the queue.
-    pub is_paused: bool,
-    /// The database's clock, to the microsecond.
-    pub now: DateTime<Utc>,
 }
 
 /// Opens a transaction under which the rules stay as they are: it holds a lock on the table `rules_gate`

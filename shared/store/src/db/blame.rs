@@ -26,6 +26,7 @@ impl StoreError {
             Self::Unreadable(_)
             | Self::Decided
             | Self::Unread
+            | Self::Untrusted { .. }
             | Self::Database(Error::ColumnDecode { .. } | Error::Decode(_) | Error::Encode(_)) => Blame::Job,
             // Whoever has the shard steps over it soon (`progress::step_over`).
             Self::Changed | Self::Ahead => Blame::Contention,

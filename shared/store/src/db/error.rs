@@ -1,5 +1,8 @@
 //! What can go wrong between Satchel and Postgres.
 
+use satchel_model::ids::UserId;
+use satchel_model::ledger::MacFault;
+
 use super::scram::NoVerifier;
 use super::stored::Unreadable;
 
@@ -30,6 +33,14 @@ pub enum StoreError {
     /// A job cannot be decided: its operation looks at a fact that it does not ask for.
     #[error("the job's operation looks at a fact that it does not ask for")]
     Unread,
+    /// A user's ledger does not end where its head says.
+    #[error("the head of user {user_id}'s ledger cannot be trusted: {fault}")]
+    Untrusted {
+        /// The user.
+        user_id: UserId,
+        /// Why not.
+        fault: MacFault,
+    },
     /// An event has a number that its shard has not given yet.
     #[error("an event is ahead of its shard's counter")]
     Ahead,

@@ -81,6 +81,8 @@ impl PoolConfig {
                 ("lock_timeout", Self::LOCK_TIMEOUT_MS),
                 ("idle_in_transaction_session_timeout", Self::IDLE_IN_TRANSACTION_TIMEOUT_MS),
             ])
+            // Each statement must see what was committed before it, also those that waited for a lock.
+            .options([("default_transaction_isolation", "read committed")])
             .options(Self::LOOKUPS_BY_KEY);
         Ok(match &self.role {
             Some(role) => options.options([("role", role)]),

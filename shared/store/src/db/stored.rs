@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use satchel_model::ids::{ItemId, Shard, UserId};
+use satchel_model::ids::{ItemId, Shard, Uid, UserId, UserKey};
 use satchel_model::ledger::ChainHash;
 use satchel_model::operations::PayloadHash;
 use satchel_wire::envelope::SealedEnvelope;
@@ -35,6 +35,16 @@ pub(crate) fn chain_hash(bytes: &[u8]) -> Result<ChainHash, Unreadable> {
 
 pub(crate) fn payload_hash(bytes: &[u8]) -> Result<PayloadHash, Unreadable> {
     bytes.try_into().map(PayloadHash).map_err(|error| Unreadable::new("payload_hash", error))
+}
+
+/// A shard as the tables of users keep it: there are 4096 at most.
+pub(crate) fn shard_number(shard: Shard) -> i16 {
+    i16::try_from(shard.get()).unwrap_or(i16::MAX)
+}
+
+/// Where a user's rows are.
+pub(crate) fn user_key(shard: i16, uid: i64) -> Result<UserKey, Unreadable> {
+    Ok(UserKey { shard: self::shard(shard.into())?, uid: Uid::new(uid) })
 }
 
 pub(crate) fn shard(number: i32) -> Result<Shard, Unreadable> {

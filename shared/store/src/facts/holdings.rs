@@ -1,7 +1,7 @@
 //! What users have, as a batch reads it.
 
 use satchel_model::facts::Holding;
-use satchel_model::ids::{ItemId, UserId};
+use satchel_model::ids::{ItemId, UserKey};
 
 use crate::db::stored;
 use crate::{StoreError, Tx};
@@ -10,14 +10,16 @@ use crate::{StoreError, Tx};
 ///
 /// # Errors
 /// If Postgres is away.
-pub async fn load(tx: &mut Tx<'_>, pairs: &[(&UserId, ItemId)]) -> Result<Vec<(UserId, ItemId, Holding)>, StoreError> {
-    let user_ids: Vec<&str> = pairs.iter().map(|(user_id, _)| user_id.as_str()).collect();
+pub async fn load(tx: &mut Tx<'_>, pairs: &[(UserKey, ItemId)]) -> Result<Vec<(UserKey, ItemId, Holding)>, StoreError> {
+    let shards: Vec<i16> = pairs.iter().map(|(user, _)| stored::shard_number(user.shard)).collect();
+    let uids: Vec<i64> = pairs.iter().map(|(user, _)| user.uid.get()).collect();
     let item_ids: Vec<&str> = pairs.iter().map(|(_, item_id)| item_id.as_str()).collect();
     let rows = sqlx::query!(
-        "SELECT inventory.user_id, inventory.item_id, quantity, granted_total, used_total
-         FROM UNNEST($1::text[], $2::text[]) AS wanted (user_id, item_id)
-         JOIN inventory USING (user_id, item_id)",
-        &user_ids as &[&str],
+        "SELECT holdings.shard, holdings.uid, holdings.item_id, quantity, granted_total, used_total
+         FROM UNNEST($1::smallint[], $2::bigint[], $3::text[]) AS wanted (shard, uid, item_id)
+         JOIN holdings USING (shard, uid, item_id)",
+        &shards,
+        &uids,
         &item_ids as &[&str],
     )
     .fetch_all(&mut *tx.0)
@@ -26,7 +28,7 @@ pub async fn load(tx: &mut Tx<'_>, pairs: &[(&UserId, ItemId)]) -> Result<Vec<(U
         .map(|row| {
             let holding =
                 Holding { quantity: row.quantity, granted_total: row.granted_total, used_total: row.used_total };
-            Ok((stored::user_id(&row.user_id)?, stored::item_id(&row.item_id)?, holding))
+            Ok((stored::user_key(row.shard, row.uid)?, stored::item_id(&row.item_id)?, holding))
         })
         .collect()
 }

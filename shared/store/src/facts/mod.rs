@@ -5,10 +5,9 @@ pub mod holdings;
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
 use satchel_model::facts::{Facts, Kind, Reads, RuleGrant};
 use satchel_model::fold::{Batch, PartyWrites, UserState};
-use satchel_model::ids::{JobId, UserId};
+use satchel_model::ids::{UserId, UserKey};
 
 use crate::{StoreError, Tx};
 
@@ -17,24 +16,22 @@ trait StoredFact: Kind {
     /// What there is for these users and keys.
     async fn load(
         tx: &mut Tx<'_>,
-        keys: &[(&UserId, Self::Key)],
-    ) -> Result<Vec<(UserId, Self::Key, Self::Value)>, StoreError>;
+        keys: &[(UserKey, Self::Key)],
+    ) -> Result<Vec<(UserKey, Self::Key, Self::Value)>, StoreError>;
 
     /// Writes these, in order. There may be several of one user and key: a kind whose rows change writes the last alone, and one whose
     /// rows are only added fails, since the batch has decided wrongly.
-    async fn write(tx: &mut Tx<'_>, writes: &[Write<'_, Self>], at: DateTime<Utc>) -> Result<(), StoreError>;
+    async fn write(tx: &mut Tx<'_>, writes: &[Write<'_, Self>]) -> Result<(), StoreError>;
 }
 
 /// A fact that is written.
 struct Write<'w, F: Kind> {
     /// Whose.
-    user_id: &'w UserId,
+    user: UserKey,
     /// Of what.
     key: &'w F::Key,
     /// What it is now.
     value: &'w F::Value,
-    /// By which job.
-    job_id: JobId,
 }
 
 /// Lists the kinds: the module of each, and its type.
@@ -51,8 +48,8 @@ macro_rules! kinds {
             Ok(())
         }
 
-        async fn write_all(tx: &mut Tx<'_>, writes: &[PartyWrites], at: DateTime<Utc>) -> Result<(), StoreError> {
-            $(write_kind::<$Kind>(tx, writes, at).await?;)+
+        async fn write_all(tx: &mut Tx<'_>, writes: &[PartyWrites]) -> Result<(), StoreError> {
+            $(write_kind::<$Kind>(tx, writes).await?;)+
             Ok(())
         }
     };
@@ -72,8 +69,9 @@ pub async fn load(tx: &mut Tx<'_>, reads: &Reads<'_>, batch: &mut Batch<'_>) -> 
         for (user_id, item_id) in &reads.holdings {
             know(users, user_id, |facts| facts.holdings.put(item_id.clone(), None));
         }
-        for (user_id, item_id, holding) in holdings::load(tx, &reads.holdings).await? {
-            know(users, &user_id, |facts| facts.holdings.put(item_id, Some(holding)));
+        let asked = Asked::of(users, &reads.holdings);
+        for (user, item_id, holding) in holdings::load(tx, &asked.keys).await? {
+            asked.know(users, user, |facts| facts.holdings.put(item_id, Some(holding)));
         }
     }
     load_all(tx, reads, users).await
@@ -83,8 +81,8 @@ pub async fn load(tx: &mut Tx<'_>, reads: &Reads<'_>, batch: &mut Batch<'_>) -> 
 ///
 /// # Errors
 /// If Postgres is away, or refuses one.
-pub async fn write(tx: &mut Tx<'_>, writes: &[PartyWrites], at: DateTime<Utc>) -> Result<(), StoreError> {
-    write_all(tx, writes, at).await
+pub async fn write(tx: &mut Tx<'_>, writes: &[PartyWrites]) -> Result<(), StoreError> {
+    write_all(tx, writes).await
 }
 
 async fn load_kind<F: StoredFact>(
@@ -99,22 +97,44 @@ async fn load_kind<F: StoredFact>(
     for (user_id, key) in keys {
         know(users, user_id, |facts| F::known_mut(facts).put(key.clone(), F::Value::default()));
     }
-    for (user_id, key, value) in F::load(tx, keys).await? {
-        know(users, &user_id, |facts| F::known_mut(facts).put(key, value));
+    let asked = Asked::of(users, keys);
+    for (user, key, value) in F::load(tx, &asked.keys).await? {
+        asked.know(users, user, |facts| F::known_mut(facts).put(key, value));
     }
     Ok(())
 }
 
-async fn write_kind<F: StoredFact>(
-    tx: &mut Tx<'_>,
-    writes: &[PartyWrites],
-    at: DateTime<Utc>,
-) -> Result<(), StoreError> {
+async fn write_kind<F: StoredFact>(tx: &mut Tx<'_>, writes: &[PartyWrites]) -> Result<(), StoreError> {
     let mut all: Vec<Write<'_, F>> = Vec::new();
-    for PartyWrites { user_id, job_id, writes } in writes {
-        all.extend(F::written(writes).iter().map(|(key, value)| Write { user_id, key, value, job_id: *job_id }));
+    for PartyWrites { user, writes } in writes {
+        all.extend(F::written(writes).iter().map(|(key, value)| Write { user: *user, key, value }));
     }
-    if all.is_empty() { Ok(()) } else { F::write(tx, &all, at).await }
+    if all.is_empty() { Ok(()) } else { F::write(tx, &all).await }
+}
+
+/// What is asked for, by where its users' rows are.
+struct Asked<'a, K> {
+    keys: Vec<(UserKey, K)>,
+    names: HashMap<UserKey, &'a UserId>,
+}
+
+impl<'a, K: Clone> Asked<'a, K> {
+    fn of(users: &HashMap<UserId, UserState>, asked: &[(&'a UserId, K)]) -> Self {
+        let (mut keys, mut names) = (Vec::with_capacity(asked.len()), HashMap::new());
+        for (user_id, key) in asked {
+            if let Some(user) = users.get(*user_id) {
+                keys.push((user.key, key.clone()));
+                names.insert(user.key, *user_id);
+            }
+        }
+        Self { keys, names }
+    }
+
+    fn know(&self, users: &mut HashMap<UserId, UserState>, user: UserKey, learn: impl FnOnce(&mut Facts)) {
+        if let Some(user_id) = self.names.get(&user) {
+            know(users, user_id, learn);
+        }
+    }
 }
 
 fn know(users: &mut HashMap<UserId, UserState>, user_id: &UserId, learn: impl FnOnce(&mut Facts)) {

@@ -53,7 +53,6 @@ impl Claimed {
             id: Some(format!("{}:{}", self.run_id, self.attempts)),
             occurred_at: None,
             data: emission.data,
-            reason: None,
             is_quiet: false,
         }
     }

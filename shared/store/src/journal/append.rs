@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::db::stored;
+use crate::reads::jobs;
 use crate::{Pool, StoreError};
 
 /// Most jobs that one statement adds: at most 32 MiB of the largest valid ones.
@@ -190,16 +191,17 @@ async fn find_settled(
     let job_ids: Vec<_> = job_ids.iter().copied().collect();
     let rows = sqlx::query_as!(
         HolderRow,
-        r#"SELECT job_id AS "job_id!", user_id AS "user_id!", payload_hash AS "payload_hash!"
-           FROM parked_jobs
-           WHERE job_id = ANY($1)
-           UNION ALL
-           SELECT job_id, user_id, payload_hash
-           FROM jobs
-           WHERE job_id = ANY($1)"#,
+        "SELECT job_id, user_id, payload_hash FROM parked_jobs WHERE job_id = ANY($1)",
         &job_ids,
     );
-    holders_of(rows.fetch_all(connection).await?)
+    let mut holders = holders_of(rows.fetch_all(&mut *connection).await?)?;
+    // In this order: one that moves in between is found where it has gone.
+    let job_ids: Vec<JobId> = job_ids.into_iter().map(JobId::from).collect();
+    let decided = jobs::select(connection, &job_ids).await?.into_iter().map(|(job_id, record)| {
+        (job_id, Holder { user_id: record.user_id, payload_hash: record.payload_hash, is_new: false })
+    });
+    holders.extend(decided);
+    Ok(holders)
 }
 
 /// Who has these ids: a job of the journal, or of where jobs go from there.

@@ -224,7 +224,7 @@ async fn held_among(
     let mut look = tx.begin().await?;
     limit_statements(&mut look, HELD_TIMEOUT_MS).await?;
     let held = sqlx::query_scalar!(
-        "SELECT DISTINCT item_id FROM inventory WHERE item_id = ANY($1::text[]) AND quantity > 0 ORDER BY item_id",
+        "SELECT DISTINCT item_id FROM holdings WHERE item_id = ANY($1::text[]) AND quantity > 0 ORDER BY item_id",
         &item_ids as &[&str],
     )
     .fetch_all(&mut *look)

@@ -14,8 +14,8 @@ use crate::functions::retention;
 use crate::parked::failed;
 use crate::{Pool, Session, StoreError};
 
-/// Most pages of the table of decided jobs that one step looks at: 16 MiB of the usual 8 KiB.
-const MAX_PAGES_PER_STEP: i32 = 2_048;
+/// Most records of each kind that one step forgets.
+const MAX_JOBS_PER_STEP: i64 = 5_000;
 /// Most parked jobs that one step archives.
 const MAX_ARCHIVED_PER_STEP: i64 = 500;
 /// Most events of each shard that one step forgets.
@@ -80,8 +80,6 @@ pub async fn clean(pool: &Pool, retention: &Retention, by: &Operator<'_>) -> Res
         "eventsOlderThanDays": retention.event_days,
     });
     let mut sum = Cleaned::default();
-    // The first time that the end of the table is reached, its beginning may not have been looked at.
-    let mut rounds = 0;
     for step in 0..MAX_STEPS_PER_REQUEST {
         let mut tx = pool.0.begin().await?;
         limit_statements(&mut tx, STATEMENT_TIMEOUT_MS).await?;
@@ -92,8 +90,6 @@ pub async fn clean(pool: &Pool, retention: &Retention, by: &Operator<'_>) -> Res
         let cleaned = clean_some(&mut tx, retention, by).await?;
         tx.commit().await?;
         sum += cleaned;
-        rounds += u32::from(!cleaned.has_more);
-        sum.has_more = rounds < 2;
         if !sum.has_more {
             break;
         }
@@ -107,10 +103,10 @@ async fn clean_some(
     by: &Operator<'_>,
 ) -> Result<Cleaned, StoreError> {
     let forgotten = sqlx::query!(
-        r#"SELECT removed AS "removed!", at_end AS "at_end!" FROM forget_jobs($1, $2, $3)"#,
+        r#"SELECT removed AS "removed!", has_more AS "has_more!" FROM forget_jobs($1, $2, $3)"#,
         days(retention.job_days),
-        MAX_PAGES_PER_STEP,
         days(retention.rejected_days),
+        MAX_JOBS_PER_STEP,
     )
     .fetch_one(&mut *connection)
     .await?;
@@ -126,7 +122,7 @@ async fn clean_some(
         events,
         runs,
         given_up,
-        has_more: !forgotten.at_end
+        has_more: forgotten.has_more
             || archived == MAX_ARCHIVED_PER_STEP
             || has_more_events
             || runs.max(given_up) >= most_runs,

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod catalogue;
 pub mod housekeeping;
 pub mod queue_state;
+pub mod rekey;
 mod retention;
 pub mod stats;
 pub mod withdrawals;

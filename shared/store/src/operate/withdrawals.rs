@@ -1,4 +1,4 @@
-//! Withdrawing jobs that wait. The withdrawal writes the job's row in `jobs`, whose id is unique: so of a worker that
+//! Withdrawing jobs that wait. The withdrawal writes the job's record, whose id is unique: so of a worker that
 //! decides the job and of who withdraws it, the first to commit wins, and the other one finds a decided job.
 
 use chrono::{DateTime, TimeDelta, Utc};

@@ -48,9 +48,15 @@ pub async fn park(
     if !insert(tx, std::slice::from_ref(job), state, Some(error), retry_in_ms).await?.is_empty() {
         return Ok(false);
     }
-    sqlx::query!("UPDATE users SET is_blocked = true WHERE user_id = $1", job.envelope.job.user_id.as_str())
-        .execute(&mut *tx.0)
-        .await?;
+    sqlx::query!(
+        "UPDATE users
+         SET is_blocked = true
+         FROM user_names
+         WHERE user_names.user_id = $1 AND users.shard = user_names.shard AND users.uid = user_names.uid",
+        job.envelope.job.user_id.as_str(),
+    )
+    .execute(&mut *tx.0)
+    .await?;
     Ok(true)
 }
 
@@ -66,9 +72,10 @@ pub async fn count_of(pool: &Pool, user_ids: &[&UserId], most: u32) -> Result<Ha
     let rows = sqlx::query!(
         r#"SELECT user_id,
                   (SELECT count(*) FROM (
-                       SELECT FROM parked_jobs WHERE parked_jobs.user_id = users.user_id LIMIT $2
+                       SELECT FROM parked_jobs WHERE parked_jobs.user_id = user_names.user_id LIMIT $2
                    ) AS parked) AS "jobs!"
-           FROM users
+           FROM user_names
+           JOIN users USING (shard, uid)
            WHERE user_id = ANY($1) AND is_blocked"#,
         &asked as &[&str],
         i64::from(most),

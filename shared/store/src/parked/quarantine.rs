@@ -123,9 +123,17 @@ pub async fn journaled(tx: &mut Tx<'_>, rows: &[RefusedRow]) -> Result<(), Store
 /// # Errors
 /// If Postgres is away.
 pub async fn parked(tx: &mut Tx<'_>, rows: &[RefusedRow], user_ids: &[&str]) -> Result<(), StoreError> {
-    sqlx::query!("SELECT FROM users WHERE user_id = ANY($1) ORDER BY user_id FOR NO KEY UPDATE", user_ids as &[&str])
-        .execute(&mut *tx.0)
-        .await?;
+    sqlx::query!(
+        "SELECT
+         FROM user_names
+         JOIN users USING (shard, uid)
+         WHERE user_id = ANY($1)
+         ORDER BY users.shard, users.uid
+         FOR NO KEY UPDATE OF users",
+        user_ids as &[&str],
+    )
+    .execute(&mut *tx.0)
+    .await?;
     let Refused { job_ids, places, reasons } = Refused::of(rows);
     sqlx::query!(
         "WITH gone AS (

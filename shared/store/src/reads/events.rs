@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use satchel_model::events::{self, JobFacts};
 use satchel_model::ids::{EventName, JobId, Shard, UserId};
+use satchel_model::ledger::{Body, BodyError};
 use satchel_model::operations::{Operation, SendEvent};
 use satchel_model::records::{Event, OWN_SOURCE, Place};
 use serde_json::value::RawValue;
@@ -55,12 +56,8 @@ struct Row {
     occurred_at: Option<DateTime<Utc>>,
     data: Option<Json<Box<RawValue>>>,
     is_quiet: Option<bool>,
-    job_type: Option<String>,
-    actor: Option<String>,
-    request_id: Option<String>,
-    submitted_at: Option<DateTime<Utc>>,
-    result: Option<Json<Box<RawValue>>>,
-    reason: Option<String>,
+    /// What the record of its job says.
+    body: Option<String>,
 }
 
 /// A page of events, newest first. Where there is no name or user to go by, time is found by search; the others are
@@ -76,10 +73,7 @@ pub async fn page(pool: &Pool, filter: &Filter, after: Option<After>, limit: i64
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT found.shard, found.seq, found.user_id, found.name, found.version, found.at, found.job_id, found.id,
-                  found.occurred_at, found.data AS "data: Json<Box<RawValue>>", found.reason, found.is_quiet,
-                  jobs.type AS "job_type?", jobs.actor AS "actor?",
-                  jobs.request_id AS "request_id?", jobs.submitted_at AS "submitted_at?",
-                  jobs.result AS "result?: Json<Box<RawValue>>"
+                  found.occurred_at, found.data AS "data: Json<Box<RawValue>>", found.is_quiet, records.body AS "body?"
            FROM (
                SELECT events.*
                FROM shard_counters
@@ -101,7 +95,7 @@ pub async fn page(pool: &Pool, filter: &Filter, after: Option<After>, limit: i64
                ORDER BY at DESC, shard DESC, seq DESC
                LIMIT $8
            ) AS found
-           LEFT JOIN jobs ON jobs.job_id = found.job_id
+           LEFT JOIN records ON records.job_id = found.job_id
            ORDER BY found.at DESC, found.shard DESC, found.seq DESC"#,
         filter.name.as_ref().map(EventName::as_str),
         filter.user.as_ref().map(|(user_id, _)| user_id.as_str()),
@@ -133,13 +127,11 @@ fn listed(row: Row) -> Option<Listed> {
 pub async fn find(pool: &Pool, place: Place) -> Result<Option<Event>, StoreError> {
     let row = sqlx::query_as!(
         Row,
-        r#"SELECT shard, seq, events.user_id, name, version, at, events.job_id, id, occurred_at,
-                  data AS "data: Json<Box<RawValue>>", reason, is_quiet, jobs.type AS "job_type?", jobs.actor AS "actor?",
-                  jobs.request_id AS "request_id?", jobs.submitted_at AS "submitted_at?",
-                  jobs.result AS "result?: Json<Box<RawValue>>"
+        r#"SELECT events.shard, events.seq, user_id, name, version, events.at, events.job_id, id, occurred_at,
+                  data AS "data: Json<Box<RawValue>>", is_quiet, records.body AS "body?"
            FROM events
-           LEFT JOIN jobs ON jobs.job_id = events.job_id
-           WHERE shard = $1 AND seq = $2"#,
+           LEFT JOIN records ON records.job_id = events.job_id
+           WHERE events.shard = $1 AND events.seq = $2"#,
         i32::from(place.shard.get()),
         place.seq,
     )
@@ -156,26 +148,27 @@ impl TryFrom<Row> for Event {
 
     fn try_from(row: Row) -> Result<Self, Unreadable> {
         let job_id = row.job_id.map(JobId::from);
-        let record = job_id.zip(row.job_type.clone()).zip(row.actor.clone()).zip(row.request_id).zip(row.submitted_at);
-        let data = match (row.data, record, row.result) {
+        let user_id = stored::user_id(&row.user_id)?;
+        // Without the job's record nothing is known of it.
+        let body = row.body.as_deref().map(Body::parse).transpose().map_err(unreadable_body)?;
+        let is_known = events::is_known(&row.name);
+        let source = match &body {
+            Some(body) if !is_known && body.job_type().map_err(unreadable_body)? == SENDING => body.actor_of(&user_id),
+            _ => OWN_SOURCE.to_owned(),
+        };
+        let data = match (row.data, job_id, &body) {
             (Some(data), ..) => data.0,
-            (None, Some(((((job_id, job_type), actor), request_id), submitted_at)), Some(result)) => {
-                let job = JobFacts { job_id, job_type, actor, request_id, submitted_at, reason: row.reason };
-                events::data_of_record(&job, &result)
-            }
-            // The job is gone.
+            (None, Some(job_id), Some(body)) => of_record(job_id, body, &user_id)?,
             (None, ..) => RawValue::NULL.to_owned(),
         };
         let nameless = || Unreadable::new("id", "there is neither an id nor a job");
         let name = EventName::parse(&row.name).map_err(|error| Unreadable::new("name", error))?;
-        let is_sent = row.job_type.as_deref() == Some(SENDING) && !events::is_known(name.as_str());
-        let source = row.actor.filter(|_| is_sent).unwrap_or_else(|| OWN_SOURCE.to_owned());
         Ok(Self {
             id: row.id.or_else(|| job_id.map(|job_id| job_id.to_string())).ok_or_else(nameless)?,
             source,
             name,
             version: row.version,
-            user_id: stored::user_id(&row.user_id)?,
+            user_id,
             at: row.at,
             occurred_at: row.occurred_at,
             job_id,
@@ -184,4 +177,22 @@ impl TryFrom<Row> for Event {
             place: Place { shard: stored::shard(row.shard)?, seq: row.seq },
         })
     }
+}
+
+/// What the record of an event's job says, as the event tells it.
+fn of_record(job_id: JobId, body: &Body<'_>, user_id: &UserId) -> Result<Box<RawValue>, Unreadable> {
+    let submitted_at = DateTime::from_timestamp_micros(body.submitted_at);
+    let job = JobFacts {
+        job_id,
+        job_type: body.job_type().map_err(unreadable_body)?.into_owned(),
+        actor: body.actor_of(user_id),
+        request_id: body.request_id.clone().into_owned(),
+        submitted_at: submitted_at.ok_or_else(|| Unreadable::new("body", "submittedAt is no time"))?,
+        reason: body.reason().map_err(unreadable_body)?.map(Into::into),
+    };
+    Ok(events::data_of_record(&job, body.result.unwrap_or(RawValue::NULL)))
+}
+
+fn unreadable_body(error: BodyError) -> Unreadable {
+    Unreadable::new("body", error)
 }

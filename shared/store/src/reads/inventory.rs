@@ -71,11 +71,12 @@ pub async fn pages(
                   held.updated_at AS "updated_at?"
            FROM UNNEST($1::text[], $2::text[], $3::bigint[])
                 WITH ORDINALITY AS wanted (user_id, after, most, nth)
-           JOIN users ON users.user_id = wanted.user_id
+           JOIN user_names USING (user_id)
+           JOIN users ON users.shard = user_names.shard AND users.uid = user_names.uid
            LEFT JOIN LATERAL (
                SELECT item_id, quantity, updated_at
-               FROM inventory
-               WHERE inventory.user_id = users.user_id AND item_id > wanted.after AND quantity > 0
+               FROM holdings
+               WHERE holdings.shard = users.shard AND holdings.uid = users.uid AND item_id > wanted.after AND quantity > 0
                ORDER BY item_id
                LIMIT wanted.most
            ) AS held ON true

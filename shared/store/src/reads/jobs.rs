@@ -4,58 +4,57 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use satchel_model::ids::JobId;
+use satchel_model::ledger::{Body, BodyError};
 use satchel_model::records::{JobRecord, JobStatus};
 use serde_json::value::RawValue;
-use sqlx::types::Json;
+use uuid::Uuid;
 
 use crate::db::stored::{self, Unreadable};
 use crate::{Pool, StoreError, Tx};
 
 struct Row {
     user_id: String,
-    job_id: uuid::Uuid,
-    job_type: String,
-    payload_hash: Vec<u8>,
-    status: String,
-    result: Json<Box<RawValue>>,
-    actor: String,
-    request_id: String,
-    attempts: i32,
-    submitted_at: DateTime<Utc>,
-    applied_at: DateTime<Utc>,
+    job_id: Uuid,
+    at: DateTime<Utc>,
+    is_rejected: bool,
+    body: String,
 }
 
 impl TryFrom<Row> for JobRecord {
     type Error = Unreadable;
 
     fn try_from(row: Row) -> Result<Self, Unreadable> {
+        let unreadable = |error: BodyError| Unreadable::new("body", error);
+        let user_id = stored::user_id(&row.user_id)?;
+        let body = Body::parse(&row.body).map_err(unreadable)?;
+        let submitted_at = DateTime::from_timestamp_micros(body.submitted_at);
         Ok(Self {
             job_id: row.job_id.into(),
-            job_type: row.job_type.into(),
-            user_id: stored::user_id(&row.user_id)?,
-            status: JobStatus::parse(&row.status).ok_or_else(|| Unreadable::new("status", row.status))?,
-            submitted_at: row.submitted_at,
-            applied_at: row.applied_at,
-            attempts: row.attempts,
-            result: row.result.0,
-            payload_hash: stored::payload_hash(&row.payload_hash)?,
-            actor: row.actor,
-            request_id: row.request_id,
+            job_type: body.job_type().map_err(unreadable)?.into_owned().into(),
+            status: if row.is_rejected { JobStatus::Rejected } else { JobStatus::Applied },
+            submitted_at: submitted_at.ok_or_else(|| Unreadable::new("body", "submittedAt is no time"))?,
+            applied_at: row.at,
+            attempts: body.attempts,
+            result: body.result.unwrap_or(RawValue::NULL).to_owned(),
+            payload_hash: body.payload_hash(&user_id),
+            actor: body.actor_of(&user_id),
+            request_id: body.request_id.into_owned(),
+            user_id,
         })
     }
 }
 
 /// The decided jobs among `job_ids`, whoever their users are.
-async fn select<'e>(
+pub(crate) async fn select<'e>(
     executor: impl sqlx::PgExecutor<'e>,
     job_ids: &[JobId],
 ) -> Result<HashMap<JobId, JobRecord>, StoreError> {
     let job_ids: Vec<_> = job_ids.iter().map(JobId::as_uuid).collect();
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT user_id, job_id, type AS job_type, payload_hash, status, result AS "result: Json<Box<RawValue>>",
-                  actor, request_id, attempts, submitted_at, applied_at
-           FROM jobs
+        r#"SELECT user_id, job_id AS "job_id!", at, is_rejected, body
+           FROM records
+           JOIN user_names USING (shard, uid)
            WHERE job_id = ANY($1)"#,
         &job_ids,
     )

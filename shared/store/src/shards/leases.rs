@@ -7,10 +7,10 @@
 //! epochs it was read under with `FOR SHARE`, so that a worker that lost a shard cannot commit to it, and a
 //! shard cannot be taken while its owner is in the middle of a commit.
 
+use chrono::{DateTime, Utc};
 use satchel_model::ids::Shard;
 use uuid::Uuid;
 
-use crate::batch::rules::Rules;
 use crate::db::stored;
 use crate::{Pool, Session, StoreError, Tx};
 
@@ -159,6 +159,17 @@ pub async fn release(session: &mut Session, worker_id: Uuid, shards: &[Shard]) -
 pub async fn leave(session: &mut Session, worker_id: Uuid) -> Result<(), StoreError> {
     sqlx::query!("DELETE FROM workers WHERE worker_id = $1", worker_id).execute(session.connection().await?).await?;
     Ok(())
+}
+
+/// What stays as it is until the transaction ends, and when it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// The catalogue in force; 0 if none was ever published.
+    pub catalogue_version: i64,
+    /// Whether an operator has paused the queue.
+    pub is_paused: bool,
+    /// The database's clock, to the microsecond.
+    pub now: DateTime<Utc>,
 }
 
 /// What has become of leases.

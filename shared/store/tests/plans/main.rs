@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod functions;
+mod reads;
 
 use chrono::Utc;
 use satchel_forms::{Node, Pointer};
@@ -10,23 +11,21 @@ use satchel_model::access::{Actor, Role, Scopes};
 use satchel_model::events::{EventType, ItemRewarded};
 use satchel_model::facts::Holding;
 use satchel_model::fold::HoldingChange;
-use satchel_model::ids::{ItemId, JobId, RequestId, Shard, UserId};
+use satchel_model::ids::{ItemId, JobId, RequestId, Shard, UserId, UserKey};
+use satchel_model::ledger::{Head, LedgerKey, Mac, NewBody, Record, RecordedChange, Seal, StackChange};
 use satchel_model::operations::Envelope;
 use satchel_model::operations::Submission;
 use satchel_model::records::NewEvent;
-use satchel_model::records::{JobRecord, JobStatus};
 use satchel_private::{PostgresOptions, PrivatePostgres, SecretString};
 use satchel_store::actions::Operator;
-use satchel_store::journal::JournalEntry;
 use satchel_store::leases::Fence;
-use satchel_store::ledger::{Filter, Order};
 use satchel_store::parked::NewParked;
 use satchel_store::progress::{Progress, ShardCounts};
 use satchel_store::quarantine::RefusedRow;
 use satchel_store::rules::Patience;
 use satchel_store::{
-    Pool, PoolConfig, Program, RolePasswords, Session, actions, decisions, facts, failed, inventory, jobs, journal,
-    leases, ledger, migrate, parked, progress, quarantine, rules, users,
+    Pool, PoolConfig, Program, RolePasswords, Session, actions, facts, failed, jobs, journal, leases, migrate, parked,
+    progress, quarantine, rules, users,
 };
 use satchel_wire::Fresh;
 use satchel_wire::envelope::EnvelopeKey;
@@ -35,16 +34,23 @@ use uuid::Uuid;
 /// Postgres keeps a plan after five runs (its manual, PREPARE); the driver may plan once more.
 const RUNS: usize = 8;
 
-/// Enough rows that reading a whole table would be the dearer plan for ever after.
-const GROW: &str = "
-    INSERT INTO users SELECT 'u' || n, 1, decode(repeat('00', 32), 'hex') FROM generate_series(1, 20000) n
-        ON CONFLICT DO NOTHING;
-    INSERT INTO inventory SELECT 'u' || n, 'gold', 1, 1, 0, now(), NULL, now() FROM generate_series(1, 20000) n
-        ON CONFLICT DO NOTHING;
-    INSERT INTO jobs SELECT 'u' || n, gen_random_uuid(), 't', decode(repeat('00', 32), 'hex'), 'applied', '{}', 'a', 'r', 1,
-        now(), now() FROM generate_series(1, 20000) n;
-    INSERT INTO ledger SELECT 'u1', n, gen_random_uuid(), 'gold', 1, n, 't', 'a', NULL, 'r', NULL, 1, now(),
-        decode(repeat('00', 32), 'hex') FROM generate_series(1, 20000) n;
+/// Enough rows that reading a whole table would be the dearer plan for ever after: many users with a record that changes nothing, and one
+/// with a long history.
+const GROW: &str = r#"
+    INSERT INTO user_names (user_id, shard) SELECT 'u' || n, n % 64 FROM generate_series(2, 20000) n;
+    INSERT INTO users (shard, uid) SELECT shard, uid FROM user_names ON CONFLICT DO NOTHING;
+    INSERT INTO holdings (shard, uid, item_id, quantity, granted_total, used_total, last_granted_at, updated_at)
+        SELECT shard, uid, 'gold', 1, 1, 0, now(), now() FROM user_names ON CONFLICT DO NOTHING;
+    INSERT INTO records (shard, uid, seq, at, job_id, count, is_rejected, body, seal)
+        SELECT shard, uid, 0, now(), gen_random_uuid(), 0, false, '{"job":{"type":"t"},"submittedAt":0,"result":{}}',
+            decode(repeat('00', 20), 'hex')
+        FROM user_names;
+    INSERT INTO records (shard, uid, seq, at, job_id, count, is_rejected, body, seal)
+        SELECT shard, uid, 1000 + n, now(), gen_random_uuid(), 1, false,
+            '{"job":{"type":"t"},"submittedAt":0,"changes":[{"stack":["gold",1,1]}],"result":{}}',
+            decode(repeat('00', 32), 'hex')
+        FROM user_names, generate_series(1, 20000) n WHERE user_id = 'u1';
+    UPDATE users SET version = 21000 WHERE version > 0;
     INSERT INTO parked_jobs (user_id, job_id, shard, state, type, payload_hash, actor, request_id, submitted_at,
                              envelope_version, body, mac, attempts, tries, next_attempt_at, parked_at)
         SELECT 'p' || n / 10, gen_random_uuid(), n % 64,
@@ -64,14 +70,14 @@ const GROW: &str = "
     UPDATE shard_counters SET events = 1312;
     INSERT INTO operator_actions (actor, request_id, action, detail)
         SELECT 'a', 'r', 'retry', '{}' FROM generate_series(1, 20000) n;
-";
+"#;
 
 /// With those that are read whole by one of their indexes: the runs of all queries together need fewer rows than that
 /// of any table.
 const WHOLE_TABLE_READS: &str = "
     SELECT COALESCE(string_agg(relname || ' ' || seq_scan || ' ' || idx_tup_fetch, ', ' ORDER BY relname), '')
     FROM pg_stat_user_tables
-    WHERE relname IN ('users', 'inventory', 'jobs', 'ledger', 'parked_jobs', 'journal', 'operator_actions',
+    WHERE relname IN ('user_names', 'users', 'holdings', 'records', 'parked_jobs', 'journal', 'operator_actions',
                       'shard_counters', 'catalogue_versions', 'events', 'function_runs', 'function_steps',
                       'event_cursors')
       AND (seq_scan > 0 OR idx_tup_fetch >= 20000)";
@@ -100,20 +106,37 @@ fn reward() -> Envelope {
     }
 }
 
-fn record(envelope: &Envelope) -> JobRecord {
-    JobRecord {
-        job_id: envelope.job_id,
-        job_type: "t".into(),
-        user_id: envelope.job.user_id.clone(),
-        status: JobStatus::Applied,
+/// What the job leaves of its user, found so: its record, and where the ledger then ends.
+fn decided(envelope: &Envelope, found: &users::Found) -> (Record, (UserKey, Head, Mac)) {
+    let gold = ItemId::parse("gold").unwrap();
+    let body = NewBody {
+        canonical: &envelope.job.canonical(),
+        user_id: &envelope.job.user_id,
+        actor: None,
+        request_id: &envelope.request_id,
         submitted_at: envelope.submitted_at,
-        applied_at: envelope.submitted_at,
+        decided_at: envelope.submitted_at,
+        catalogue_version: 1,
         attempts: 1,
-        result: serde_json::value::RawValue::NULL.to_owned(),
-        payload_hash: envelope.job.payload_hash(),
-        actor: "a".to_owned(),
-        request_id: "r".to_owned(),
-    }
+        changes: &[RecordedChange::Stack(StackChange(gold, 1, 1, None))],
+        result: serde_json::value::RawValue::NULL,
+    };
+    let (at, version) = (envelope.submitted_at, found.head.version + 1);
+    let mut record = Record {
+        user: found.key,
+        seq: version,
+        count: 1,
+        job_id: Some(envelope.job_id),
+        is_rejected: false,
+        at,
+        body: body.text(),
+        seal: Seal::Chained(found.head.hash),
+    };
+    let hash = record.hash(found.head.hash);
+    record.seal = Seal::Chained(hash);
+    let head = Head { version, hash, decided_at: Some(at), ..found.head };
+    let mac = LedgerKey::new(&[7; LedgerKey::MIN_BYTES]).unwrap().sign_head(found.key.uid, &head);
+    (record, (found.key, head, mac))
 }
 
 async fn what_a_worker_asks(session: &mut Session, worker_id: Uuid) {
@@ -124,20 +147,22 @@ async fn what_a_worker_asks(session: &mut Session, worker_id: Uuid) {
     let mut tx = rules::begin(session, Patience::BATCH).await.unwrap();
     let fenced = leases::fence(&mut tx, worker_id, &held).await.unwrap();
     assert!(matches!(fenced, Fence::Leased(rules) if !rules.is_paused));
-    let heads = users::lock(&mut tx, &[&user]).await.unwrap();
+    let found = &users::lock(&mut tx, &[(&user, Shard::new(0))]).await.unwrap()[&user];
     jobs::find_decided(&mut tx, &[JobId::from(Uuid::now_v7())]).await.unwrap();
-    let held = facts::holdings::load(&mut tx, &[(&user, item.clone())]).await.unwrap();
+    let held = facts::holdings::load(&mut tx, &[(found.key, item.clone())]).await.unwrap();
     let holding = Holding { quantity: 1, granted_total: 1, used_total: 0 };
     let new = ItemId::parse(&format!("new-{}", Uuid::now_v7())).unwrap();
+    let user_key = found.key;
     let written =
-        |item_id, found| HoldingChange { user_id: &user, item_id, holding, found, granted: true, used: false };
+        |item_id, found| HoldingChange { user: user_key, item_id, holding, found, granted: true, used: false };
     let holdings = [written(&item, (!held.is_empty()).then_some(1)), written(&new, None)];
     let counts = [ShardCounts { shard: Shard::new(0), applied: 1, rejected: 0 }];
     let job = reward();
-    decisions::add(&mut tx, &[record(&job)], &[]).await.unwrap();
+    let (record, end) = decided(&job, found);
     let events = [NewEvent::of_job(Shard::new(0), &user, job.job_id, 0, ItemRewarded::of_record())];
-    let heads = [(&user, heads[&user])];
-    let progress = Progress { holdings: &holdings, heads: &heads, counts: &counts, events: &events, at: Utc::now() };
+    let at = record.at;
+    let progress =
+        Progress { records: &[record], holdings: &holdings, heads: &[end], counts: &counts, events: &events, at };
     progress::write(&mut tx, progress).await.unwrap();
     tx.commit().await.unwrap();
 }
@@ -153,7 +178,7 @@ async fn what_a_worker_asks_of_jobs_that_wait_in_postgres(session: &mut Session,
     let to_park = |envelope| NewParked { envelope, payload_hash: envelope.job.payload_hash(), shard, key: &key };
     parked::due(session, &[shard], 100).await.unwrap();
     let mut tx = session.begin().await.unwrap();
-    users::lock(&mut tx, &[&user]).await.unwrap();
+    users::lock(&mut tx, &[(&user, shard)]).await.unwrap();
     assert!(!journal::earlier(&mut tx, &[kept], 100).await.unwrap().is_empty());
     assert!(parked::park(&mut tx, &to_park(&first), "it broke", Some(0)).await.unwrap());
     assert!(parked::block(&mut tx, &[to_park(&second)]).await.unwrap().is_empty());
@@ -188,35 +213,10 @@ async fn what_operators_ask(pool: &Pool) {
     actions::page(pool, None, 50).await.unwrap();
 }
 
-/// The id of a job that is in the journal.
-async fn what_the_api_asks(pool: &Pool, reader: &mut Session) -> JobId {
-    parked::count_of(pool, &[&UserId::parse("u1").unwrap()], 1_000).await.unwrap();
-    let user = UserId::parse("u1").unwrap();
-    jobs::find_many(pool, &[JobId::from(Uuid::now_v7())]).await.unwrap();
-    parked::find_many(pool, &[JobId::from(Uuid::now_v7())]).await.unwrap();
-    journal::find_many(pool, &[JobId::from(Uuid::now_v7())]).await.unwrap();
-    let kept = reward();
-    let (payload_hash, shard, key) = (kept.job.payload_hash(), Shard::new(1), &key());
-    let entry = JournalEntry { payload_hash, envelope: &kept, shard, key };
-    journal::append(pool, &[entry]).await.unwrap();
-    journal::append(pool, &[entry]).await.unwrap();
-    let page = |after: Option<&str>| inventory::PageOf {
-        user_id: user.clone(),
-        after: after.map(|item| ItemId::parse(item).unwrap()),
-        limit: 50,
-    };
-    inventory::pages(reader, &[page(None), page(Some("gold"))]).await.unwrap();
-    for order in [Order::NewestFirst, Order::OldestFirst] {
-        let filter = Filter { order, limit: 50, after_seq: Some(10_000), ..Filter::default() };
-        ledger::page(pool, &user, &filter).await.unwrap();
-    }
-    kept.job_id
-}
-
 async fn ask_everything(session: &mut Session, pool: &Pool, steps: &Pool, reader: &mut Session, worker_id: Uuid) {
     for _ in 0..RUNS {
         what_a_worker_asks(session, worker_id).await;
-        let kept = what_the_api_asks(pool, reader).await;
+        let kept = reads::what_the_api_asks(pool, reader).await;
         what_a_worker_asks_of_jobs_that_wait_in_postgres(session, kept).await;
         what_operators_ask(pool).await;
         functions::what_functions_ask(session, pool, steps, worker_id).await;
@@ -253,7 +253,8 @@ async fn no_hot_query_reads_a_whole_table_even_if_it_was_planned_on_an_empty_one
 
     let pool = Pool::new(&config(postgres.superuser_url("satchel"), Program::Api)).unwrap();
     functions::what_operators_ask_of_backlogs(&pool).await;
+    reads::what_listings_of_events_ask(&pool).await;
     pool.close().await;
-    let whole = "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'function_runs'";
+    let whole = "SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE relname IN ('function_runs', 'events', 'records')";
     assert_eq!(postgres.psql("satchel", whole).unwrap().trim(), "0", "what waits is counted from an index");
 }

@@ -5,7 +5,8 @@ use std::sync::{Arc, Weak};
 
 use satchel_model::ids::ShardCount;
 use satchel_private::{PostgresOptions, PrivatePostgres};
-use satchel_store::{Pool, PoolConfig, Program, RolePasswords, Session, migrate};
+use satchel_store::audit::{self, AuditReport};
+use satchel_store::{Pool, PoolConfig, Program, RolePasswords, Session, StoreError, migrate};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
@@ -59,6 +60,11 @@ impl Database {
     /// Connections as the API has them.
     pub(crate) fn pool(&self) -> Pool {
         Pool::new(&self.config(Program::Api)).unwrap()
+    }
+
+    /// What `satchel audit` finds, without a key.
+    pub(crate) async fn audit(&self) -> Result<AuditReport, StoreError> {
+        audit::check(&self.pool(), 2, None, &Arc::default()).await
     }
 
     /// Connections as a worker's functions have them.

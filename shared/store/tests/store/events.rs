@@ -53,3 +53,30 @@ async fn who_has_read_up_to_a_number_has_missed_nothing_however_transactions_ove
     }
     assert_eq!(last(&mut reader).await, 3);
 }
+
+#[tokio::test]
+async fn the_first_event_since_a_moment_is_found_by_search() {
+    let database = Database::new().await;
+    let since = |shard: i64, hour: &str| {
+        database.psql(&format!("SELECT first_event_since({shard}, '2026-01-01 {hour}:00:00+00')"))
+    };
+    // Without events: the next number.
+    database.psql("UPDATE shard_counters SET events = 41 WHERE shard = 2");
+    assert_eq!(since(2, "00"), "42");
+    // From number 101 on: two an hour, but none at 5; those of other shards do not count.
+    database.psql(
+        "INSERT INTO events (shard, seq, user_id, name, version, at, id, data)
+         SELECT 1, 100 + row_number() OVER (ORDER BY hour), 'u1', 'a/b', 1,
+             '2026-01-01 00:00:00+00'::timestamptz + hour * interval '1 hour', 'x', '{}'
+         FROM generate_series(1, 10) AS hour, generate_series(1, 2) WHERE hour <> 5;
+         INSERT INTO events (shard, seq, user_id, name, version, at, id, data)
+         SELECT 3, n, 'u1', 'a/b', 1, '2026-01-01 12:00:00+00', 'x', '{}' FROM generate_series(1, 300) n;
+         UPDATE shard_counters SET events = CASE shard WHEN 1 THEN 118 ELSE 300 END WHERE shard IN (1, 3)",
+    );
+    let expected =
+        [("00", "101"), ("01", "101"), ("02", "103"), ("04", "107"), ("05", "109"), ("06", "109"), ("10", "117")];
+    for (hour, seq) in expected {
+        assert_eq!(since(1, hour), seq, "since {hour}");
+    }
+    assert_eq!(since(1, "11"), "119", "behind the last");
+}

@@ -8,10 +8,10 @@ use satchel_model::records::JobStatus;
 use satchel_store::failed::{self, Filter};
 use satchel_store::jobs;
 use satchel_store::parked::{self, ParkedState};
-use satchel_store::{Pool, actions, audit, stats};
+use satchel_store::{Pool, actions, stats};
 
 use crate::database::Database;
-use crate::job::{OPERATOR, ago, ids, lock, park, reward, shard, user};
+use crate::job::{OPERATOR, ago, ids, lock, park, places, reward, shard, user};
 
 fn only(job_ids: Vec<JobId>) -> Filter {
     Filter { job_ids: Some(job_ids), ..Filter::default() }
@@ -121,8 +121,11 @@ async fn a_removed_job_is_archived_and_rejected_and_the_next_one_goes_on() {
     );
     // The next one goes, the other user is free.
     assert_eq!(parked::due(&mut session, &[shard(&user("u1"))], 10).await.unwrap(), ["u1"]);
-    assert_eq!(database.psql("SELECT user_id, is_blocked FROM users ORDER BY user_id"), "u1|t\nu2|f");
-    assert!(audit::check(&pool).await.unwrap().findings.is_empty());
+    assert_eq!(
+        database.psql("SELECT user_id, is_blocked FROM users JOIN user_names USING (shard, uid) ORDER BY user_id"),
+        "u1|t\nu2|f"
+    );
+    assert!(database.audit().await.unwrap().findings.is_empty());
     let rejected: i64 = stats::stats(&pool).await.unwrap().shards.iter().map(|shard| shard.rejected).sum();
     assert_eq!(rejected, 2);
     let recorded = actions::page(&pool, None, 10).await.unwrap();
@@ -161,7 +164,7 @@ async fn a_job_that_a_worker_decides_meanwhile_is_neither_removed_nor_retried() 
         database.psql("UPDATE parked_jobs SET state = 'parked', parked_at = now(), next_attempt_at = NULL");
     }
     assert_eq!(database.psql("SELECT count(*) FROM archived_jobs"), "0");
-    assert!(audit::check(&pool).await.unwrap().findings.is_empty());
+    assert!(database.audit().await.unwrap().findings.is_empty());
 }
 
 #[tokio::test]
@@ -208,7 +211,7 @@ async fn operators_at_once_never_deadlock_and_never_take_a_job_twice() {
         let mut tx = session.begin().await.unwrap();
         let mut sorted: Vec<_> = user_ids.iter().collect();
         sorted.sort_unstable();
-        satchel_store::users::lock(&mut tx, &sorted).await.unwrap();
+        satchel_store::users::lock(&mut tx, &places(sorted.iter().copied())).await.unwrap();
         let names: Vec<String> = sorted.iter().map(ToString::to_string).collect();
         let chain = parked::chain(&mut tx, &names, 30).await.unwrap();
         let done: Vec<_> = chain.iter().map(|job| job.job_id).collect();
@@ -224,5 +227,5 @@ async fn operators_at_once_never_deadlock_and_never_take_a_job_twice() {
     removed.dedup();
     assert_eq!(removed.len(), count);
     assert_eq!(database.psql("SELECT count(*) FROM archived_jobs"), count.to_string());
-    assert!(audit::check(&pool).await.unwrap().findings.is_empty());
+    assert!(database.audit().await.unwrap().findings.is_empty());
 }

@@ -2,19 +2,38 @@
 
 use satchel_model::records::JobStatus;
 use satchel_store::Retention;
+use satchel_store::actions;
 use satchel_store::housekeeping::{self, Cleaned};
 use satchel_store::jobs;
-use satchel_store::{actions, audit};
 
 use crate::database::Database;
 use crate::job::{OPERATOR, park, reward};
 
 const RETENTION: Retention = Retention { job_days: 100, rejected_days: 100, parked_days: 7, event_days: 30 };
 
-/// So many jobs, the n-th decided n days ago.
-const DECIDED: &str = "
-    INSERT INTO jobs SELECT 'u' || n, gen_random_uuid(), 't', decode(repeat('00', 32), 'hex'), 'applied', '{}', 'a',
-        repeat('r', 500), 1, now(), now() - n * interval '1 day' FROM generate_series(1, 200) n";
+/// So many jobs that change nothing, the n-th decided n days ago: of each three one is applied, one is rejected, and one is
+/// rejected and has an id made of a key. And ten that change something, a year old.
+const DECIDED: &str = r#"
+    CREATE FUNCTION decided(n integer, digit text) RETURNS void LANGUAGE sql AS $$
+        INSERT INTO records (shard, uid, seq, at, job_id, count, is_rejected, body, seal)
+        SELECT 0, uid_of('u' || n, 0), 0, now() - n * interval '1 day',
+            overlay(gen_random_uuid()::text PLACING digit FROM 15)::uuid, 0, n % 3 > 0,
+            '{"job":{"type":"t"},"actor":"a","requestId":"r","submittedAt":0,"result":{}}', decode(repeat('00', 20), 'hex')
+    $$;
+    SELECT count(decided(n, CASE n % 3 WHEN 2 THEN '8' ELSE '7' END)) FROM generate_series(1, 200) n;
+    INSERT INTO records (shard, uid, seq, at, job_id, count, is_rejected, body, seal)
+        SELECT 0, uid_of('u1', 0), n, now() - interval '1 year', gen_random_uuid(), 1, false,
+            '{"job":{"type":"t"},"submittedAt":0,"changes":[{"stack":["gold",1,1]}],"result":{}}',
+            decode(repeat('00', 32), 'hex')
+        FROM generate_series(1, 10) n"#;
+
+/// How many of each kind there are, in that order.
+const KINDS: &str = "
+    SELECT count(*) FILTER (WHERE count = 0 AND NOT is_rejected),
+        count(*) FILTER (WHERE is_rejected AND job_id::text LIKE '______________8%'),
+        count(*) FILTER (WHERE is_rejected AND job_id::text LIKE '______________7%'),
+        count(*) FILTER (WHERE count = 1)
+    FROM records";
 
 #[tokio::test]
 async fn decided_jobs_are_forgotten_after_their_retention_and_never_before_ninety_days() {
@@ -23,9 +42,11 @@ async fn decided_jobs_are_forgotten_after_their_retention_and_never_before_ninet
     database.psql(DECIDED);
     let hasty = Retention { job_days: 89, ..RETENTION };
     assert!(housekeeping::clean(&pool, &hasty, &OPERATOR).await.is_err());
-    assert_eq!(database.psql("SELECT count(*) FROM jobs"), "200");
-    assert!(database.refusal("SELECT forget_jobs(89, 1)").contains("90 days"));
-    assert!(database.refusal("SET ROLE satchel_worker; DELETE FROM jobs").contains("permission denied"));
+    assert_eq!(database.psql(KINDS), "66|67|67|10");
+    for retention in ["89, 35", "NULL, 35"] {
+        assert!(database.refusal(&format!("SELECT forget_jobs({retention}, 1)")).contains("90 days"));
+    }
+    assert!(database.refusal("SET ROLE satchel_worker; DELETE FROM records").contains("permission denied"));
 
     let cleaned = housekeeping::clean(&pool, &RETENTION, &OPERATOR).await.unwrap();
     assert_eq!(cleaned, Cleaned { removed: 101, has_more: false, ..Cleaned::default() });
@@ -36,7 +57,9 @@ async fn decided_jobs_are_forgotten_after_their_retention_and_never_before_ninet
     assert_eq!((&*recorded[0].action, recorded[0].detail.get()), ("clean", detail));
     let least = Retention { job_days: 90, rejected_days: 90, ..RETENTION };
     assert_eq!(housekeeping::step(&mut session, &least).await.unwrap().removed, 10);
-    assert_eq!(database.psql("SELECT max(applied_at) < now() - interval '89 days', count(*) FROM jobs"), "f|89");
+    let left = "SELECT max(at) < now() - interval '89 days', count(*) FROM records WHERE count = 0";
+    assert_eq!(database.psql(left), "f|89");
+    assert_eq!(database.psql(KINDS), "29|30|30|10", "what changes something is kept for ever");
 }
 
 #[tokio::test]
@@ -44,23 +67,33 @@ async fn rejected_jobs_without_a_key_may_be_forgotten_sooner() {
     let database = Database::new().await;
     let mut session = database.session();
     database.psql(DECIDED);
-    // Of each three, one is applied, one is rejected, and one is rejected and has an id made of a key.
-    database.psql(
-        "UPDATE jobs SET status = CASE seq % 3 WHEN 0 THEN 'applied' ELSE 'rejected' END,
-             job_id = overlay(job_id::text PLACING CASE seq % 3 WHEN 2 THEN '8' ELSE '7' END FROM 15)::uuid
-         FROM (SELECT job_id AS id, substr(user_id, 2)::integer AS seq FROM jobs) numbered WHERE id = job_id",
-    );
-    let counts = "SELECT count(*) FILTER (WHERE status = 'applied'),
-        count(*) FILTER (WHERE status = 'rejected' AND job_id::text LIKE '______________8%'),
-        count(*) FILTER (WHERE status = 'rejected' AND job_id::text LIKE '______________7%') FROM jobs";
-    assert_eq!(database.psql(counts), "66|67|67");
-    assert!(database.refusal("SELECT forget_jobs(90, 1, 34)").contains("35 days"));
-    assert_eq!(database.psql(counts), "66|67|67");
+    for retention in ["90, 34", "90, NULL"] {
+        assert!(database.refusal(&format!("SELECT forget_jobs({retention}, 1)")).contains("35 days"));
+    }
+    assert_eq!(database.psql(KINDS), "66|67|67|10");
 
     let soon = Retention { rejected_days: 40, ..RETENTION };
     assert_eq!(housekeeping::step(&mut session, &soon).await.unwrap().removed, 33 + 34 + 54);
-    assert_eq!(database.psql(counts), "33|33|13");
+    assert_eq!(database.psql(KINDS), "33|33|13|10");
     assert_eq!(housekeeping::step(&mut session, &soon).await.unwrap().removed, 0);
+    // No others than those, but not later than others either.
+    let late = Retention { job_days: 90, rejected_days: 1_000, ..RETENTION };
+    database.psql("SELECT decided(97, '7'), decided(98, '7'), decided(98, '8')");
+    assert_eq!(housekeeping::step(&mut session, &late).await.unwrap().removed, 3 + 3 + 4);
+}
+
+#[tokio::test]
+async fn what_was_withdrawn_is_kept_as_long_as_it_may_come_back() {
+    let database = Database::new().await;
+    database.psql(DECIDED);
+    database.psql(
+        "INSERT INTO withdrawals (job_id, withdrawn_by, request_id, keep_until)
+         SELECT job_id, 'o', 'r', now() + CASE rank() OVER (ORDER BY at) WHEN 1 THEN -1 ELSE 1 END * interval '1 day'
+         FROM records WHERE count = 0 ORDER BY at LIMIT 3",
+    );
+    assert_eq!(database.psql("SELECT removed, has_more FROM forget_jobs(100, 100, 1000)"), "99|f");
+    assert_eq!(database.psql("SELECT count(*) FROM withdrawals JOIN records USING (job_id)"), "2");
+    assert_eq!(database.psql("SELECT count(*) FROM withdrawals"), "2", "one has gone with its record");
 }
 
 #[tokio::test]
@@ -68,7 +101,7 @@ async fn cleaning_takes_longer_than_the_statements_of_other_requests_may() {
     let database = Database::new().await;
     database.psql(
         "ALTER FUNCTION forget_jobs RENAME TO forget_jobs_at_once;
-         CREATE FUNCTION forget_jobs(integer, integer, integer, OUT removed bigint, OUT at_end boolean)
+         CREATE FUNCTION forget_jobs(integer, integer, bigint, OUT removed bigint, OUT has_more boolean)
          LANGUAGE sql SECURITY DEFINER AS 'SELECT pg_sleep(0.5); SELECT * FROM forget_jobs_at_once($1, $2, $3)'",
     );
     let pool = database.hurried_pool(200);
@@ -76,22 +109,22 @@ async fn cleaning_takes_longer_than_the_statements_of_other_requests_may() {
 }
 
 #[tokio::test]
-async fn the_table_is_walked_through_a_few_pages_at_a_time() {
+async fn no_more_are_forgotten_at_once_than_asked_for_the_oldest_first() {
     let database = Database::new().await;
     database.psql(DECIDED);
-    let pages: i64 = database.psql("SELECT pg_relation_size('jobs') / 8192").parse().unwrap();
-    assert!(pages > 4);
-    let mut removed = 0;
-    for page in 1..=pages {
-        let step = database.psql("SET ROLE satchel_worker; SELECT removed, at_end FROM forget_jobs(90, 1)");
-        let (some, at_end) = step.split_once('|').unwrap();
-        assert_eq!(at_end, if page == pages { "t" } else { "f" });
-        removed += some.parse::<i64>().unwrap();
+    let (mut removed, mut has_more, mut oldest) = (0, true, 201);
+    while has_more {
+        let step = database.psql("SET ROLE satchel_worker; SELECT removed, has_more FROM forget_jobs(90, 90, 10)");
+        let (some, more) = step.rsplit_once('\n').map_or(&*step, |(_, last)| last).split_once('|').unwrap();
+        let some: i64 = some.parse().unwrap();
+        assert!(some <= 20, "ten of each kind");
+        (removed, has_more) = (removed + some, more == "t");
+        let left = database.psql("SELECT max(extract(day FROM now() - at))::integer FROM records WHERE count = 0");
+        let left = left.parse().unwrap();
+        assert!(left < oldest);
+        oldest = left;
     }
-    assert_eq!(removed, 111);
-    // The next walk begins anew.
-    database.psql(DECIDED);
-    assert_eq!(database.psql("SELECT removed, at_end FROM forget_jobs(90, 1000000)"), "111|t");
+    assert_eq!((removed, oldest), (111, 89));
 }
 
 #[tokio::test]
@@ -116,7 +149,7 @@ async fn jobs_parked_beyond_their_retention_are_archived_and_their_users_go_on()
     assert_eq!(database.psql("SELECT user_id, state FROM parked_jobs ORDER BY user_id"), "u1|retrying\nu2|parked");
     let recorded = actions::page(&pool, None, 10).await.unwrap();
     assert_eq!((&*recorded[0].actor, &*recorded[0].action), ("system", "expire"));
-    assert!(audit::check(&pool).await.unwrap().findings.is_empty());
+    assert!(database.audit().await.unwrap().findings.is_empty());
 }
 
 #[tokio::test]
@@ -138,8 +171,10 @@ async fn what_was_done_and_archived_cannot_be_changed_even_by_the_owner() {
         "UPDATE parked_jobs SET body = '{}'",
         "UPDATE parked_jobs SET position = DEFAULT",
         "UPDATE journal SET seq = 1",
-        "UPDATE users SET user_id = 'x'",
-        "UPDATE jobs_retention SET next_page = 0",
+        "UPDATE user_names SET user_id = 'x'",
+        "DELETE FROM user_names",
+        "UPDATE users SET uid = 1",
+        "UPDATE records SET body = ''",
         "DELETE FROM queue_state",
         "DELETE FROM shard_counters",
         "INSERT INTO shard_counters (shard) VALUES (99)",

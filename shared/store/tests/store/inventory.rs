@@ -8,11 +8,13 @@ use crate::database::Database;
 
 /// `ann` has one ledger entry for each of five items, `d` of which is used up; `bob` has none of his one item left.
 const HOLDINGS: &str = "
-    INSERT INTO users VALUES ('ann', 5, decode(repeat('00', 32), 'hex')), ('bob', 2, decode(repeat('00', 32), 'hex'));
-    INSERT INTO inventory
-        SELECT 'ann', item, CASE item WHEN 'd' THEN 0 ELSE ascii(item) END, 200, 0, now(), NULL, now()
+    SELECT uid_of('ann', 1), uid_of('bob', 2);
+    UPDATE users SET version = CASE shard WHEN 1 THEN 5 ELSE 2 END;
+    INSERT INTO holdings (shard, uid, item_id, quantity, granted_total, used_total, last_granted_at, updated_at)
+        SELECT 1, uid_of('ann', 1), item, CASE item WHEN 'd' THEN 0 ELSE ascii(item) END, 200, 0, now(), now()
         FROM UNNEST(ARRAY['e', 'b', 'd', 'a', 'c']) AS item;
-    INSERT INTO inventory VALUES ('bob', 'key', 0, 1, 1, now(), now(), now());";
+    INSERT INTO holdings (shard, uid, item_id, quantity, granted_total, used_total, last_used_at, updated_at)
+        VALUES (2, uid_of('bob', 2), 'key', 0, 1, 1, now(), now());";
 
 fn page_of(user: &str, after: Option<&str>, limit: u16) -> PageOf {
     let after = after.map(|item| ItemId::parse(item).unwrap());
@@ -65,7 +67,10 @@ async fn more_is_told_exactly_where_items_follow() {
 async fn a_row_that_cannot_be_read_spoils_its_own_page_only() {
     let database = Database::new().await;
     database.psql(HOLDINGS);
-    database.psql("INSERT INTO inventory VALUES ('bob', 'NO ID', 1, 1, 0, now(), NULL, now())");
+    database.psql(
+        "INSERT INTO holdings (shard, uid, item_id, quantity, granted_total, used_total, updated_at)
+         VALUES (2, uid_of('bob', 2), 'NO ID', 1, 1, 0, now())",
+    );
     let wanted = [page_of("ann", None, 1), page_of("bob", None, 50), page_of("ann", Some("c"), 1)];
     let found = pages(&mut database.session(), &wanted).await.unwrap();
     assert_eq!(told(&found[0]), (5, "a=97".to_owned(), true));

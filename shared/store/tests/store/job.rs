@@ -6,15 +6,18 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use satchel_forms::{Node, Pointer};
 use satchel_model::access::{Actor, Role, Scopes};
 use satchel_model::ids::{JobId, RequestId, Shard, ShardCount, UserId};
+use satchel_model::ledger::{Head, LedgerKey, NewBody, Record, RecordedActor, RecordedChange, Seal};
 use satchel_model::operations::Envelope;
 use satchel_model::operations::Submission;
 use satchel_store::actions::Operator;
 use satchel_store::journal::JournalEntry;
 use satchel_store::parked::{self, NewParked};
-use satchel_store::progress::ShardCounts;
+use satchel_store::progress::{self, Progress, ShardCounts};
+use satchel_store::users::Found;
 use satchel_store::{Session, Tx, users};
 use satchel_wire::Fresh;
 use satchel_wire::envelope::EnvelopeKey;
+use serde_json::value::RawValue;
 
 use crate::database::SHARDS;
 
@@ -75,12 +78,72 @@ pub(crate) fn counts(shard: Shard, applied: i64, rejected: i64) -> ShardCounts {
     ShardCounts { shard, applied, rejected }
 }
 
+/// Where a batch looks for the users.
+pub(crate) fn places<'u>(user_ids: impl IntoIterator<Item = &'u UserId>) -> Vec<(&'u UserId, Shard)> {
+    user_ids.into_iter().map(|user_id| (user_id, shard(user_id))).collect()
+}
+
+/// A transaction that has the user's row, and the user as it is.
+pub(crate) async fn find<'s>(session: &'s mut Session, user_id: &UserId) -> (Tx<'s>, Found) {
+    let mut tx = session.begin().await.unwrap();
+    let found = users::lock(&mut tx, &places([user_id])).await.unwrap().remove(user_id).unwrap();
+    (tx, found)
+}
+
 /// A transaction that has the user's row, and whether the user is blocked.
 pub(crate) async fn lock<'s>(session: &'s mut Session, user_id: &UserId) -> (Tx<'s>, bool) {
-    let mut tx = session.begin().await.unwrap();
-    let heads = users::lock(&mut tx, &[user_id]).await.unwrap();
-    let is_blocked = heads[user_id].is_blocked;
-    (tx, is_blocked)
+    let (tx, found) = find(session, user_id).await;
+    (tx, found.head.is_blocked)
+}
+
+/// The key that ends of ledgers are signed by.
+pub(crate) fn ledger_key() -> LedgerKey {
+    LedgerKey::new(&[7; LedgerKey::MIN_BYTES]).unwrap()
+}
+
+/// What a record says of a job.
+pub(crate) fn body<'b>(envelope: &'b Envelope, canonical: &'b str, changes: &'b [RecordedChange]) -> NewBody<'b> {
+    NewBody {
+        canonical,
+        user_id: &envelope.job.user_id,
+        actor: Some(RecordedActor::Named(envelope.actor.to_string().into())),
+        request_id: &envelope.request_id,
+        submitted_at: envelope.submitted_at,
+        decided_at: envelope.submitted_at,
+        catalogue_version: 3,
+        attempts: 1,
+        changes,
+        result: RawValue::NULL,
+    }
+}
+
+/// The next record of a user, sealed, and where its ledger then ends.
+pub(crate) fn next_record(found: &Found, job_id: Option<JobId>, count: usize, body: String) -> (Record, Head) {
+    let (head, count) = (found.head, i16::try_from(count).unwrap());
+    let (at, seal) = (Utc::now().trunc_subsecs(6), Seal::Chained(head.hash));
+    let seq = head.version + i64::from(count.min(1));
+    let mut record = Record { user: found.key, seq, count, job_id, is_rejected: false, at, body, seal };
+    if count == 0 {
+        record.seal = Seal::Alone(record.mac(&ledger_key()));
+        return (record, head);
+    }
+    let hash = record.hash(head.hash);
+    record.seal = Seal::Chained(hash);
+    (record, Head { version: head.version + i64::from(count), hash, decided_at: Some(at), ..head })
+}
+
+/// Writes the record of a job that changes this of its user.
+pub(crate) async fn decide(session: &mut Session, envelope: &Envelope, changes: &[RecordedChange]) {
+    let user_id = &envelope.job.user_id;
+    let (mut tx, found) = find(session, user_id).await;
+    let text = body(envelope, &envelope.job.canonical(), changes).text();
+    let (record, head) = next_record(&found, Some(envelope.job_id), changes.len(), text);
+    let at = record.at;
+    let heads = [(found.key, head, ledger_key().sign_head(found.key.uid, &head))];
+    let counts = [counts(shard(user_id), 1, 0)];
+    let progress = Progress { counts: &counts, heads: &heads, records: &[record], ..Progress::none(at) };
+    progress::write(&mut tx, progress).await.unwrap();
+    tx.commit().await.unwrap();
 }
 
 /// Parks the first of a user's jobs, due in `retry_in_ms` or parked, and the others behind it.

@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use satchel_model::ids::{IdempotencyKey, JobId};
 use satchel_model::operations::Envelope;
-use satchel_model::records::{JobRecord, JobStatus};
 use satchel_store::journal::{self, Appended, Beginning, Journaled};
-use satchel_store::progress::{self, Progress};
 use satchel_store::waiting::WaitingStatus;
-use satchel_store::{Pool, Session, decisions};
+use satchel_store::{Pool, Session};
 use tokio::sync::Barrier;
 
 use crate::database::Database;
-use crate::job::{counts, delayed, entry, ids, key, park, reward, shard, user};
+use crate::job::{self, delayed, entry, ids, key, park, reward, shard, user};
 
 const SAME: Appended = Appended::Known { same: true };
 const OTHER: Appended = Appended::Known { same: false };
@@ -37,24 +35,10 @@ fn under_the_id_of(job: &Envelope, user_id: &str, quantity: u32) -> Envelope {
     Envelope { job_id: job.job_id, ..reward(user_id, quantity) }
 }
 
+/// As a batch does with a job that changes nothing.
 async fn decide(session: &mut Session, job: &Envelope) {
-    let record = JobRecord {
-        job_id: job.job_id,
-        job_type: job.job.work.name().into(),
-        user_id: job.job.user_id.clone(),
-        status: JobStatus::Applied,
-        submitted_at: job.submitted_at,
-        applied_at: Utc::now(),
-        attempts: 1,
-        result: serde_json::value::RawValue::NULL.to_owned(),
-        payload_hash: job.job.payload_hash(),
-        actor: job.actor.to_string(),
-        request_id: job.request_id.to_string(),
-    };
+    job::decide(session, job, &[]).await;
     let mut tx = session.begin().await.unwrap();
-    decisions::add(&mut tx, &[record], &[]).await.unwrap();
-    let counts = [counts(shard(&job.job.user_id), 1, 0)];
-    progress::write(&mut tx, Progress { counts: &counts, ..Progress::none(Utc::now()) }).await.unwrap();
     journal::remove(&mut tx, &[job.job_id]).await.unwrap();
     tx.commit().await.unwrap();
 }

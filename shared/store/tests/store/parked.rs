@@ -4,7 +4,7 @@ use satchel_model::ids::UserId;
 use satchel_store::journal;
 use satchel_store::parked::{self, MAX_KEPT_FAILURES, ParkedJob, ParkedState};
 use satchel_store::waiting::WaitingStatus;
-use satchel_store::{Session, audit, failed};
+use satchel_store::{Session, failed};
 
 use crate::database::Database;
 use crate::job::{entry, ids, key, lock, park, reward, shard, to_park, user};
@@ -45,7 +45,7 @@ async fn a_failed_job_is_due_again_with_its_users_later_jobs_behind_it_in_order(
     assert_eq!(states[1..], [(ParkedState::Blocked, 0, 0); 3]);
     assert_eq!(found[1].sealed.open([key()]).unwrap(), jobs[2]);
     assert_eq!(chain(&mut session, &u1, 2).await.len(), 2);
-    assert!(audit::check(&database.pool()).await.unwrap().findings.is_empty());
+    assert!(database.audit().await.unwrap().findings.is_empty());
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn decided_jobs_let_the_next_one_go_and_the_last_one_frees_the_user() {
     assert_eq!(left.iter().map(|job| job.state).collect::<Vec<_>>(), [ParkedState::Retrying, ParkedState::Blocked]);
     assert_eq!((left[0].job_id, left[0].tries), (jobs[2].job_id, 0));
     assert!(is_blocked(&mut session, &u1).await);
-    assert!(audit::check(&database.pool()).await.unwrap().findings.is_empty());
+    assert!(database.audit().await.unwrap().findings.is_empty());
 
     let (mut tx, _) = lock(&mut session, &u1).await;
     parked::fail_again(&mut tx, &u1, left[0].position, "again", Some(3_600_000)).await.unwrap();
@@ -98,7 +98,7 @@ async fn decided_jobs_let_the_next_one_go_and_the_last_one_frees_the_user() {
     parked::release(&mut tx, &ids(&jobs[2..]), &[&u1]).await.unwrap();
     tx.commit().await.unwrap();
     assert!(!is_blocked(&mut session, &u1).await);
-    assert!(audit::check(&database.pool()).await.unwrap().findings.is_empty());
+    assert!(database.audit().await.unwrap().findings.is_empty());
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn a_job_under_anothers_id_is_not_parked() {
     let (mut tx, _) = lock(&mut session, &u2).await;
     assert_eq!(parked::block(&mut tx, &[to_park(&copy), to_park(&own)]).await.unwrap(), [first.job_id]);
     tx.commit().await.unwrap();
-    assert!(audit::check(&database.pool()).await.unwrap().findings.is_empty());
+    assert!(database.audit().await.unwrap().findings.is_empty());
 }
 
 #[tokio::test]
@@ -167,10 +167,10 @@ async fn an_audit_finds_who_is_blocked_without_jobs_and_who_has_jobs_out_of_orde
     }
     database.psql(
         "DELETE FROM parked_jobs WHERE user_id = 'u1';
-         UPDATE users SET is_blocked = false WHERE user_id = 'u2';
+         UPDATE users SET is_blocked = false WHERE uid = (SELECT uid FROM user_names WHERE user_id = 'u2');
          UPDATE parked_jobs SET state = 'blocked', parked_at = NULL WHERE user_id = 'u3'",
     );
-    let report = audit::check(&database.pool()).await.unwrap();
+    let report = database.audit().await.unwrap();
     let mut found: Vec<_> = report.findings.iter().map(|finding| finding.user_id.as_str()).collect();
     found.sort_unstable();
     assert_eq!(found, ["u1", "u2", "u3"]);

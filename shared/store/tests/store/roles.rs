@@ -9,6 +9,7 @@ api_keys
 api_replicas
   satchel_api SELECT, INSERT, UPDATE, DELETE
 archived_jobs
+  satchel_api SELECT (job_id)
 catalogue_versions
   satchel_api SELECT
   satchel_worker SELECT
@@ -35,23 +36,19 @@ function_steps
 functions
   satchel_api SELECT, UPDATE (is_paused, pause_changed_at, pause_changed_by, pause_reason)
   satchel_worker SELECT, INSERT (description, function_id, seen_at), UPDATE (description, seen_at)
-inventory
+holdings
   satchel_api SELECT
   satchel_worker SELECT, INSERT, UPDATE (granted_total, last_granted_at, last_used_at, quantity, updated_at, used_total)
+inventory
 items
   satchel_api SELECT
 jobs
-  satchel_api SELECT
-  satchel_worker SELECT, INSERT
-jobs_retention
 journal
   satchel_api SELECT, INSERT (accepted_at, actor, body, envelope_version, job_id, mac, not_before, payload_hash, seq, shard, submitted_at, type, user_id)
   satchel_worker SELECT, UPDATE (refed_at), DELETE
 journal_seq
   satchel_api USAGE
 ledger
-  satchel_api SELECT
-  satchel_worker INSERT
 live_workers
   satchel_api SELECT
   satchel_worker SELECT
@@ -72,7 +69,11 @@ queue_watermarks
   satchel_worker SELECT, UPDATE (began_anew_at, lost_since, marked_at, waiting_since)
 readiness
   satchel_api SELECT, UPDATE (checked_at)
+records
+  satchel_api SELECT
+  satchel_worker SELECT, INSERT
 rule_grants
+  satchel_api SELECT
   satchel_worker SELECT, INSERT
 rules_gate
   satchel_worker INSERT
@@ -85,24 +86,31 @@ shard_counters
 shard_leases
   satchel_api SELECT
   satchel_worker SELECT, UPDATE (epoch, owner)
+user_names
+  satchel_api SELECT
+  satchel_worker SELECT, INSERT (shard, user_id)
+user_names_uid_seq
 users
   satchel_api SELECT
-  satchel_worker SELECT, INSERT (head, user_id, version), UPDATE (head, is_blocked, version)
+  satchel_worker SELECT, INSERT (shard, uid), UPDATE (decided_at, hash, is_blocked, mac, version)
 webhook_endpoints
   satchel_api SELECT, INSERT (description, endpoint_id, events, is_enabled, secret, url), UPDATE (consecutive_failures, description, disabled_reason, events, failing_since, is_enabled, open_until, previous_secret, previous_secret_until, secret, updated_at, url), DELETE
   satchel_worker SELECT, UPDATE (consecutive_failures, disabled_reason, failing_since, is_enabled, open_until)
 withdrawals
+  satchel_api SELECT (job_id)
 workers
   satchel_worker SELECT, INSERT (expires_at, ttl_ms, worker_id), UPDATE (alive_since, expires_at, ttl_ms), DELETE";
 
 /// For each function, who may call it beside the owner.
 const FUNCTIONS: &str = "\
+apply_batch: satchel_worker
 archive_parked_jobs:
 cancel_runs: satchel_api, satchel_worker
 change_rules: satchel_api
 check_catalogue_version: PUBLIC
 choose_parked_jobs:
 expire_parked_jobs: satchel_api, satchel_worker
+find_holdings: satchel_worker
 first_event_since: PUBLIC
 forget_events: satchel_api, satchel_worker
 forget_jobs: satchel_api, satchel_worker
@@ -120,7 +128,10 @@ retry_run: satchel_api
 set_queue_paused: satchel_api
 take_back_journaled: satchel_api
 tell_webhook_ping: satchel_api
-withdraw_job: satchel_api";
+uid_of:
+undecided_body:
+withdraw_job: satchel_api
+write_batch: satchel_worker";
 
 /// From the access lists themselves: whoever is in one counts, the owner and superusers excepted.
 const GRANTED: &str = "
@@ -238,7 +249,8 @@ async fn functions_that_act_as_the_owner_refuse_what_is_out_of_range() {
         ));
         assert!(refused.contains(said), "{outcome} {until} {shard}: {refused}");
     }
-    assert_eq!(database.psql("SELECT (SELECT count(*) FROM jobs), (SELECT count(*) FROM catalogue_versions)"), "0|0");
+    let counts = "SELECT (SELECT count(*) FROM records), (SELECT count(*) FROM user_names), (SELECT count(*) FROM catalogue_versions)";
+    assert_eq!(database.psql(counts), "0|0|0");
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@ use satchel_forms::Node;
 use satchel_model::catalogue::Catalogue;
 use satchel_model::ids::{RequestId, Shard};
 use satchel_store::catalogue::{self, Publish};
-use satchel_store::rules::{self, Patience, Rules};
+use satchel_store::leases::Rules;
+use satchel_store::rules::{self, Patience};
 use satchel_store::{actions, queue_state};
 use satchel_wire::Fresh;
 

@@ -22,7 +22,7 @@ use crate::port;
 use crate::watched::Watched;
 
 /// The role that Postgres itself comes with.
-const SUPERUSER: &str = "postgres";
+pub const SUPERUSER: &str = "postgres";
 /// The role that owns every database: no superuser, so that nothing works here that would not elsewhere.
 const OWNER: &str = "satchel_owner";
 /// The database that is made at the first start.

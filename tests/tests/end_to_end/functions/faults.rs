@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use satchel_testkit::{Call, Inbox, Setup, wait};
+use satchel_testkit::{Call, Inbox, Setup, soak, wait};
 use satchel_tests::invariants;
 use serde_json::{Value, json};
 
@@ -53,32 +53,33 @@ async fn a_run_that_was_cancelled_is_not_begun_again_when_its_worker_has_died() 
 }
 
 #[tokio::test]
-async fn workers_killed_fifty_times_do_each_step_under_one_id_and_each_run_completes_in_order() {
+async fn workers_killed_again_and_again_do_each_step_under_one_id_and_each_run_completes_in_order_however_long() {
     const USERS: usize = 5;
-    const EVENTS: usize = 40;
+    let kills = soak::rounds(8, 50);
+    let events_each = soak::rounds(20, 40);
     let inbox = Inbox::open().await;
     // What a killed worker held is free soon.
     let setup = Setup::new().worker_env("SATCHEL_LEASE_TTL_MS", "600").worker_env("SATCHEL_LEASE_RENEW_MS", "150");
     let satchel = start(setup, &inbox).await;
     inbox.delay(Duration::from_millis(5));
-    for n in 0..EVENTS {
+    for n in 0..events_each {
         let events: Vec<Value> =
             (0..USERS).map(|user| event(&format!("{user}-{n}"), "test/begun", &format!("u{user}"))).collect();
         satchel.game().tell(&json!(events)).await.expect(202);
     }
-    for killed in 0..50_u64 {
+    for killed in 0..kills {
         let before = inbox.calls().len();
         // At another moment of a run each time: so many calls after it has begun to work again.
-        let until = before + 1 + usize::try_from(killed % 4).expect("few");
-        let total = EVENTS * USERS * 3;
+        let until = before + 1 + killed % 4;
+        let total = events_each * USERS * 3;
         wait::until_true("functions go on", || inbox.calls().len() >= until.min(total)).await;
         satchel.stop_worker(Signal::SIGKILL);
         satchel.start_worker();
     }
-    all_ended(&satchel, i64::try_from(EVENTS * USERS).expect("few")).await;
+    all_ended(&satchel, i64::try_from(events_each * USERS).expect("few")).await;
     assert_eq!(
         satchel.database.owner.number("SELECT count(*) FROM function_runs WHERE status = 'succeeded'"),
-        i64::try_from(EVENTS * USERS).expect("few")
+        i64::try_from(events_each * USERS).expect("few")
     );
     let calls = inbox.calls();
     let mut of_step: HashMap<(String, String), Vec<Call>> = HashMap::new();
@@ -86,9 +87,9 @@ async fn workers_killed_fifty_times_do_each_step_under_one_id_and_each_run_compl
         let id = call.event["id"].as_str().expect("an id").to_owned();
         of_step.entry((id, call.what.clone())).or_default().push(call.clone());
     }
-    assert_eq!(of_step.len(), EVENTS * USERS * 3, "every step of every run was done");
+    assert_eq!(of_step.len(), events_each * USERS * 3, "every step of every run was done");
     assert!(of_step.values().all(|calls| keys(calls).len() == 1), "a step has one id however often it is done");
-    assert_eq!(keys(&calls).len(), EVENTS * USERS * 3, "and no other step has it");
+    assert_eq!(keys(&calls).len(), events_each * USERS * 3, "and no other step has it");
     let mut firsts: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut seen = HashSet::new();
     for call in &calls {
@@ -99,8 +100,9 @@ async fn workers_killed_fifty_times_do_each_step_under_one_id_and_each_run_compl
     }
     for (user, steps) in firsts {
         let user = user.trim_start_matches('u');
-        let expected: Vec<String> =
-            (0..EVENTS).flat_map(|n| ["first", "second", "third"].map(|what| format!("{user}-{n} {what}"))).collect();
+        let expected: Vec<String> = (0..events_each)
+            .flat_map(|n| ["first", "second", "third"].map(|what| format!("{user}-{n} {what}")))
+            .collect();
         assert_eq!(steps, expected, "a user's runs and their steps are in order");
     }
     invariants::check(&satchel).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use satchel_testkit::job::reward;
-use satchel_testkit::{Inbox, Setup};
+use satchel_testkit::{Inbox, Setup, soak};
 use satchel_tests::invariants;
 use serde_json::{Value, json};
 
@@ -26,21 +26,23 @@ async fn no_more_runs_go_on_at_once_than_the_function_and_the_key_allow() {
 }
 
 #[tokio::test]
-async fn ten_thousand_events_reach_three_functions_and_none_is_lost() {
+async fn many_events_reach_three_functions_and_none_is_lost_however_long() {
+    let arrays = soak::rounds(1, 10);
     let inbox = Inbox::open().await;
     let satchel = start(Setup::new().workers(2), &inbox).await;
     let users: Vec<String> = (0..500).map(|n| format!("u{n}")).collect();
-    for _ in 0..10 {
+    for _ in 0..arrays {
         let jobs: Vec<Value> = users.iter().chain(&users).map(|user| reward(user, json!(["arrow"]))).collect();
         satchel.game().submit(&json!(jobs)).await.expect(202);
     }
-    all_ended(&satchel, 30_000).await;
+    let events = arrays * 2 * users.len();
+    all_ended(&satchel, i64::try_from(3 * events).expect("few")).await;
     let each = "SELECT string_agg(function_id || ' ' || runs, ', ' ORDER BY function_id)
                 FROM (SELECT function_id, count(DISTINCT (shard, event_seq)) AS runs FROM function_runs
                       WHERE status = 'succeeded' GROUP BY function_id) AS of_function";
     assert_eq!(
         satchel.database.owner.run(each),
-        "item-rewarded-first 10000, item-rewarded-second 10000, item-rewarded-third 10000"
+        format!("item-rewarded-first {events}, item-rewarded-second {events}, item-rewarded-third {events}")
     );
     invariants::check(&satchel).await;
 }

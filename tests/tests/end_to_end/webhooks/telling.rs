@@ -111,10 +111,11 @@ async fn a_damaged_event_costs_itself_only() {
     let receiver = Receiver::start(Reply::Status(200)).await;
     give(&satchel, "u1").await;
     let gone =
-        done(&satchel, reward("u1", json!(["arrow"])), Some("lost")).await["jobId"].as_str().expect("an id").to_owned();
+        done(&satchel, reward("u1", json!(["key"])), Some("lost")).await["jobId"].as_str().expect("an id").to_owned();
     give(&satchel, "u1").await;
     let owner = &satchel.database.owner;
-    owner.run(&format!("DELETE FROM jobs WHERE job_id = '{gone}'"));
+    // It changed nothing: the user has the key.
+    owner.run(&format!("DELETE FROM records WHERE job_id = '{gone}'"));
     satchel.journal.retire(&gone);
     // An event that no job has written, about nobody.
     owner.run(

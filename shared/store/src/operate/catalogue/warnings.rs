@@ -58,7 +58,7 @@ async fn look(pool: &Pool, tightened: &[Tightened], holders: &mut BTreeMap<Strin
     let mut tx = pool.0.begin().await?;
     sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *tx).await?;
     let pages = sqlx::query_scalar!(
-        r#"SELECT pg_relation_size('inventory') / current_setting('block_size')::bigint AS "pages!""#
+        r#"SELECT pg_relation_size('holdings') / current_setting('block_size')::bigint AS "pages!""#
     );
     let pages = pages.fetch_one(&mut *tx).await?;
     let mut first = 0;
@@ -68,10 +68,10 @@ async fn look(pool: &Pool, tightened: &[Tightened], holders: &mut BTreeMap<Strin
         limit_statements(&mut tx, left).await?;
         let found = sqlx::query!(
             r#"SELECT item_id, count(*) AS "users!"
-               FROM inventory
+               FROM holdings
                JOIN UNNEST($1::text[], $2::bigint[]) AS tightened (item_id, most) USING (item_id)
-               WHERE inventory.ctid >= format('(%s,0)', $3::bigint)::tid
-                 AND inventory.ctid < format('(%s,0)', $4::bigint)::tid
+               WHERE holdings.ctid >= format('(%s,0)', $3::bigint)::tid
+                 AND holdings.ctid < format('(%s,0)', $4::bigint)::tid
                  AND quantity > most
                GROUP BY item_id"#,
             &item_ids as &[&str],
