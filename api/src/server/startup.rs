@@ -45,6 +45,7 @@ pub(super) async fn wait_for_schema(pool: &Pool, clock: &Clock) -> anyhow::Resul
     loop {
         match first_answers(pool, clock).await {
             Ok(installation) => return Ok(installation),
+            Err(error @ StoreError::OtherSchema(_)) => return Err(error.into()),
             Err(error) if start.elapsed() >= patience => {
                 return Err(error).context(format!("the database was not ready within {START_PATIENCE_SECONDS} s"));
             }

@@ -96,7 +96,7 @@ fn whatever_is_wrong_with_jobs_effects_and_sums_is_found() {
 
 /// The schema as the migrations make it, with 64 shards.
 fn migrate(sql: &Psql) {
-    sql.run("CREATE ROLE satchel_api; CREATE ROLE satchel_worker; CREATE ROLE satchel_app").unwrap();
+    sql.run("CREATE ROLE satchel_api; CREATE ROLE satchel_worker").unwrap();
     let folder = programs::source().join("../migrations");
     let mut files: Vec<_> = folder.read_dir().unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();

@@ -16,7 +16,9 @@ pub mod waiting;
 pub mod webhooks;
 
 pub use batch::{at_once, progress, rules, users};
-pub use db::{Blame, DEADLINE_MS, MigrateError, Pool, PoolConfig, Program, RolePasswords, Session, StoreError, Tx};
+pub use db::{
+    Blame, DEADLINE_MS, MigrateError, OtherSchema, Pool, PoolConfig, Program, RolePasswords, Session, StoreError, Tx,
+};
 pub use db::{clock, migrate, readiness, stuck};
 pub use operate::{Retention, api_keys, audit, catalogue, housekeeping, queue_state, rekey, stats, withdrawals};
 pub use parked::{failed, quarantine};

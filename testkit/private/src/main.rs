@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use satchel_private::{ExposeSecret, PostgresOptions, PrivatePostgres};
 
 /// The schema grants to them; `satchel migrate` makes them likewise.
-const ROLES: [&str; 3] = ["satchel_api", "satchel_worker", "satchel_app"];
+const ROLES: [&str; 2] = ["satchel_api", "satchel_worker"];
 
 fn main() -> ExitCode {
     match run() {

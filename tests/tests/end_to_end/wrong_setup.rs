@@ -1,7 +1,9 @@
 //! Settings that would do harm are noticed, and nothing is taken.
 
+use std::process::Command;
+
 use satchel_testkit::job::{reward, reward_pieces};
-use satchel_testkit::{Setup, wait};
+use satchel_testkit::{Setup, binary, refused_start, wait};
 use satchel_tests::invariants;
 use serde_json::json;
 
@@ -54,11 +56,41 @@ async fn a_worker_whose_redis_becomes_another_installations_takes_nothing() {
 #[tokio::test]
 async fn a_schema_that_lacks_a_migration_is_refused() {
     let satchel = Setup::new().start().await;
-    satchel.database.owner.run("UPDATE _sqlx_migrations SET success = false WHERE version = 23");
+    let owner = &satchel.database.owner;
+    let newest = owner.number("SELECT max(version) FROM _sqlx_migrations");
+    owner.run(&format!("UPDATE _sqlx_migrations SET success = false WHERE version = {newest}"));
     let worker = satchel.try_worker();
-    wait::until_true("it says so", || worker.output().contains("the schema lacks migration 23")).await;
+    let lack = format!("the schema lacks migration {newest}:");
+    wait::until_true("it says so", || worker.output().contains(&lack)).await;
     assert!(!worker.output().contains("worker started"));
-    satchel.database.owner.run("UPDATE _sqlx_migrations SET success = true WHERE version = 23");
+    owner.run("UPDATE _sqlx_migrations SET success = true");
     wait::until_true("it starts", || worker.output().contains("worker started")).await;
+    invariants::check(&satchel).await;
+}
+
+#[tokio::test]
+async fn a_schema_of_other_migrations_is_refused_and_left_as_it_is() {
+    let satchel = Setup::new().workers(0).start().await;
+    let owner = &satchel.database.owner;
+    let mark = "SELECT sum(hashtext(_sqlx_migrations::text)) FROM _sqlx_migrations";
+    owner.run("UPDATE _sqlx_migrations SET checksum = '\\x00' WHERE version > 1");
+    let before = owner.run(mark);
+    let mut said = vec![
+        refused_start(&satchel, "satchel-api", &satchel.database.api, ""),
+        refused_start(&satchel, "satchel-worker", &satchel.database.worker, ""),
+    ];
+    let migrate = Command::new(binary("satchel"))
+        .arg("migrate")
+        .env_clear()
+        .env("SATCHEL_OWNER_DATABASE_URL", owner.url())
+        .output()
+        .unwrap();
+    assert!(!migrate.status.success());
+    said.push(String::from_utf8_lossy(&migrate.stderr).into_owned());
+    for said in said {
+        assert!(said.contains("its migration 2 is not this program's"), "{said}");
+        assert!(said.contains("run `satchel migrate` on an empty database"), "{said}");
+    }
+    assert_eq!(owner.run(mark), before);
     invariants::check(&satchel).await;
 }

@@ -33,7 +33,8 @@ impl ApiError {
             | StoreError::Deadline { .. }
             | StoreError::Lost
             | StoreError::NotMigrated
-            | StoreError::OldSchema(_) => {
+            | StoreError::OldSchema(_)
+            | StoreError::OtherSchema(_) => {
                 if GATE.passes() {
                     tracing::warn!(%error, "the database did not answer");
                 }

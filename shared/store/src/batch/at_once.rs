@@ -1,4 +1,4 @@
-//! A batch in one round trip, decided on what its worker remembers. (`migrations/0031_apply_batch.sql`)
+//! A batch in one round trip, decided on what its worker remembers. (`migrations/0011_batches.sql`)
 
 use chrono::{DateTime, Utc};
 use satchel_model::facts::Holding;

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::outcome::{Progress, ShardCounts};
 use crate::db::stored;
 
-/// A query whose last arguments are all the columns, in the order in which the functions of `migrations/0031_apply_batch.sql` take them.
+/// A query whose last arguments are all the columns, in the order in which the functions of `migrations/0011_batches.sql` take them.
 macro_rules! query_with {
     ([$columns:ident] $sql:tt $(, $($first:tt)*)?) => {
         sqlx::query!(

@@ -1,4 +1,4 @@
-//! What a batch has decided, as it is written: records, where ledgers end, holdings, counters and events. (`migrations/0031_apply_batch.sql`)
+//! What a batch has decided, as it is written: records, where ledgers end, holdings, counters and events. (`migrations/0011_batches.sql`)
 
 use chrono::{DateTime, Utc};
 use sqlx::Error;

@@ -24,7 +24,7 @@ impl Patience {
 }
 
 /// Opens a transaction under which the rules stay as they are: it holds a lock on the table `rules_gate`
-/// (`migrations/0027_roles.sql`), which [`change`] waits for; [`crate::shards::leases::fence`] says what they are.
+/// (`migrations/0003_catalogue.sql`), which [`change`] waits for; [`crate::shards::leases::fence`] says what they are.
 ///
 /// # Errors
 /// If Postgres is away, or the rules are being changed for longer than Postgres lets anyone wait.

@@ -31,9 +31,12 @@ impl StoreError {
             // Whoever has the shard steps over it soon (`progress::step_over`).
             Self::Changed | Self::Ahead => Blame::Contention,
             Self::Database(Error::Database(error)) => of_sqlstate(error.code().as_deref().unwrap_or_default()),
-            Self::Database(_) | Self::Deadline { .. } | Self::Lost | Self::NotMigrated | Self::OldSchema(_) => {
-                Blame::Store
-            }
+            Self::Database(_)
+            | Self::Deadline { .. }
+            | Self::Lost
+            | Self::NotMigrated
+            | Self::OldSchema(_)
+            | Self::OtherSchema(_) => Blame::Store,
         }
     }
 }

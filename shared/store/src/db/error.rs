@@ -50,6 +50,20 @@ pub enum StoreError {
     /// The schema lacks what this program needs.
     #[error("the schema lacks migration {0}: run `satchel migrate` of this version")]
     OldSchema(i64),
+    /// The schema is not of this line of programs.
+    #[error(transparent)]
+    OtherSchema(#[from] OtherSchema),
+}
+
+/// A migration of the database is not this program's one of that number.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the database has another schema: its migration {version} is not this program's. Nothing is carried over from before the \
+     first release: run `satchel migrate` on an empty database"
+)]
+pub struct OtherSchema {
+    /// The first such migration.
+    pub version: i64,
 }
 
 /// Why a database could not be migrated.
@@ -61,6 +75,9 @@ pub enum MigrateError {
     /// The schema is newer than this program, or was changed by hand.
     #[error("{0}")]
     Schema(#[from] sqlx::migrate::MigrateError),
+    /// The schema is not of this line of programs.
+    #[error(transparent)]
+    OtherSchema(#[from] OtherSchema),
     /// The number of shards is fixed: jobs in the queue lie where it put them.
     #[error("the database has {actual} shards, which cannot be changed to {wanted}")]
     ShardsFixed {

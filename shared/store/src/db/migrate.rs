@@ -1,17 +1,18 @@
 //! Brings the schema to this program's version, as the owner.
 
+use std::collections::HashMap;
 use std::str::FromStr;
 
 use satchel_model::ids::ShardCount;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{Connection, Row};
+use sqlx::{Connection, PgExecutor, Row};
 
 use super::connections::Connections;
 use super::program::{Program, RolePasswords};
 use super::roles;
-use crate::{MigrateError, StoreError};
+use crate::{MigrateError, OtherSchema, StoreError};
 
 /// Every migration, in order, built into the program.
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
@@ -39,14 +40,24 @@ pub async fn migrate(
     if encoding != "UTF8" {
         return Err(MigrateError::Encoding(encoding));
     }
+    refuse_other_schema(&mut connection).await?;
     roles::ensure(&mut connection, passwords).await?;
     MIGRATIONS.run(&mut connection).await?;
     // Programs compare it with the migrations that they know.
-    sqlx::query("REVOKE ALL ON _sqlx_migrations FROM satchel_app").execute(&mut connection).await?;
     sqlx::query("GRANT SELECT ON _sqlx_migrations TO satchel_api, satchel_worker").execute(&mut connection).await?;
     fix_shards(&mut connection, shards).await?;
     close_to_public(&mut connection).await?;
     connection.close().await?;
+    Ok(())
+}
+
+/// Says it before anything is changed, and more clearly than what runs the migrations would.
+async fn refuse_other_schema(connection: &mut PgConnection) -> Result<(), MigrateError> {
+    let is_new: bool =
+        sqlx::query("SELECT to_regclass('_sqlx_migrations') IS NULL").fetch_one(&mut *connection).await?.try_get(0)?;
+    if !is_new {
+        compare(&done(&mut *connection).await?)?;
+    }
     Ok(())
 }
 
@@ -69,7 +80,7 @@ async fn close_to_public(connection: &mut PgConnection) -> Result<(), MigrateErr
     sqlx::query(
         "DO $$ BEGIN
              PERFORM pg_advisory_xact_lock(hashtextextended('satchel migrate', 0));
-             EXECUTE format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM PUBLIC, satchel_app', current_database());
+             EXECUTE format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
              EXECUTE format('GRANT CONNECT ON DATABASE %I TO satchel_api, satchel_worker', current_database());
          END $$",
     )
@@ -105,13 +116,14 @@ async fn fix_shards(connection: &mut PgConnection, wanted: Option<ShardCount>) -
 
 /// SQLSTATE for a table that is not there (Postgres manual, appendix A).
 const UNDEFINED_TABLE: &str = "42P01";
-/// SQLSTATE for a table that may not be read: early schemas did not allow it.
+/// SQLSTATE for a table that may not be read: `satchel migrate` allows it at its end.
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
-/// Whether every migration of this program has been done. (Later ones may have: programs are replaced after the schema.)
+/// Whether every migration of this program has been done, and none otherwise. (Later ones may have: programs are replaced after
+/// the schema.)
 pub(crate) async fn check(connections: &Connections) -> Result<(), StoreError> {
     let newest = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
-    let done = match sqlx::query("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(connections).await {
+    let done = match done(connections).await {
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => {
             return Err(StoreError::NotMigrated);
         }
@@ -120,9 +132,23 @@ pub(crate) async fn check(connections: &Connections) -> Result<(), StoreError> {
         }
         done => done?,
     };
-    let done: Vec<i64> = done.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-    match MIGRATIONS.iter().find(|migration| !done.contains(&migration.version)) {
+    compare(&done)?;
+    match MIGRATIONS.iter().find(|migration| !done.contains_key(&migration.version)) {
         Some(missing) => Err(StoreError::OldSchema(missing.version)),
+        None => Ok(()),
+    }
+}
+
+/// The checksum of each migration that was done, by its version.
+async fn done(executor: impl PgExecutor<'_>) -> Result<HashMap<i64, Vec<u8>>, sqlx::Error> {
+    let rows = sqlx::query("SELECT version, checksum FROM _sqlx_migrations WHERE success").fetch_all(executor).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+fn compare(done: &HashMap<i64, Vec<u8>>) -> Result<(), OtherSchema> {
+    let is_other = |version, checksum: &[u8]| done.get(version).is_some_and(|other| other != checksum);
+    match MIGRATIONS.iter().find(|migration| is_other(&migration.version, &migration.checksum)) {
+        Some(other) => Err(OtherSchema { version: other.version }),
         None => Ok(()),
     }
 }

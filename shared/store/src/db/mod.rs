@@ -19,7 +19,7 @@ pub mod stuck;
 mod vigil;
 
 pub use blame::Blame;
-pub use error::{MigrateError, StoreError};
+pub use error::{MigrateError, OtherSchema, StoreError};
 pub use migrate::migrate;
 pub use pool::Pool;
 pub use pool_config::PoolConfig;

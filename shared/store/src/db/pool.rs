@@ -32,8 +32,8 @@ impl Pool {
     /// What the database says of itself.
     ///
     /// # Errors
-    /// [`StoreError::NotMigrated`] if it has no schema, [`StoreError::OldSchema`] if it has one that this program does not
-    /// work with.
+    /// [`StoreError::NotMigrated`] if it has no schema, [`StoreError::OldSchema`] or [`StoreError::OtherSchema`] if it has
+    /// one that this program does not work with.
     pub async fn installation(&self) -> Result<Installation, StoreError> {
         migrate::check(&self.0).await?;
         let row = sqlx::query!(

@@ -1,4 +1,4 @@
-//! The roles that the programs log in as, each with no more than its program needs (`migrations/0027_roles.sql`).
+//! The roles that the programs log in as, each with no more than its program needs (`migrations/0013_roles.sql`).
 
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
@@ -7,17 +7,12 @@ use super::program::{Program, RolePasswords};
 use super::scram;
 use crate::MigrateError;
 
-/// A role of early schemas, which their migrations name. It has nothing any more, and nobody logs in as it.
-const FORMER_ROLE: &str = "satchel_app";
-
 /// Makes the roles if they are not there, and lets those log in of which there are passwords. Whoever connected may act as
 /// them.
 pub(crate) async fn ensure(connection: &mut PgConnection, passwords: &RolePasswords) -> Result<(), MigrateError> {
-    for role in Program::ALL.map(Program::role).into_iter().chain([FORMER_ROLE]) {
-        make(connection, role).await?;
-    }
     for program in Program::ALL {
         let role = program.role();
+        make(connection, role).await?;
         let is_superuser: bool = sqlx::query("SELECT rolsuper FROM pg_roles WHERE rolname = $1")
             .bind(role)
             .fetch_one(&mut *connection)

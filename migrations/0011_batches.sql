@@ -1,4 +1,40 @@
--- A batch's writes in one call, and a whole batch in one: they fence, compare and write, and know no rule of the game.
+-- A batch's reads, its writes in one call, and a whole batch in one: they fence, compare and write, and know no rule of the game.
+
+-- The users of a batch that its worker does not remember, and what they have of the items that are asked for, all of one moment and
+-- without locks; users that are not there are made. An item that nobody asks for is ''. A user or item may be named twice.
+CREATE FUNCTION find_holdings(of_users text[], of_shards smallint[], of_items text[])
+RETURNS TABLE (
+    nth bigint, shard smallint, uid bigint, version bigint, hash bytea, decided_at timestamptz, is_blocked boolean, mac bytea,
+    quantity bigint, granted_total bigint, used_total bigint
+)
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    WITH missing AS (
+        SELECT DISTINCT wanted.user_id, wanted.shard
+        FROM UNNEST(of_users, of_shards) AS wanted (user_id, shard)
+        WHERE NOT EXISTS (
+            SELECT FROM user_names WHERE user_names.user_id = wanted.user_id AND user_names.shard = wanted.shard
+        )
+    ), made AS (
+        INSERT INTO user_names (user_id, shard)
+        SELECT missing.user_id, missing.shard
+        FROM missing
+        -- Two that make the same ones wait for each other in one direction only.
+        ORDER BY missing.user_id COLLATE "C"
+        ON CONFLICT DO NOTHING
+        RETURNING user_names.shard, user_names.uid
+    )
+    INSERT INTO users (shard, uid) SELECT made.shard, made.uid FROM made;
+    RETURN QUERY
+    SELECT wanted.nth, users.shard, users.uid, users.version, users.hash, users.decided_at, users.is_blocked, users.mac,
+           holdings.quantity, holdings.granted_total, holdings.used_total
+    FROM UNNEST(of_users, of_shards, of_items) WITH ORDINALITY AS wanted (user_id, shard, item_id, nth)
+    JOIN user_names ON user_names.user_id = wanted.user_id AND user_names.shard = wanted.shard
+    JOIN users ON users.shard = user_names.shard AND users.uid = user_names.uid
+    LEFT JOIN holdings ON holdings.shard = users.shard AND holdings.uid = users.uid AND holdings.item_id = wanted.item_id;
+END
+$$;
 
 -- Writes what a batch has decided. What it remembers of holdings must be as it is: `held_found` has the quantity of each, NULL for
 -- those that are new; `known` of them are not.
@@ -159,44 +195,3 @@ BEGIN
     );
 END
 $$;
-
-REVOKE EXECUTE ON FUNCTION write_batch, apply_batch FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION write_batch, apply_batch TO satchel_worker;
-
--- The users of a batch that its worker does not remember, and what they have of the items that are asked for, all of one moment and
--- without locks; users that are not there are made. An item that nobody asks for is ''. A user or item may be named twice.
-CREATE FUNCTION find_holdings(of_users text[], of_shards smallint[], of_items text[])
-RETURNS TABLE (
-    nth bigint, shard smallint, uid bigint, version bigint, hash bytea, decided_at timestamptz, is_blocked boolean, mac bytea,
-    quantity bigint, granted_total bigint, used_total bigint
-)
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
-#variable_conflict use_column
-BEGIN
-    WITH missing AS (
-        SELECT DISTINCT wanted.user_id, wanted.shard
-        FROM UNNEST(of_users, of_shards) AS wanted (user_id, shard)
-        WHERE NOT EXISTS (
-            SELECT FROM user_names WHERE user_names.user_id = wanted.user_id AND user_names.shard = wanted.shard
-        )
-    ), made AS (
-        INSERT INTO user_names (user_id, shard)
-        SELECT missing.user_id, missing.shard
-        FROM missing
-        -- Two that make the same ones wait for each other in one direction only.
-        ORDER BY missing.user_id COLLATE "C"
-        ON CONFLICT DO NOTHING
-        RETURNING user_names.shard, user_names.uid
-    )
-    INSERT INTO users (shard, uid) SELECT made.shard, made.uid FROM made;
-    RETURN QUERY
-    SELECT wanted.nth, users.shard, users.uid, users.version, users.hash, users.decided_at, users.is_blocked, users.mac,
-           holdings.quantity, holdings.granted_total, holdings.used_total
-    FROM UNNEST(of_users, of_shards, of_items) WITH ORDINALITY AS wanted (user_id, shard, item_id, nth)
-    JOIN user_names ON user_names.user_id = wanted.user_id AND user_names.shard = wanted.shard
-    JOIN users ON users.shard = user_names.shard AND users.uid = user_names.uid
-    LEFT JOIN holdings ON holdings.shard = users.shard AND holdings.uid = users.uid AND holdings.item_id = wanted.item_id;
-END
-$$;
-REVOKE EXECUTE ON FUNCTION find_holdings FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION find_holdings TO satchel_worker;

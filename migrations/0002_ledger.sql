@@ -1,7 +1,5 @@
--- One record per decided job and party, users by number, heads that are signed.
-
-DROP TABLE users, inventory, jobs, ledger, rule_grants, jobs_retention CASCADE;
-DROP FUNCTION forget_jobs;
+-- What users have, and how they came by it: one record per decided job and party, in chains whose heads are signed
+-- (docs/design/ledger.md). In users, holdings, rule_grants and records wide columns come first, so that rows have no padding.
 
 -- Who is who. What grows with a user names its number alone, so that this row is all that ties it to a person.
 CREATE TABLE user_names (
@@ -24,10 +22,9 @@ CREATE TABLE users (
     is_blocked boolean NOT NULL DEFAULT false,
     -- The last record's hash; 32 zero bytes before the first.
     hash bytea NOT NULL DEFAULT decode(repeat('00', 32), 'hex') CHECK (octet_length(hash) = 32),
-    -- By SATCHEL_LEDGER_KEY: docs/design/ledger.md. NULL before the first.
+    -- By SATCHEL_LEDGER_KEY. NULL before the first.
     mac bytea CHECK (octet_length(mac) = 20),
-    PRIMARY KEY (shard, uid),
-    CONSTRAINT readable_times CHECK (decided_at BETWEEN '4000-01-01 00:00:00+00 BC' AND '11000-01-01 00:00:00+00')
+    PRIMARY KEY (shard, uid)
 ) WITH (fillfactor = 70);
 
 -- What each user has, and ever had, of each item.
@@ -41,12 +38,7 @@ CREATE TABLE holdings (
     updated_at timestamptz NOT NULL,
     shard smallint NOT NULL,
     item_id text COLLATE "C" NOT NULL,
-    PRIMARY KEY (shard, uid, item_id),
-    CONSTRAINT readable_times CHECK (
-        last_granted_at BETWEEN '4000-01-01 00:00:00+00 BC' AND '11000-01-01 00:00:00+00'
-        AND last_used_at BETWEEN '4000-01-01 00:00:00+00 BC' AND '11000-01-01 00:00:00+00'
-        AND updated_at BETWEEN '4000-01-01 00:00:00+00 BC' AND '11000-01-01 00:00:00+00'
-    )
+    PRIMARY KEY (shard, uid, item_id)
 ) WITH (fillfactor = 80);
 
 -- What reward rules have given for, of those that give once for each value. Kept for ever.
@@ -58,8 +50,11 @@ CREATE TABLE rule_grants (
     value text COLLATE "C" NOT NULL,
     PRIMARY KEY (shard, uid, rule_id, value)
 );
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON rule_grants
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+ALTER TABLE rule_grants ENABLE ALWAYS TRIGGER append_only;
 
--- Decided jobs: of each a record for every user that it is about. (docs/design/ledger.md)
+-- Decided jobs: of each a record for every user that it is about.
 CREATE TABLE records (
     uid bigint NOT NULL,
     -- The number of its first change; where it changes nothing, the user's last one.
@@ -74,24 +69,23 @@ CREATE TABLE records (
     is_rejected boolean NOT NULL,
     -- JSON, hashed as it is here.
     body text COLLATE "C" NOT NULL,
-    -- What proves it: its place in the user's chain (32 bytes) or, where it changes nothing, a MAC (20 bytes); NULL for a job that
-    -- ended by an operator's act or by its age, of which archived_jobs and withdrawals tell.
+    -- What proves it: its place in the user's chain (32 bytes) or, where it changes nothing, a MAC (20 bytes); NULL for a job
+    -- that ended by an operator's act or by its age, of which archived_jobs and withdrawals tell.
     seal bytea,
     CHECK (octet_length(seal) = CASE WHEN count > 0 THEN 32 ELSE 20 END AND (seal IS NOT NULL OR count = 0)),
     CHECK (count = 0 OR seq >= 1),
-    CHECK (job_id IS NOT NULL OR count > 0),
-    CONSTRAINT readable_times CHECK (at BETWEEN '4000-01-01 00:00:00+00 BC' AND '11000-01-01 00:00:00+00')
+    CHECK (job_id IS NOT NULL OR count > 0)
 );
 -- One place in the chain, one record.
 CREATE UNIQUE INDEX records_chain ON records (shard, uid, seq) WHERE count > 0;
 -- A job is decided once, for ever, whoever its user is.
 CREATE UNIQUE INDEX records_job ON records (job_id) WHERE job_id IS NOT NULL;
--- What changes nothing is forgotten one day: rejected jobs without a key, and so an id of version 7, sooner than others, whose keys
--- are remembered by these rows.
+-- What changes nothing is forgotten one day: rejected jobs without a key, and so an id of version 7, sooner than others, whose
+-- keys are remembered by these rows.
 CREATE INDEX records_passing ON records ((is_rejected AND substr(job_id::text, 15, 1) = '7'), at) WHERE count = 0;
 
--- Records are added, never changed, but for the seals of those that change nothing, which a new key signs anew. These records go when
--- their time has come.
+-- Records are added, never changed, but for the seals of those that change nothing, which a new key signs anew. These records go
+-- when their time has come.
 CREATE TRIGGER append_only BEFORE TRUNCATE ON records
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER unchanged BEFORE UPDATE ON records
@@ -103,48 +97,8 @@ CREATE TRIGGER unchanged BEFORE UPDATE ON records
 CREATE TRIGGER kept BEFORE DELETE ON records
     FOR EACH ROW WHEN (OLD.count > 0) EXECUTE FUNCTION refuse_change();
 ALTER TABLE records ENABLE ALWAYS TRIGGER append_only;
-ALTER TABLE records ENABLE ALWAYS TRIGGER kept;
 ALTER TABLE records ENABLE ALWAYS TRIGGER unchanged;
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON rule_grants
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-ALTER TABLE rule_grants ENABLE ALWAYS TRIGGER append_only;
-
--- The reason is in the job's record.
-ALTER TABLE events DROP COLUMN reason;
-
--- For people: the programs read the tables.
-
-CREATE VIEW jobs AS
-SELECT user_names.user_id, records.job_id, records.body::json -> 'job' ->> 'type' AS type,
-       CASE WHEN records.is_rejected THEN 'rejected' ELSE 'applied' END AS status,
-       records.body::json -> 'result' AS result,
-       COALESCE(records.body::json ->> 'actor', 'player:' || user_names.user_id) AS actor,
-       records.body::json ->> 'requestId' AS request_id,
-       COALESCE((records.body::json ->> 'attempts')::integer, 1) AS attempts,
-       to_timestamp((records.body::json ->> 'submittedAt')::bigint / 1000000.0) AS submitted_at,
-       records.at AS applied_at
-FROM records
-JOIN user_names USING (shard, uid)
-WHERE records.job_id IS NOT NULL;
-
-CREATE VIEW ledger AS
-SELECT user_names.user_id, records.seq + changes.nth - 1 AS seq,
-       COALESCE(records.job_id, (records.body::json ->> 'jobId')::uuid) AS job_id,
-       changes.change -> 'stack' ->> 0 AS item_id, (changes.change -> 'stack' ->> 1)::bigint AS delta,
-       (changes.change -> 'stack' ->> 2)::bigint AS balance, records.body::json -> 'job' ->> 'type' AS type,
-       COALESCE(records.body::json ->> 'actor', 'player:' || user_names.user_id) AS actor,
-       records.body::json -> 'job' ->> 'reason' AS reason, records.body::json ->> 'requestId' AS request_id,
-       changes.change -> 'stack' ->> 3 AS cause, (records.body::json ->> 'catalogue')::bigint AS catalogue_version,
-       records.at, records.seal AS hash
-FROM records
-JOIN user_names USING (shard, uid)
-CROSS JOIN LATERAL json_array_elements(records.body::json -> 'changes') WITH ORDINALITY AS changes (change, nth)
-WHERE records.count > 0 AND changes.change -> 'stack' IS NOT NULL;
-
-CREATE VIEW inventory AS
-SELECT user_names.user_id, item_id, quantity, granted_total, used_total, last_granted_at, last_used_at, updated_at
-FROM holdings
-JOIN user_names USING (shard, uid);
+ALTER TABLE records ENABLE ALWAYS TRIGGER kept;
 
 -- The number of a user, who gets one if there was none.
 CREATE FUNCTION uid_of(of_user text, of_shard integer) RETURNS bigint
@@ -183,8 +137,9 @@ LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
 $$;
 
 -- Forgets records that change nothing, `most` of each kind at most: those of more than `retention_days` days ago, and those of
--- rejected jobs without a key of more than `rejected_days` days ago. The service itself cannot delete records, and through this none
--- that is younger than 90 days (MIN_JOB_RETENTION_DAYS), or 35. Whether there may be more: `has_more`.
+-- rejected jobs without a key of more than `rejected_days` days ago. The service itself cannot delete records, and through this
+-- none that is younger than 90 days (MIN_JOB_RETENTION_DAYS), or 35 (MIN_REJECTED_RETENTION_DAYS): no copy in the queue is that
+-- old. Whether there may be more: `has_more`.
 CREATE FUNCTION forget_jobs(retention_days integer, rejected_days integer, most bigint, OUT removed bigint, OUT has_more boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -224,15 +179,36 @@ BEGIN
 END
 $$;
 
-REVOKE EXECUTE ON FUNCTION uid_of, undecided_body, forget_jobs FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION forget_jobs TO satchel_api, satchel_worker;
-GRANT SELECT ON user_names, users, holdings, records TO satchel_api, satchel_worker;
--- For the audit.
-GRANT SELECT ON rule_grants TO satchel_api;
-GRANT SELECT (job_id) ON archived_jobs, withdrawals TO satchel_api;
-GRANT INSERT (user_id, shard) ON user_names TO satchel_worker;
-GRANT INSERT (shard, uid), UPDATE (version, hash, mac, decided_at, is_blocked) ON users TO satchel_worker;
-GRANT INSERT, UPDATE (quantity, granted_total, used_total, last_granted_at, last_used_at, updated_at)
-    ON holdings TO satchel_worker;
-GRANT INSERT ON records TO satchel_worker;
-GRANT SELECT, INSERT ON rule_grants TO satchel_worker;
+-- For people: the programs read the tables.
+
+CREATE VIEW jobs AS
+SELECT user_names.user_id, records.job_id, records.body::json -> 'job' ->> 'type' AS type,
+       CASE WHEN records.is_rejected THEN 'rejected' ELSE 'applied' END AS status,
+       records.body::json -> 'result' AS result,
+       COALESCE(records.body::json ->> 'actor', 'player:' || user_names.user_id) AS actor,
+       records.body::json ->> 'requestId' AS request_id,
+       COALESCE((records.body::json ->> 'attempts')::integer, 1) AS attempts,
+       to_timestamp((records.body::json ->> 'submittedAt')::bigint / 1000000.0) AS submitted_at,
+       records.at AS applied_at
+FROM records
+JOIN user_names USING (shard, uid)
+WHERE records.job_id IS NOT NULL;
+
+CREATE VIEW ledger AS
+SELECT user_names.user_id, records.seq + changes.nth - 1 AS seq,
+       COALESCE(records.job_id, (records.body::json ->> 'jobId')::uuid) AS job_id,
+       changes.change -> 'stack' ->> 0 AS item_id, (changes.change -> 'stack' ->> 1)::bigint AS delta,
+       (changes.change -> 'stack' ->> 2)::bigint AS balance, records.body::json -> 'job' ->> 'type' AS type,
+       COALESCE(records.body::json ->> 'actor', 'player:' || user_names.user_id) AS actor,
+       records.body::json -> 'job' ->> 'reason' AS reason, records.body::json ->> 'requestId' AS request_id,
+       changes.change -> 'stack' ->> 3 AS cause, (records.body::json ->> 'catalogue')::bigint AS catalogue_version,
+       records.at, records.seal AS hash
+FROM records
+JOIN user_names USING (shard, uid)
+CROSS JOIN LATERAL json_array_elements(records.body::json -> 'changes') WITH ORDINALITY AS changes (change, nth)
+WHERE records.count > 0 AND changes.change -> 'stack' IS NOT NULL;
+
+CREATE VIEW inventory AS
+SELECT user_names.user_id, item_id, quantity, granted_total, used_total, last_granted_at, last_used_at, updated_at
+FROM holdings
+JOIN user_names USING (shard, uid);

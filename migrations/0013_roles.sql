@@ -1,29 +1,29 @@
 -- Each program has a login of its own, with what it needs and no more (`satchel migrate` has made the roles before): the API
--- makes no item, no outcome and no event, but by the functions of 0026_rare_acts.sql; a worker makes no job, no catalogue and no
+-- makes no item, no outcome and no event, but by functions that act as the owner; a worker makes no job, no catalogue and no
 -- key. A test holds all this against what a database says (shared/store/tests/store/roles.rs).
 
--- Nobody is this role any more.
-REVOKE ALL ON users, inventory, jobs, ledger, catalogue_versions, items, workers, shard_leases, quarantined_entries, api_keys,
-    parked_jobs, archived_jobs, operator_actions, queue_state, shard_counters, shard_activity, journal, events, rule_grants,
-    event_cursors, functions, function_runs, function_steps, function_paces, function_replays, function_replay_shards,
-    webhook_endpoints, withdrawals, readiness, live_workers
-    FROM satchel_app;
-REVOKE ALL ON SEQUENCE journal_seq FROM satchel_app;
-REVOKE ALL ON FUNCTION forget_jobs, forget_events FROM satchel_app;
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION set_queue_paused, uid_of, undecided_body, forget_jobs, publish_catalogue, change_rules,
+    take_back_journaled, forget_events, let_next_go, choose_parked_jobs, archive_parked_jobs, retry_parked_jobs,
+    remove_parked_jobs, expire_parked_jobs, withdraw_job, cancel_runs, retry_run, redeliver_run, give_up_runs, forget_runs,
+    forget_paces, tell_webhook_ping, find_holdings, write_batch, apply_batch
+    FROM PUBLIC;
 
 -- What both do.
 GRANT EXECUTE ON FUNCTION forget_jobs, forget_events, expire_parked_jobs, forget_runs, give_up_runs, forget_paces, cancel_runs
     TO satchel_api, satchel_worker;
-GRANT SELECT ON users, inventory, jobs, events, journal, parked_jobs, catalogue_versions, queue_state, shard_leases,
-    live_workers, shard_counters, shard_activity, event_cursors, functions, function_runs, function_steps, function_replays,
-    function_replay_shards, webhook_endpoints
+GRANT SELECT ON queue_state, user_names, users, holdings, records, rule_grants, catalogue_versions, live_workers, shard_leases,
+    shard_counters, shard_activity, queue_watermarks, event_cursors, journal, parked_jobs, events, functions, function_runs,
+    function_steps, function_replays, function_replay_shards, webhook_endpoints
     TO satchel_api, satchel_worker;
 
 -- What the API does.
 GRANT EXECUTE ON FUNCTION retry_parked_jobs, remove_parked_jobs, withdraw_job, take_back_journaled, set_queue_paused,
-    publish_catalogue, tell_webhook_ping, retry_run, redeliver_run
+    publish_catalogue, change_rules, tell_webhook_ping, retry_run, redeliver_run
     TO satchel_api;
-GRANT SELECT ON ledger, items, api_keys, operator_actions, readiness TO satchel_api;
+GRANT SELECT ON items, api_keys, operator_actions, readiness TO satchel_api;
+GRANT SELECT (job_id) ON archived_jobs, withdrawals TO satchel_api;
+GRANT SELECT, INSERT, UPDATE, DELETE ON api_replicas TO satchel_api;
 GRANT INSERT (job_id, user_id, shard, seq, type, payload_hash, actor, submitted_at, not_before, envelope_version, body, mac,
               accepted_at) ON journal TO satchel_api;
 GRANT USAGE ON SEQUENCE journal_seq TO satchel_api;
@@ -40,18 +40,21 @@ GRANT DELETE, INSERT (endpoint_id, url, events, description, is_enabled, secret)
             consecutive_failures, failing_since, open_until, updated_at) ON webhook_endpoints TO satchel_api;
 
 -- What a worker does.
-GRANT EXECUTE ON FUNCTION let_next_go TO satchel_worker;
-GRANT INSERT (user_id, version, head), UPDATE (version, head, is_blocked) ON users TO satchel_worker;
+GRANT EXECUTE ON FUNCTION find_holdings, write_batch, apply_batch, let_next_go TO satchel_worker;
+GRANT INSERT ON rules_gate TO satchel_worker;
+GRANT INSERT (user_id, shard) ON user_names TO satchel_worker;
+GRANT INSERT (shard, uid), UPDATE (version, hash, mac, decided_at, is_blocked) ON users TO satchel_worker;
 GRANT INSERT, UPDATE (quantity, granted_total, used_total, last_granted_at, last_used_at, updated_at)
-    ON inventory TO satchel_worker;
-GRANT INSERT ON jobs, ledger, events, quarantined_entries TO satchel_worker;
-GRANT SELECT, INSERT ON rule_grants TO satchel_worker;
+    ON holdings TO satchel_worker;
+GRANT INSERT ON records, rule_grants, events, quarantined_entries TO satchel_worker;
 GRANT DELETE, UPDATE (refed_at) ON journal TO satchel_worker;
 GRANT DELETE, INSERT, UPDATE (state, attempts, tries, failures, next_attempt_at, parked_at) ON parked_jobs TO satchel_worker;
-GRANT SELECT, DELETE, INSERT (worker_id, expires_at), UPDATE (expires_at, alive_since) ON workers TO satchel_worker;
+GRANT SELECT, DELETE, INSERT (worker_id, expires_at, ttl_ms), UPDATE (expires_at, ttl_ms, alive_since)
+    ON workers TO satchel_worker;
 GRANT UPDATE (owner, epoch) ON shard_leases TO satchel_worker;
 GRANT UPDATE (applied, rejected, events, last_event_at) ON shard_counters TO satchel_worker;
 GRANT UPDATE (active, reported_by, sampled, sampled_at, per_second) ON shard_activity TO satchel_worker;
+GRANT UPDATE (marked_at, waiting_since, began_anew_at, lost_since) ON queue_watermarks TO satchel_worker;
 GRANT UPDATE (dispatched) ON event_cursors TO satchel_worker;
 GRANT INSERT (function_id, description, seen_at), UPDATE (description, seen_at) ON functions TO satchel_worker;
 GRANT INSERT (run_id, function_id, target, shard, event_seq, user_id, event_name, replay_id, is_ordered, status),
@@ -61,18 +64,3 @@ GRANT SELECT, INSERT, UPDATE (spent_until) ON function_paces TO satchel_worker;
 GRANT DELETE, UPDATE (next_seq) ON function_replay_shards TO satchel_worker;
 GRANT UPDATE (is_enabled, disabled_reason, consecutive_failures, failing_since, open_until)
     ON webhook_endpoints TO satchel_worker;
-
--- Orders batches and changes of the rules that they are decided under, which are the catalogue and whether the queue is
--- paused. A batch locks it in a mode (ROW EXCLUSIVE) that goes together with itself and takes no other right than INSERT; who
--- changes the rules, in one that does not. So nobody can keep batches waiting but by calling this function, which those who
--- decide nothing cannot; an advisory lock, anybody could hold.
-CREATE TABLE rules_gate (nothing boolean, CHECK (false));
-CREATE FUNCTION change_rules() RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-BEGIN
-    LOCK TABLE rules_gate IN EXCLUSIVE MODE;
-END
-$$;
-REVOKE EXECUTE ON FUNCTION change_rules FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION change_rules TO satchel_api;
-GRANT INSERT ON rules_gate TO satchel_worker;

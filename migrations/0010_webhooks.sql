@@ -1,0 +1,43 @@
+-- Webhooks: whom events are posted to.
+
+CREATE TABLE webhook_endpoints (
+    endpoint_id uuid PRIMARY KEY,
+    url text NOT NULL,
+    -- The names of the events that it gets; none: all.
+    events text[] NOT NULL,
+    description text NOT NULL,
+    is_enabled boolean NOT NULL DEFAULT true,
+    -- Why it is not, if nobody has asked for that.
+    disabled_reason text,
+    -- Sealed (shared/security/src/sealing.rs): none is ever written in clear. The previous one counts until its time has passed.
+    secret text NOT NULL CHECK (secret LIKE 'sealed%:%'),
+    previous_secret text CHECK (previous_secret LIKE 'sealed%:%'),
+    previous_secret_until timestamptz,
+    -- Since the last success, and when the first of them was.
+    consecutive_failures integer NOT NULL DEFAULT 0,
+    failing_since timestamptz,
+    -- Nothing is sent until then, but for one delivery when it has passed, to see.
+    open_until timestamptz,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CHECK ((previous_secret IS NULL) = (previous_secret_until IS NULL)),
+    CHECK ((consecutive_failures = 0) = (failing_since IS NULL)),
+    CHECK (disabled_reason IS NULL OR NOT is_enabled)
+);
+
+-- Tells of an operator's try of a webhook endpoint: the event's number in its shard.
+CREATE FUNCTION tell_webhook_ping(of_endpoint uuid, of_shard integer, event_id text) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    counter shard_counters;
+BEGIN
+    UPDATE shard_counters
+    SET events = events + 1, last_event_at = GREATEST(last_event_at, clock_timestamp())
+    WHERE shard = of_shard
+    RETURNING * INTO STRICT counter;
+    INSERT INTO events (shard, seq, user_id, name, version, at, id, data)
+    VALUES (of_shard, counter.events, 'webhook:' || of_endpoint, 'webhook/ping', 1, counter.last_event_at, event_id,
+            format('{"endpointId":"%s"}', of_endpoint)::json);
+    RETURN counter.events;
+END
+$$;
