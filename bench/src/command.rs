@@ -13,6 +13,7 @@ use crate::scenario::{
     all, drain, functions, growth, handover, history, journal, latency, profile, query, skew, sustain,
 };
 use crate::stand::contender::Kind;
+use crate::stand::peer;
 use crate::stand::programs;
 
 /// How fast Satchel is, beside what people would use instead. Everything that is measured runs on this machine, on a
@@ -70,7 +71,7 @@ impl Options {
     fn contenders(&self) -> Vec<Kind> {
         match self.only.as_slice() {
             [] if self.no_peers => vec![Kind::Satchel],
-            [] => Kind::ALL.to_vec(),
+            [] => Kind::ALL.into_iter().filter(|kind| peer::is_possible(*kind)).collect(),
             only => only.to_vec(),
         }
     }

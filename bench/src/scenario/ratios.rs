@@ -19,7 +19,9 @@ pub(super) fn report(report: &mut Report) {
             ("p99 at 1,000/s, peer's of Satchel's", at_1000("p99")),
         ];
         for (metric, ratios) in ratios {
-            ratios.iter().for_each(|ratio| report.figure("ratios", peer, metric, *ratio, "times"));
+            for ratio in ratios {
+                report.figure("ratios", peer, metric, ratio, "times");
+            }
         }
     }
     report.print_table();

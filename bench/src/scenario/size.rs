@@ -12,7 +12,7 @@ pub(super) use crate::stand::statements::wal_bytes;
 pub(super) fn report(bench: &mut Bench, scenario: &str, owner: &Psql) -> Result<()> {
     for table in disk::tables(owner)? {
         let quantities = [
-            ("rows, MiB", table.table_mib),
+            ("rows, MiB", table.rows_mib),
             ("indexes, MiB", table.indexes_mib),
             ("live rows", table.live_rows),
             ("dead rows", table.dead_rows),

@@ -14,7 +14,7 @@ pub(crate) struct Table {
     /// Its name.
     pub(crate) name: String,
     /// Its rows, in MiB.
-    pub(crate) table_mib: f64,
+    pub(crate) rows_mib: f64,
     /// Its indexes, in MiB.
     pub(crate) indexes_mib: f64,
     /// Rows that count, about.
@@ -44,7 +44,7 @@ fn table(row: &[String]) -> Option<Table> {
     let number = |place: usize| row.get(place)?.parse().ok();
     Some(Table {
         name: row.first()?.clone(),
-        table_mib: number(1)?,
+        rows_mib: number(1)?,
         indexes_mib: number(2)?,
         live_rows: number(3)?,
         dead_rows: number(4)?,

@@ -116,6 +116,11 @@ impl Contender for Peer {
     }
 }
 
+/// Whether it can be measured on this machine; says why if not.
+pub(crate) fn is_possible(kind: Kind) -> bool {
+    kind != Kind::Restate || restate::is_possible()
+}
+
 fn run_once(servers: &Servers, name: &'static str, mut command: Command) -> Result<()> {
     let log = servers.dir().join("once.log");
     Child::spawn(name, &mut command, &log)?.wait_success(ONCE_PATIENCE).context(name)

@@ -1,11 +1,13 @@
 //! Restate's server, of the npm package.
 
+use std::env;
 use std::env::consts::{ARCH, OS};
-use std::path::PathBuf;
-use std::process::Command;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use satchel_private::free_port;
 
 use super::{node, program, run_once};
@@ -17,6 +19,33 @@ const NODE_NAME: &str = "bench";
 const START_PATIENCE: Duration = Duration::from_mins(2);
 /// 24 unless told otherwise; see `bench/peers/README.md`.
 const PARTITIONS: &str = "4";
+
+/// It asks GitHub for newer versions at its start, whatever its settings. In a mount namespace of its own it takes that
+/// name for this machine's, where nobody answers: nothing that is measured asks anybody else.
+const HOSTS: &str = "127.0.0.1 localhost api.github.com\n";
+/// Becomes the program of its arguments, which then finds its hosts in the file of the first.
+const WITH_HOSTS: &str = r#"mount --bind "$0" /etc/hosts && exec "$@""#;
+
+/// Whether it can be run here; says why if not.
+pub(super) fn is_possible() -> bool {
+    let hosts = Path::new("/etc/hosts");
+    let mut probe = with_hosts(hosts, Path::new("true"));
+    let probe = probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let reason = match (package_arch(), probe) {
+        (None, _) => "it has no server for this processor",
+        (_, Ok(status)) if status.success() => return true,
+        (_, _) => "unshare (util-linux) can make no namespace here, and without one it asks GitHub for newer versions",
+    };
+    eprintln!("bench: without restate: {reason}");
+    false
+}
+
+/// A program that has this file for `/etc/hosts`.
+fn with_hosts(hosts: &Path, program: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", WITH_HOSTS]).arg(hosts).arg(program);
+    command
+}
 
 /// A running server that knows the peer's service, which need not run.
 #[derive(Debug)]
@@ -30,8 +59,11 @@ impl Restate {
     /// Starts one that keeps its data beside the other servers', and tells it of the service.
     pub(super) fn start(servers: &Servers) -> Result<Self> {
         let dir = servers.dir().join("restate");
-        let mut command = Command::new(program_path()?);
-        command.arg("--no-logo").env_clear().envs(SETTINGS).env("RESTATE_NODE_NAME", NODE_NAME);
+        let hosts = servers.dir().join("restate-hosts");
+        fs::write(&hosts, HOSTS)?;
+        let mut command = with_hosts(&hosts, &program_path()?);
+        command.arg("--no-logo").env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path))).envs(SETTINGS);
+        command.env("RESTATE_NODE_NAME", NODE_NAME);
         command.env("RESTATE_BASE_DIR", &dir).env("RESTATE_DEFAULT_NUM_PARTITIONS", PARTITIONS);
         let server = Child::spawn("restate-server", &mut command, &servers.dir().join("restate.log"))?;
         let restate = Self { server, dir, worker_port: free_port()? };
@@ -73,7 +105,7 @@ impl Restate {
 
 /// Its log is on disk before it answers (`bifrost.local.rocksdb-disable-wal-fsync` is off by itself).
 const SETTINGS: [(&str, &str); 7] = [
-    // It has no need of a port. (Once it asks GitHub for newer versions all the same, and logs that it cannot.)
+    // It has no need of a port.
     ("RESTATE_LISTEN_MODE", "unix"),
     ("RESTATE_BIND_IP", "127.0.0.1"),
     ("RESTATE_DISABLE_TELEMETRY", "true"),
@@ -84,13 +116,18 @@ const SETTINGS: [(&str, &str); 7] = [
     ("RESTATE_DEFAULT_RETRY_POLICY__MAX_ATTEMPTS", "unlimited"),
 ];
 
+/// The processor, as packages name it.
+fn package_arch() -> Option<&'static str> {
+    match ARCH {
+        "x86_64" => Some("x64"),
+        "aarch64" => Some("arm64"),
+        _ => None,
+    }
+}
+
 /// The program itself: the package's script would only start it, and be measured in its place.
 fn program_path() -> Result<PathBuf> {
-    let arch = match ARCH {
-        "x86_64" => "x64",
-        "aarch64" => "arm64",
-        other => bail!("Restate has no server for {other}: leave it out (--only)"),
-    };
+    let arch = package_arch().with_context(|| format!("Restate has no server for {ARCH}: leave it out (--only)"))?;
     let package = format!("node_modules/@restatedev/restate-server-{OS}-{arch}/bin/restate-server");
     let path = node::peers_dir().join(&package);
     path.is_file().then_some(path).with_context(|| format!("bench/peers/{package} is missing: npm ci installs it"))
