@@ -132,3 +132,21 @@ fn program_path() -> Result<PathBuf> {
     let path = node::peers_dir().join(&package);
     path.is_file().then_some(path).with_context(|| format!("bench/peers/{package} is missing: npm ci installs it"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_finds_the_hosts_that_it_is_given_and_nobody_else_does() {
+        if !is_possible() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let (hosts, ours) = (dir.path().join("hosts"), fs::read("/etc/hosts").unwrap());
+        fs::write(&hosts, HOSTS).unwrap();
+        let seen = with_hosts(&hosts, Path::new("cat")).arg("/etc/hosts").output().unwrap();
+        assert_eq!(String::from_utf8(seen.stdout).unwrap(), HOSTS);
+        assert_eq!(fs::read("/etc/hosts").unwrap(), ours);
+    }
+}

@@ -30,7 +30,5 @@ pub(super) fn program() -> Result<PathBuf> {
 
 /// Not Satchel's own: there both would wait for each other's builds.
 fn target() -> Result<PathBuf> {
-    let dir = programs::path(".")?;
-    let target = dir.parent().and_then(|dir| dir.parent()).context("this program is in no target directory")?;
-    Ok(target.join("peers"))
+    Ok(programs::target()?.join("peers"))
 }
