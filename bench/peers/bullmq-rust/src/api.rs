@@ -68,7 +68,7 @@ async fn submit(
     headers: HeaderMap,
     job: Result<Json<Job>, JsonRejection>,
 ) -> Answer {
-    let caller = service.caller(&headers)?;
+    let caller = service.caller(&headers).ok_or_else(no_good_token)?;
     let Json(job) = job.map_err(|rejection| refuse(StatusCode::BAD_REQUEST, &rejection.body_text()))?;
     if !job.is_valid() {
         return Err(refuse(StatusCode::BAD_REQUEST, "a field is out of its bounds"));
@@ -92,7 +92,7 @@ async fn submit(
 }
 
 async fn inventory(State(service): State<Arc<Service>>, headers: HeaderMap, Path(user_id): Path<String>) -> Answer {
-    let caller = service.caller(&headers)?;
+    let caller = service.caller(&headers).ok_or_else(no_good_token)?;
     if !is_user_id(&user_id) {
         return Err(refuse(StatusCode::BAD_REQUEST, "no user id"));
     }
@@ -106,10 +106,9 @@ async fn inventory(State(service): State<Arc<Service>>, headers: HeaderMap, Path
 }
 
 impl Service {
-    fn caller(&self, headers: &HeaderMap) -> Result<Arc<Claims>, Response> {
-        let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-        let claims = token.and_then(|token| self.tokens.verify(token));
-        claims.ok_or_else(|| refuse(StatusCode::UNAUTHORIZED, "no good token"))
+    fn caller(&self, headers: &HeaderMap) -> Option<Arc<Claims>> {
+        let token = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
+        self.tokens.verify(token)
     }
 
     async fn add(&self, job_id: &str, job: &Job) -> Result<(), Response> {
@@ -133,6 +132,10 @@ fn wait_s(headers: &HeaderMap) -> u64 {
     let prefer = headers.get("prefer").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let wait = prefer.split(',').find_map(|preference| preference.trim().strip_prefix("wait="));
     wait.and_then(|seconds| seconds.parse().ok()).unwrap_or(0).min(MAX_WAIT_S)
+}
+
+fn no_good_token() -> Response {
+    refuse(StatusCode::UNAUTHORIZED, "no good token")
 }
 
 fn refuse(status: StatusCode, detail: &str) -> Response {
