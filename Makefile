@@ -24,8 +24,8 @@ test: test-deps ## Install what is missing and run every test
 	# The end-to-end tests wait a lot: what computes for a short while has what they leave of the machine.
 	scripts/side-by-side.sh \
 		"RUST_TEST_THREADS=4 $(CARGO) test --workspace --test 'en*'" \
-		"nice $(CARGO) test --workspace --lib --bins"
-	$(CARGO) test --workspace --test '[!e]*' --test 'ex*'
+		"nice $(CARGO) test --workspace --lib --bins --test '[!e]*'"
+	$(CARGO) test --workspace --test 'ex*'
 
 test-long: test-deps ## Run in full what is long by nature and `make test` tries for a while (half an hour)
 	$(CARGO) build --workspace --all-targets

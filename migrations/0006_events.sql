@@ -1,64 +1,133 @@
 -- Events: what happened, in the order in which it was committed.
 
-CREATE TABLE events (
-    shard integer NOT NULL,
+-- What a batch told of a shard's users, in one row. Its events are numbered from `seq` on.
+CREATE TABLE event_batches (
     -- Counts up in each shard without a gap, in the order of commits: who adds events has counted them in the shard's
-    -- row of shard_counters, which nobody else can before the commit. So whoever has read up to some seq has missed
+    -- row of shard_counters, which nobody else can before the commit. So whoever has read up to some number has missed
     -- nothing, however transactions overlapped.
     seq bigint NOT NULL CHECK (seq BETWEEN 1 AND 4611686018427387904),
-    user_id text COLLATE "C" NOT NULL,
-    name text NOT NULL,
-    version smallint NOT NULL,
-    -- Never before that of an earlier seq of the shard.
+    -- Never before that of an earlier number of the shard.
     at timestamptz NOT NULL,
-    -- The job in whose transaction it happened.
-    job_id uuid,
-    -- NULL: the job's id.
-    id text,
-    -- When its sender says that it happened.
-    occurred_at timestamptz,
-    -- NULL: what the job's record says.
-    data json,
-    -- NULL unless its job was quiet: such an event is recorded as all are, but given to no function.
-    is_quiet boolean CHECK (is_quiet),
+    shard integer NOT NULL,
+    count integer NOT NULL CHECK (count > 0),
+    -- Of each event: the user that it is about, and the job in whose transaction it happened.
+    uids bigint[] NOT NULL,
+    job_ids uuid[] NOT NULL,
+    -- What happened, each once, in JSON: [name, version of its data's form], and a third member, true, where the jobs were quiet:
+    -- these are recorded as all are, but given to no function.
+    kinds json NOT NULL,
+    -- Of each event the index of its kind, counted from 0; NULL where there is one kind alone.
+    kind_of smallint[],
+    -- Of each event what it tells beside its job's record, in JSON: `id` (else the job's id), `occurredAt` (as its sender says) and
+    -- `data` (else what the record says); NULL where no event does.
+    details text[],
+    -- The root of the tree of the hashes of the records that the batch added to the shard's chains (docs/design/ledger.md); NULL if
+    -- there are none.
+    root bytea CHECK (octet_length(root) = 32),
+    -- When these records were written.
+    recorded_at timestamptz,
     PRIMARY KEY (shard, seq),
-    CHECK (job_id IS NOT NULL OR (id IS NOT NULL AND data IS NOT NULL))
+    CHECK (cardinality(uids) = count AND cardinality(job_ids) = count),
+    CHECK (cardinality(kind_of) = count),
+    CHECK ((root IS NULL) = (recorded_at IS NULL)),
+    CHECK (cardinality(details) = count)
 );
-CREATE TRIGGER refuse_change BEFORE UPDATE OR TRUNCATE ON events
+CREATE TRIGGER refuse_change BEFORE UPDATE OR TRUNCATE ON event_batches
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-ALTER TABLE events ENABLE ALWAYS TRIGGER refuse_change;
+ALTER TABLE event_batches ENABLE ALWAYS TRIGGER refuse_change;
+
+-- The events one by one. `batch` is the number of the first one of each one's row: whoever asks for a part of a shard's events names
+-- the batches that it lies in, by which they are found.
+CREATE VIEW events AS
+SELECT batches.shard, batches.seq AS batch, batches.seq + told.nth - 1 AS seq, batches.at, told.uid, user_names.user_id, told.job_id,
+       said.kind ->> 0 AS name, (said.kind ->> 1)::smallint AS version, (said.kind ->> 2)::boolean AS is_quiet,
+       told.details::json ->> 'id' AS id, (told.details::json ->> 'occurredAt')::timestamptz AS occurred_at,
+       told.details::json -> 'data' AS data
+FROM event_batches AS batches
+CROSS JOIN LATERAL UNNEST(uids, job_ids, kind_of, details) WITH ORDINALITY AS told (uid, job_id, kind, details, nth)
+CROSS JOIN LATERAL (SELECT batches.kinds -> COALESCE(told.kind, 0)::integer) AS said (kind)
+LEFT JOIN user_names ON user_names.shard = batches.shard AND user_names.uid = told.uid;
+
+-- The batch that has an event of this number, by its own first number; 0 if none has.
+CREATE FUNCTION event_batch_of(of_shard integer, of_seq bigint) RETURNS bigint
+LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
+BEGIN
+    RETURN (SELECT COALESCE(max(seq), 0) FROM event_batches WHERE shard = of_shard AND seq <= of_seq);
+END
+$$;
+
+-- Counts what was decided and adds what happened, of each shard in one row: this alone does so. Of the events of all shards, one
+-- shard's behind the other's, the shard's own begin at `firsts`. An empty array says what all have: the first kind, no details.
+CREATE FUNCTION add_events(
+    moment timestamptz, shards integer[], applied bigint[], rejected bigint[], counts integer[], firsts integer[], kinds text[],
+    roots bytea[], uids bigint[], job_ids uuid[], kind_of smallint[], details text[]
+) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    found bigint;
+BEGIN
+    WITH counted AS (
+        UPDATE shard_counters
+        SET applied = shard_counters.applied + decided.applied,
+            rejected = shard_counters.rejected + decided.rejected,
+            events = shard_counters.events + decided.count,
+            last_event_at = CASE WHEN decided.count > 0 THEN GREATEST(shard_counters.last_event_at, moment)
+                                 ELSE shard_counters.last_event_at END
+        FROM UNNEST(shards, add_events.applied, add_events.rejected, counts, firsts, kinds, roots)
+             AS decided (shard, applied, rejected, count, first, kinds, root)
+        WHERE shard_counters.shard = decided.shard
+        RETURNING decided.*, shard_counters.events - decided.count + 1 AS seq, last_event_at
+    ), told AS (
+        INSERT INTO event_batches (shard, seq, count, at, uids, job_ids, kinds, kind_of, details, root, recorded_at)
+        SELECT shard, seq, count, last_event_at, uids[first : first + count - 1], job_ids[first : first + count - 1],
+               counted.kinds::json, CASE WHEN cardinality(kind_of) > 0 THEN kind_of[first : first + count - 1] END,
+               CASE WHEN cardinality(details) > 0 THEN details[first : first + count - 1] END,
+               root, CASE WHEN root IS NOT NULL THEN moment END
+        FROM counted
+        WHERE count > 0
+    )
+    SELECT count(*) INTO found FROM counted;
+    IF found < cardinality(shards) THEN
+        RAISE EXCEPTION 'there is no such shard';
+    END IF;
+END
+$$;
 
 -- The first event of a shard that happened at a moment or later: its seq, or one more than the last. A search by halves, since
--- times never fall with seq; events that are gone count as earlier. The last event is known by the shard's counter, and numbers may
--- be missing: somebody may have added an event ahead of the counter, which workers then step over.
-CREATE OR REPLACE FUNCTION first_event_since(of_shard integer, since timestamptz) RETURNS bigint
+-- times never fall with seq; events that are gone count as earlier.
+CREATE FUNCTION first_event_since(of_shard integer, since timestamptz) RETURNS bigint
 LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
 DECLARE
     low bigint;
     high bigint;
     middle bigint;
-    next record;
+    batch record;
 BEGIN
     SELECT events + 1 INTO high FROM shard_counters WHERE shard = of_shard;
-    SELECT min(seq) INTO low FROM events WHERE shard = of_shard;
-    IF low IS NULL OR low > high THEN
+    SELECT min(seq) INTO low FROM event_batches WHERE shard = of_shard;
+    IF low IS NULL THEN
         RETURN high;
     END IF;
     WHILE low < high LOOP
         middle := low + (high - low) / 2;
-        SELECT seq, at INTO next FROM events WHERE shard = of_shard AND seq >= middle AND seq < high ORDER BY seq LIMIT 1;
-        IF NOT FOUND OR next.at >= since THEN
-            high := middle;
+        SELECT seq, seq + count AS next, at INTO batch
+        FROM event_batches
+        WHERE shard = of_shard AND seq <= middle
+        ORDER BY seq DESC
+        LIMIT 1;
+        IF batch.at >= since THEN
+            high := batch.seq;
         ELSE
-            low := next.seq + 1;
+            low := GREATEST(batch.next, middle + 1);
         END IF;
     END LOOP;
     RETURN low;
 END
 $$;
 
--- Forgets events that happened more than `retention_days` days ago, at most `max_events` of each shard, the oldest first:
--- but none that was not given to functions, nor any after one that an unfinished run is for. The service itself cannot
+-- Forgets events that happened more than `retention_days` days ago, batch by batch, about `max_events` of each shard at most, the
+-- oldest first: but none of a batch that was not wholly given to functions, nor any from one that an unfinished run is for. The service itself cannot
 -- delete events, and through this none younger than a day.
 -- `has_more`: some shard may have more.
 CREATE FUNCTION forget_events(retention_days integer, max_events integer, OUT removed bigint, OUT has_more boolean)
@@ -75,15 +144,19 @@ BEGIN
     removed := 0;
     has_more := false;
     FOR place IN SELECT shard, dispatched FROM event_cursors ORDER BY shard LOOP
-        SELECT min(seq) INTO lowest FROM events WHERE shard = place.shard;
+        SELECT min(seq) INTO lowest FROM event_batches WHERE shard = place.shard;
         CONTINUE WHEN lowest IS NULL;
         kept := LEAST(
             first_event_since(place.shard, now() - make_interval(days => retention_days)),
             place.dispatched + 1,
             (SELECT min(event_seq) FROM function_runs WHERE shard = place.shard AND finished_at IS NULL)
         );
-        DELETE FROM events WHERE shard = place.shard AND seq < LEAST(kept, lowest + max_events);
-        GET DIAGNOSTICS gone = ROW_COUNT;
+        WITH forgotten AS (
+            DELETE FROM event_batches
+            WHERE shard = place.shard AND seq < lowest + max_events AND seq + count <= kept
+            RETURNING count
+        )
+        SELECT COALESCE(sum(count), 0) INTO gone FROM forgotten;
         removed := removed + gone;
         has_more := has_more OR gone >= max_events;
     END LOOP;

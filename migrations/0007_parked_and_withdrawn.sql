@@ -92,13 +92,25 @@ BEGIN
 END
 $$;
 
+-- Counts jobs that nobody decided as rejected and tells of them; the kinds: 0, and 1 for quiet ones. Otherwise as add_events.
+CREATE FUNCTION add_rejections(
+    shards integer[], counts bigint[], firsts integer[], uids bigint[], job_ids uuid[], kind_of smallint[]
+) RETURNS void
+LANGUAGE sql SET search_path = public, pg_temp AS $$
+    SELECT add_events(
+        clock_timestamp(), shards, array_fill(0::bigint, ARRAY[cardinality(shards)]), counts, counts::integer[], firsts,
+        array_fill('[["job/rejected",1],["job/rejected",1,true]]'::text, ARRAY[cardinality(shards)]), NULL,
+        uids, job_ids, kind_of, NULL
+    )
+    WHERE cardinality(shards) > 0
+$$;
+
 -- Ends parked jobs, whose users are locked, as rejected with this result, keeps them in archived_jobs, tells of them, and lets
 -- those behind them go on. Which have ended.
 CREATE FUNCTION archive_parked_jobs(of_jobs uuid[], archiver text, why text, outcome json) RETURNS uuid[]
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
-    their_users text[];
-    ended uuid[];
+    ended record;
 BEGIN
     IF (outcome ->> 'code') IS DISTINCT FROM why THEN
         RAISE EXCEPTION 'a job that is archived as % ends so', why USING ERRCODE = 'insufficient_privilege';
@@ -123,38 +135,30 @@ BEGIN
         ORDER BY job_id
         -- It cannot be there: a job that was decided is not in parked_jobs. If it is all the same, it stays as it is.
         ON CONFLICT (job_id) WHERE job_id IS NOT NULL DO NOTHING
-        RETURNING job_id
-    ), counts AS (
-        SELECT shard, count(*) AS rejected
-        FROM gone
-        JOIN decided USING (job_id)
-        GROUP BY shard
-    ), counters AS (
-        SELECT shard_counters.shard, counts.rejected, shard_counters.events
-        FROM counts
-        JOIN shard_counters USING (shard)
-        ORDER BY shard
-        FOR NO KEY UPDATE OF shard_counters
-    ), counted AS (
-        UPDATE shard_counters
-        SET rejected = shard_counters.rejected + counters.rejected,
-            events = shard_counters.events + counters.rejected,
-            last_event_at = GREATEST(shard_counters.last_event_at, clock_timestamp())
-        FROM counters
-        WHERE shard_counters.shard = counters.shard
-        RETURNING shard_counters.shard, last_event_at
+        RETURNING shard, uid, job_id
     ), told AS (
-        INSERT INTO events (shard, seq, user_id, name, version, at, job_id, is_quiet)
-        SELECT shard, counters.events + row_number() OVER (PARTITION BY shard ORDER BY position), user_id, 'job/rejected', 1,
-               counted.last_event_at, job_id, CASE WHEN (body -> 'job' ->> 'quiet')::boolean THEN true END
-        FROM gone
-        JOIN decided USING (job_id)
-        JOIN counters USING (shard)
-        JOIN counted USING (shard)
+        SELECT decided.shard::integer AS shard, uid, decided.job_id, position,
+               CASE WHEN (body -> 'job' ->> 'quiet')::boolean THEN 1 ELSE 0 END::smallint AS kind
+        FROM decided
+        JOIN gone USING (job_id)
+    ), counts AS (
+        SELECT shard, count(*) AS jobs, sum(count(*)) OVER (ORDER BY shard) - count(*) + 1 AS first
+        FROM told
+        GROUP BY shard
     )
-    SELECT array_agg(user_id), array_agg(job_id) INTO their_users, ended FROM gone;
-    PERFORM let_next_go(their_users);
-    RETURN ended;
+    SELECT (SELECT array_agg(user_id) FROM gone) AS users,
+           (SELECT array_agg(job_id) FROM gone) AS jobs,
+           array_agg(shard ORDER BY shard) AS shards,
+           array_agg(jobs ORDER BY shard) AS counts,
+           array_agg(first::integer ORDER BY shard) AS firsts,
+           (SELECT array_agg(uid ORDER BY shard, position) FROM told) AS uids,
+           (SELECT array_agg(job_id ORDER BY shard, position) FROM told) AS job_ids,
+           (SELECT array_agg(kind ORDER BY shard, position) FROM told) AS kind_of
+    INTO ended
+    FROM counts;
+    PERFORM add_rejections(ended.shards, ended.counts, ended.firsts, ended.uids, ended.job_ids, ended.kind_of);
+    PERFORM let_next_go(ended.users);
+    RETURN ended.jobs;
 END
 $$;
 
@@ -225,7 +229,6 @@ DECLARE
     journaled journal;
     parked parked_jobs;
     job json;
-    counter shard_counters;
 BEGIN
     IF (outcome ->> 'code') IS DISTINCT FROM 'withdrawn' OR until IS NULL OR until > now() + interval '1 year' THEN
         RAISE EXCEPTION 'a job is withdrawn as withdrawn, and remembered for a year at most'
@@ -253,13 +256,10 @@ BEGIN
                 parked.submitted_at, parked.envelope_version, parked.body, parked.attempts, parked.failures, parked.added_at,
                 parked.parked_at, withdrawer, 'withdrawn');
     END IF;
-    UPDATE shard_counters
-    SET rejected = rejected + 1, events = events + 1, last_event_at = GREATEST(last_event_at, clock_timestamp())
-    WHERE shard = of_shard
-    RETURNING * INTO STRICT counter;
-    INSERT INTO events (shard, seq, user_id, name, version, at, job_id, is_quiet)
-    VALUES (of_shard, counter.events, of_user, 'job/rejected', 1, counter.last_event_at, of_job,
-            CASE WHEN quiet OR (job ->> 'quiet')::boolean THEN true END);
+    PERFORM add_rejections(
+        ARRAY[of_shard], ARRAY[1::bigint], ARRAY[1], ARRAY[of_uid], ARRAY[of_job],
+        ARRAY[CASE WHEN quiet OR (job ->> 'quiet')::boolean THEN 1 ELSE 0 END::smallint]
+    );
     IF parked.job_id IS NOT NULL THEN
         PERFORM let_next_go(ARRAY[of_user]);
     END IF;

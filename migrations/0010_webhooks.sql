@@ -28,16 +28,12 @@ CREATE TABLE webhook_endpoints (
 -- Tells of an operator's try of a webhook endpoint: the event's number in its shard.
 CREATE FUNCTION tell_webhook_ping(of_endpoint uuid, of_shard integer, event_id text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE
-    counter shard_counters;
 BEGIN
-    UPDATE shard_counters
-    SET events = events + 1, last_event_at = GREATEST(last_event_at, clock_timestamp())
-    WHERE shard = of_shard
-    RETURNING * INTO STRICT counter;
-    INSERT INTO events (shard, seq, user_id, name, version, at, id, data)
-    VALUES (of_shard, counter.events, 'webhook:' || of_endpoint, 'webhook/ping', 1, counter.last_event_at, event_id,
-            format('{"endpointId":"%s"}', of_endpoint)::json);
-    RETURN counter.events;
+    PERFORM add_events(
+        clock_timestamp(), ARRAY[of_shard], ARRAY[0::bigint], ARRAY[0::bigint], ARRAY[1], ARRAY[1], ARRAY['[["webhook/ping",1]]'],
+        NULL, ARRAY[uid_of('webhook:' || of_endpoint, of_shard)], ARRAY[NULL::uuid], NULL,
+        ARRAY[json_build_object('id', event_id, 'data', json_build_object('endpointId', of_endpoint))::text]
+    );
+    RETURN (SELECT events FROM shard_counters WHERE shard = of_shard);
 END
 $$;

@@ -4,17 +4,17 @@
 
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION set_queue_paused, uid_of, undecided_body, forget_jobs, publish_catalogue, change_rules,
-    take_back_journaled, forget_events, let_next_go, choose_parked_jobs, archive_parked_jobs, retry_parked_jobs,
-    remove_parked_jobs, expire_parked_jobs, withdraw_job, cancel_runs, retry_run, redeliver_run, give_up_runs, forget_runs,
-    forget_paces, tell_webhook_ping, find_holdings, write_batch, apply_batch
+    take_back_journaled, add_events, forget_events, let_next_go, choose_parked_jobs, archive_parked_jobs, add_rejections,
+    retry_parked_jobs, remove_parked_jobs, expire_parked_jobs, withdraw_job, cancel_runs, retry_run, redeliver_run, give_up_runs,
+    forget_runs, forget_paces, tell_webhook_ping, find_holdings, apply_batch
     FROM PUBLIC;
 
 -- What both do.
 GRANT EXECUTE ON FUNCTION forget_jobs, forget_events, expire_parked_jobs, forget_runs, give_up_runs, forget_paces, cancel_runs
     TO satchel_api, satchel_worker;
 GRANT SELECT ON queue_state, user_names, users, holdings, records, rule_grants, catalogue_versions, live_workers, shard_leases,
-    shard_counters, shard_activity, queue_watermarks, event_cursors, journal, parked_jobs, events, functions, function_runs,
-    function_steps, function_replays, function_replay_shards, webhook_endpoints
+    shard_counters, shard_activity, queue_watermarks, event_cursors, journal, parked_jobs, event_batches, events, functions,
+    function_runs, function_steps, function_replays, function_replay_shards, webhook_endpoints
     TO satchel_api, satchel_worker;
 
 -- What the API does.
@@ -40,19 +40,18 @@ GRANT DELETE, INSERT (endpoint_id, url, events, description, is_enabled, secret)
             consecutive_failures, failing_since, open_until, updated_at) ON webhook_endpoints TO satchel_api;
 
 -- What a worker does.
-GRANT EXECUTE ON FUNCTION find_holdings, write_batch, apply_batch, let_next_go TO satchel_worker;
+GRANT EXECUTE ON FUNCTION find_holdings, apply_batch, add_events, uid_of, let_next_go TO satchel_worker;
 GRANT INSERT ON rules_gate TO satchel_worker;
 GRANT INSERT (user_id, shard) ON user_names TO satchel_worker;
 GRANT INSERT (shard, uid), UPDATE (version, hash, mac, decided_at, is_blocked) ON users TO satchel_worker;
 GRANT INSERT, UPDATE (quantity, granted_total, used_total, last_granted_at, last_used_at, updated_at)
     ON holdings TO satchel_worker;
-GRANT INSERT ON records, rule_grants, events, quarantined_entries TO satchel_worker;
+GRANT INSERT ON records, rule_grants, quarantined_entries TO satchel_worker;
 GRANT DELETE, UPDATE (refed_at) ON journal TO satchel_worker;
 GRANT DELETE, INSERT, UPDATE (state, attempts, tries, failures, next_attempt_at, parked_at) ON parked_jobs TO satchel_worker;
 GRANT SELECT, DELETE, INSERT (worker_id, expires_at, ttl_ms), UPDATE (expires_at, ttl_ms, alive_since)
     ON workers TO satchel_worker;
 GRANT UPDATE (owner, epoch) ON shard_leases TO satchel_worker;
-GRANT UPDATE (applied, rejected, events, last_event_at) ON shard_counters TO satchel_worker;
 GRANT UPDATE (active, reported_by, sampled, sampled_at, per_second) ON shard_activity TO satchel_worker;
 GRANT UPDATE (marked_at, waiting_since, began_anew_at, lost_since) ON queue_watermarks TO satchel_worker;
 GRANT UPDATE (dispatched) ON event_cursors TO satchel_worker;

@@ -4,6 +4,7 @@ mod events;
 mod facts;
 mod functions;
 mod order;
+mod roots;
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -57,6 +58,7 @@ pub fn violations(satchel: &Satchel) -> Vec<String> {
     facts.each_job_had_its_effect_once(&retired, &mut violations);
     facts.quantities_are_the_sums_of_the_ledger(&mut violations);
     facts.every_chain_verifies(&mut violations);
+    roots::each_batch_has_its_root(&satchel.database.owner, &mut violations);
     facts.events_are_numbered_without_gaps(&mut violations);
     facts.every_job_is_told_of_once(&retired, &mut violations);
     let accepted = satchel.journal.accepted();

@@ -13,8 +13,8 @@ const JOURNALED: &str = "INSERT INTO journal (job_id, user_id, shard, seq, type,
 const PARK: &str = "INSERT INTO parked_jobs (user_id, job_id, shard, state, type, payload_hash, actor, request_id,
         submitted_at, envelope_version, body, mac, attempts, tries, next_attempt_at)
     VALUES ('u2', gen_random_uuid(), 1, 'retrying', 't', sha256('x'), 'a', 'r', now(), 2, '{}', sha256('x'), 1, 1, now())";
-const EVENT: &str = "INSERT INTO events (shard, seq, user_id, name, version, at, id, data)
-    VALUES (1, 1000000, 'u2', 'a/b', 1, now(), 'x', '{}')";
+const EVENT: &str = "INSERT INTO event_batches (shard, seq, count, at, uids, job_ids, kinds)
+    VALUES (1, 1000000, 1, now(), '{1}', ARRAY[gen_random_uuid()], '[[\"a/b\",1]]')";
 const CATALOGUE: &str = "INSERT INTO catalogue_versions (version, document, published_by, request_id)
     SELECT max(version) + 1, '{\"items\":{}}', 'operator:ops', 'r' FROM catalogue_versions";
 const KEY: &str = "INSERT INTO api_keys (prefix, secret_hash, name, role, subject, scopes)
@@ -88,7 +88,7 @@ async fn a_workers_login_makes_no_job_no_catalogue_no_key_and_no_record_of_an_op
             "DELETE FROM webhook_endpoints",
             "UPDATE records SET body = '{}'",
             "DELETE FROM records",
-            "UPDATE events SET name = 'a/b'",
+            "UPDATE event_batches SET at = now()",
             "UPDATE function_runs SET event_name = 'a/b'",
         ],
     );

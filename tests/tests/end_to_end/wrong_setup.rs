@@ -75,22 +75,16 @@ async fn a_schema_of_other_migrations_is_refused_and_left_as_it_is() {
     let mark = "SELECT sum(hashtext(_sqlx_migrations::text)) FROM _sqlx_migrations";
     owner.run("UPDATE _sqlx_migrations SET checksum = '\\x00' WHERE version > 1");
     let before = owner.run(mark);
-    let mut said = vec![
-        refused_start(&satchel, "satchel-api", &satchel.database.api, ""),
-        refused_start(&satchel, "satchel-worker", &satchel.database.worker, ""),
-    ];
-    let migrate = Command::new(binary("satchel"))
-        .arg("migrate")
-        .env_clear()
-        .env("SATCHEL_OWNER_DATABASE_URL", owner.url())
-        .output()
-        .unwrap();
-    assert!(!migrate.status.success());
-    said.push(String::from_utf8_lossy(&migrate.stderr).into_owned());
-    for said in said {
+    let says_so = |said: &str| {
         assert!(said.contains("its migration 2 is not this program's"), "{said}");
         assert!(said.contains("run `satchel migrate` on an empty database"), "{said}");
-    }
+    };
+    let mut migrate = Command::new(binary("satchel"));
+    let migrate = migrate.arg("migrate").env_clear().env("SATCHEL_OWNER_DATABASE_URL", owner.url()).output().unwrap();
+    assert!(!migrate.status.success());
+    says_so(&String::from_utf8_lossy(&migrate.stderr));
+    says_so(&refused_start(&satchel, "satchel-api", &satchel.database.api, ""));
+    says_so(&refused_start(&satchel, "satchel-worker", &satchel.database.worker, ""));
     assert_eq!(owner.run(mark), before);
     invariants::check(&satchel).await;
 }

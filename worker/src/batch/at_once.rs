@@ -8,7 +8,7 @@ use satchel_model::facts::{Facts, Reads};
 use satchel_model::fold::{Decisions, Disposition, UserState};
 use satchel_model::ids::{ItemId, Shard, UserId, UserKey};
 use satchel_model::ledger::Head;
-use satchel_store::at_once::{self, AtOnce, Refusal, Remembered, Wanted};
+use satchel_store::at_once::{self, Refusal, Remembered, Wanted};
 use satchel_store::leases::Lease;
 use satchel_store::rules::Patience;
 use satchel_store::{Blame, Session, StoreError};
@@ -57,14 +57,14 @@ impl Applier {
         drop(decided);
         let users = batch.users;
         match done {
-            Ok(AtOnce { refusal: None, clock }) => {
+            Ok(Ok(clock)) => {
                 self.clock.note(clock);
                 load::remember(users, &places, leased, &mut self.cache);
                 Ok(Some(applied(Completed::delivered(cut.len()), deliveries.len(), decisions)))
             }
-            Ok(AtOnce { refusal: Some(refusal), clock }) => {
+            Ok(Err(refusal)) => {
                 metrics::counter!("satchel_worker_batches_refused_total").increment(1);
-                if refusal == Refusal::Clock {
+                if let Refusal::Clock(clock) = refusal {
                     self.clock.set(clock);
                 }
                 Ok(None)

@@ -13,7 +13,7 @@ use satchel_model::operations::PayloadHash;
 use satchel_model::records::{JobRecord, JobStatus, NewEvent};
 use satchel_store::parked::{self, NewParked};
 use satchel_store::progress::{self, Progress, ShardCounts};
-use satchel_store::{StoreError, Tx, facts, journal};
+use satchel_store::{StoreError, Tx, facts, journal, users};
 use satchel_wire::envelope::EnvelopeKey;
 
 use super::decode::Delivery;
@@ -123,9 +123,7 @@ pub(crate) async fn tell_of_parking(tx: &mut Tx<'_>, delivery: &Delivery, at: Da
     // A job that was retried may be parked again: that is another event.
     let id = format!("{}:parked:{}", envelope.job_id, delivery.failures().saturating_add(1));
     let told = Emission { id: Some(id), ..JobParked { job, code: JobParked::CANNOT_BE_APPLIED.to_owned() }.emission() };
-    let event = NewEvent {
-        is_quiet: envelope.job.quiet,
-        ..NewEvent::of_job(delivery.shard, &envelope.job.user_id, envelope.job_id, 0, told)
-    };
+    let user = users::key(tx, &envelope.job.user_id, delivery.shard).await?;
+    let event = NewEvent { is_quiet: envelope.job.quiet, ..NewEvent::of_job(user, envelope.job_id, 0, told) };
     progress::write(tx, Progress { events: &[event], ..Progress::none(at) }).await
 }

@@ -5,7 +5,7 @@
 //! what failed, and an eighth larger beyond that.
 
 /// The largest batch after a failure, in jobs.
-const FIRST_JOBS: usize = 16;
+const FIRST_JOBS: usize = 4;
 
 /// See the module.
 #[derive(Debug)]
@@ -63,10 +63,10 @@ mod tests {
         assert_eq!((limit.jobs(), sizes(&mut limit, 1)), (3_000, vec![3_000]));
         limit.failed();
         assert_eq!(limit.jobs(), FIRST_JOBS);
-        assert_eq!(sizes(&mut limit, 9), [32, 64, 128, 256, 512, 1_024, 1_500, 1_687, 1_897]);
+        assert_eq!(sizes(&mut limit, 11), [8, 16, 32, 64, 128, 256, 512, 1_024, 1_500, 1_687, 1_897]);
         limit.failed();
         limit.failed();
-        assert_eq!((limit.jobs(), sizes(&mut limit, 3)), (8, vec![9, 10, 11]));
+        assert_eq!((limit.jobs(), sizes(&mut limit, 3)), (2, vec![3, 4, 5]));
         for _ in 0..10 {
             limit.failed();
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use satchel_model::ids::{Shard, ShardCount};
 use satchel_store::leases::{self, Lease};
-use satchel_store::{Session, StoreError, progress, queue_state, stats};
+use satchel_store::{Session, StoreError, queue_state, stats};
 use satchel_tasks::{Backoff, Task};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -200,10 +200,6 @@ impl Keeper {
         if with_rates && !kept.is_empty() {
             let shards: Vec<Shard> = kept.iter().map(|lease| lease.shard).collect();
             stats::sample_rates(session, &shards).await?;
-            for (shard, events) in progress::step_over(session, &shards).await? {
-                tracing::error!(%shard, events, "somebody added events ahead of the shard's counter: it steps over them");
-                metrics::counter!("satchel_worker_events_stepped_over_total").increment(1);
-            }
         }
         Ok(())
     }

@@ -42,7 +42,6 @@ impl ApiError {
             }
             StoreError::Unreadable(_)
             | StoreError::Changed
-            | StoreError::Ahead
             | StoreError::Decided
             | StoreError::Unread
             | StoreError::Untrusted { .. } => {

@@ -158,11 +158,10 @@ impl Batch<'_> {
         for (user_id, plan) in job.work.other_parties().iter().zip(others) {
             self.follow(turn, now, (user_id, plan), None, decisions);
         }
-        let event = |(nth, told)| NewEvent {
-            is_quiet: job.quiet,
-            ..NewEvent::of_job(turn.shard, &job.user_id, *job_id, nth, told)
-        };
-        decisions.events.extend(told.into_iter().enumerate().map(event));
+        if let Some(user) = self.users.get(&job.user_id).map(|user| user.key) {
+            let event = |(nth, told)| NewEvent { is_quiet: job.quiet, ..NewEvent::of_job(user, *job_id, nth, told) };
+            decisions.events.extend(told.into_iter().enumerate().map(event));
+        }
         self.decided.insert(*job_id, Arc::clone(&record));
         decisions.records.push(Arc::clone(&record));
         decisions.shards.push(turn.shard);

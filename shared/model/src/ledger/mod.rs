@@ -13,6 +13,7 @@ mod head;
 mod json_text;
 mod key;
 mod record;
+mod root;
 
 #[cfg(test)]
 mod tests;

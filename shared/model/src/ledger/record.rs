@@ -36,6 +36,15 @@ pub enum Seal {
 }
 
 impl Seal {
+    /// The hash of a record in a chain.
+    #[must_use]
+    pub fn chained(&self) -> Option<ChainHash> {
+        match self {
+            Self::Chained(hash) => Some(*hash),
+            Self::Alone(_) => None,
+        }
+    }
+
     /// Its bytes: 32 in the chain, 20 alone.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

@@ -6,15 +6,13 @@ use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 
 use crate::events::Emission;
-use crate::ids::{JobId, Shard, UserId};
+use crate::ids::{JobId, UserKey};
 
 /// See the module.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
-    /// Its user's shard.
-    pub shard: Shard,
     /// Whom it is about.
-    pub user_id: UserId,
+    pub user: UserKey,
     /// What happened.
     pub name: Cow<'static, str>,
     /// The version of its data's form.
@@ -34,10 +32,9 @@ pub struct NewEvent {
 impl NewEvent {
     /// The `nth` event, counted from 0, of a job. Events of a job after its first one are called `job id:nth`.
     #[must_use]
-    pub fn of_job(shard: Shard, user_id: &UserId, job_id: JobId, nth: usize, emission: Emission) -> Self {
+    pub fn of_job(user: UserKey, job_id: JobId, nth: usize, emission: Emission) -> Self {
         let Emission { name, version, id, occurred_at, data, .. } = emission;
         let id = id.or_else(|| (nth > 0).then(|| format!("{job_id}:{nth}")));
-        let (user_id, job_id) = (user_id.clone(), Some(job_id));
-        Self { shard, user_id, name, version, job_id, id, occurred_at, data, is_quiet: false }
+        Self { user, name, version, job_id: Some(job_id), id, occurred_at, data, is_quiet: false }
     }
 }

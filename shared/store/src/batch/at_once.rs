@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use satchel_model::facts::Holding;
 use satchel_model::ids::{ItemId, Shard, UserId, UserKey};
 use satchel_model::ledger::Head;
+use sqlx::Error;
 use uuid::Uuid;
 
 use super::columns::{Columns, query_with};
@@ -31,60 +32,51 @@ pub struct Remembered<'a> {
 pub enum Refusal {
     /// A lease is lost or locked, the queue is paused, or another catalogue is in force.
     Rules,
-    /// The database's clock says another time.
-    Clock,
+    /// The database's clock says another time: this one.
+    Clock(DateTime<Utc>),
     /// A user's ledger does not end where it did, or the user is blocked.
     Users,
 }
 
-/// What came of a batch, and the database's clock while it was looked at.
-#[derive(Debug, Clone, Copy)]
-pub struct AtOnce {
-    /// Why it was not applied; `None` if it was.
-    pub refusal: Option<Refusal>,
-    /// The clock.
-    pub clock: DateTime<Utc>,
-}
+/// The SQLSTATE of a user's ledger that does not end where it did.
+const MOVED: &str = "SA002";
 
-/// Applies a batch as a transaction of its own.
+/// Applies a batch as a transaction of its own: the database's clock while it was looked at, or why it was not applied.
 ///
 /// # Errors
 /// As [`super::progress::write`]: nothing was written, unless the connection failed.
-pub async fn apply(session: &mut Session, on: Remembered<'_>, progress: Progress<'_>) -> Result<AtOnce, StoreError> {
+pub async fn apply(
+    session: &mut Session,
+    on: Remembered<'_>,
+    progress: Progress<'_>,
+) -> Result<Result<DateTime<Utc>, Refusal>, StoreError> {
     let lease_shards: Vec<i32> = on.leases.iter().map(|lease| lease.shard.get().into()).collect();
     let epochs: Vec<i64> = on.leases.iter().map(|lease| lease.epoch).collect();
-    let found_shards: Vec<i16> = on.heads.iter().map(|(user, _)| stored::shard_number(user.shard)).collect();
-    let found_uids: Vec<i64> = on.heads.iter().map(|(user, _)| user.uid.get()).collect();
-    let found_versions: Vec<i64> = on.heads.iter().map(|(_, head)| head.version).collect();
-    let found_hashes: Vec<&[u8]> = on.heads.iter().map(|(_, head)| &head.hash.0[..]).collect();
-    let columns = Columns::of(progress);
+    let columns = Columns::of(progress, on.heads);
     let done = query_with!(
         [columns]
         r#"SELECT refusal, clock AS "clock!"
            FROM apply_batch(
                 $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
                 $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28,
-                $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42,
-                $43, $44, $45, $46, $47
+                $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42
            )"#,
         on.worker_id,
         &lease_shards,
         &epochs,
         on.catalogue_version,
-        &found_shards,
-        &found_uids,
-        &found_versions,
-        &found_hashes as &[&[u8]],
     )
     .fetch_one(session.connection().await?)
-    .await
-    .map_err(refused)?;
-    let refusal = done.refusal.map(|refusal| match refusal.as_str() {
-        "clock" => Refusal::Clock,
-        "users" => Refusal::Users,
-        _ => Refusal::Rules,
-    });
-    Ok(AtOnce { refusal, clock: done.clock })
+    .await;
+    let done = match done {
+        Err(Error::Database(error)) if error.code().as_deref() == Some(MOVED) => return Ok(Err(Refusal::Users)),
+        done => done.map_err(refused)?,
+    };
+    Ok(match done.refusal.as_deref() {
+        None => Ok(done.clock),
+        Some("clock") => Err(Refusal::Clock(done.clock)),
+        Some(_) => Err(Refusal::Rules),
+    })
 }
 
 /// A user whom a batch's worker does not remember, or of whom it does not know what it has of an item.

@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use satchel_model::fold::HoldingChange;
-use satchel_model::ids::{Shard, UserKey};
+use satchel_model::ids::UserKey;
 use satchel_model::ledger::{Head, Mac, Record};
-use satchel_model::records::NewEvent;
-use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::outcome::{Progress, ShardCounts};
+use super::happened::{Counters, Happened};
+use super::outcome::Progress;
 use crate::db::stored;
 
-/// A query whose last arguments are all the columns, in the order in which the functions of `migrations/0011_batches.sql` take them.
+/// A query whose last arguments are all the columns, in the order in which `apply_batch` takes them (`migrations/0011_batches.sql`).
 macro_rules! query_with {
     ([$columns:ident] $sql:tt $(, $($first:tt)*)?) => {
         sqlx::query!(
@@ -30,10 +29,12 @@ macro_rules! query_with {
             &$columns.records.seals as &[&[u8]],
             &$columns.heads.shards,
             &$columns.heads.uids,
-            &$columns.heads.versions,
-            &$columns.heads.hashes as &[&[u8]],
+            &$columns.heads.found_versions as &[Option<i64>],
+            &$columns.heads.found_hashes as &[Option<&[u8]>],
+            &$columns.heads.versions as &[Option<i64>],
+            &$columns.heads.hashes as &[Option<&[u8]>],
             &$columns.heads.decided_at as &[Option<DateTime<Utc>>],
-            &$columns.heads.macs as &[&[u8]],
+            &$columns.heads.macs as &[Option<&[u8]>],
             &$columns.holdings.shards,
             &$columns.holdings.uids,
             &$columns.holdings.item_ids as &[&str],
@@ -48,16 +49,13 @@ macro_rules! query_with {
             &$columns.counters.applied,
             &$columns.counters.rejected,
             &$columns.counters.events,
-            &$columns.events.places,
-            &$columns.events.ordinals,
-            &$columns.events.user_ids as &[&str],
-            &$columns.events.names as &[&str],
-            &$columns.events.versions,
+            &$columns.events.firsts,
+            &$columns.events.kinds as &[String],
+            &$columns.counters.root_bytes() as &[Option<&[u8]>],
+            &$columns.events.uids,
             &$columns.events.job_ids as &[Option<Uuid>],
-            &$columns.events.ids as &[Option<&str>],
-            &$columns.events.occurred_at as &[Option<DateTime<Utc>>],
-            &$columns.events.data as &[Option<&str>],
-            &$columns.events.quiet as &[Option<bool>],
+            &$columns.events.kind_of,
+            &$columns.events.details as &[Option<String>],
         )
     };
 }
@@ -70,18 +68,19 @@ pub(super) struct Columns<'a> {
     pub(super) heads: Heads<'a>,
     pub(super) holdings: Holdings<'a>,
     pub(super) counters: Counters,
-    pub(super) events: Happened<'a>,
+    pub(super) events: Happened,
 }
 
 impl<'a> Columns<'a> {
-    pub(super) fn of(progress: Progress<'a>) -> Self {
-        let counters = Counters::of(progress.counts, progress.events);
+    /// `found` is where the ledgers of all its users ended, if that is to be compared.
+    pub(super) fn of(progress: Progress<'a>, found: &'a [(UserKey, Head)]) -> Self {
+        let counters = Counters::of(progress.counts, progress.events, progress.records);
         Self {
             at: progress.at,
             records: Records::of(progress.records),
-            heads: Heads::of(progress.heads),
+            heads: Heads::of(progress.heads, found),
             holdings: Holdings::of(progress.holdings, progress.at),
-            events: Happened::of(progress.events, &counters),
+            events: Happened::of(progress.events, &counters.shards),
             counters,
         }
     }
@@ -146,100 +145,41 @@ impl<'a> Holdings<'a> {
     }
 }
 
-/// Where ledgers end.
+/// Where ledgers end, in order of shard and number: all batches lock them in that order.
 pub(super) struct Heads<'a> {
     pub(super) shards: Vec<i16>,
     pub(super) uids: Vec<i64>,
-    pub(super) versions: Vec<i64>,
-    pub(super) hashes: Vec<&'a [u8]>,
+    /// Where they ended before; `None` where that is not compared.
+    pub(super) found_versions: Vec<Option<i64>>,
+    pub(super) found_hashes: Vec<Option<&'a [u8]>>,
+    /// `None` where nothing changes.
+    pub(super) versions: Vec<Option<i64>>,
+    pub(super) hashes: Vec<Option<&'a [u8]>>,
     pub(super) decided_at: Vec<Option<DateTime<Utc>>>,
-    pub(super) macs: Vec<&'a [u8]>,
+    pub(super) macs: Vec<Option<&'a [u8]>>,
 }
+
+/// One user's ledger: where it ended, and where it ends.
+type Moved<'a> = (Option<&'a Head>, Option<(&'a Head, &'a Mac)>);
 
 impl<'a> Heads<'a> {
-    fn of(heads: &'a [(UserKey, Head, Mac)]) -> Self {
+    fn of(heads: &'a [(UserKey, Head, Mac)], found: &'a [(UserKey, Head)]) -> Self {
+        let mut users: BTreeMap<UserKey, Moved<'a>> =
+            found.iter().map(|(user, head)| (*user, (Some(head), None))).collect();
+        for (user, head, mac) in heads {
+            users.entry(*user).or_default().1 = Some((head, mac));
+        }
+        let found = || users.values().map(|(found, _)| *found);
+        let moved = || users.values().map(|(_, moved)| *moved);
         Self {
-            shards: heads.iter().map(|(user, ..)| stored::shard_number(user.shard)).collect(),
-            uids: heads.iter().map(|(user, ..)| user.uid.get()).collect(),
-            versions: heads.iter().map(|(_, head, _)| head.version).collect(),
-            hashes: heads.iter().map(|(_, head, _)| &head.hash.0[..]).collect(),
-            decided_at: heads.iter().map(|(_, head, _)| head.decided_at).collect(),
-            macs: heads.iter().map(|(.., mac)| mac.as_bytes()).collect(),
-        }
-    }
-}
-
-/// What is added to each shard's counters, in order of the shards: all batches lock them in that order.
-pub(super) struct Counters {
-    pub(super) shards: Vec<i32>,
-    pub(super) applied: Vec<i64>,
-    pub(super) rejected: Vec<i64>,
-    pub(super) events: Vec<i64>,
-}
-
-impl Counters {
-    fn of(counts: &[ShardCounts], events: &[NewEvent]) -> Self {
-        let mut by_shard: BTreeMap<Shard, (i64, i64, i64)> = BTreeMap::new();
-        for counts in counts {
-            let (applied, rejected, _) = by_shard.entry(counts.shard).or_default();
-            *applied += counts.applied;
-            *rejected += counts.rejected;
-        }
-        for event in events {
-            by_shard.entry(event.shard).or_default().2 += 1;
-        }
-        Self {
-            shards: by_shard.keys().map(|shard| shard.get().into()).collect(),
-            applied: by_shard.values().map(|(applied, ..)| *applied).collect(),
-            rejected: by_shard.values().map(|(_, rejected, _)| *rejected).collect(),
-            events: by_shard.values().map(|(.., events)| *events).collect(),
-        }
-    }
-
-    /// Where the shard stands among them, counted from 1, as Postgres counts.
-    fn place(&self, shard: Shard) -> i32 {
-        let before = self.shards.partition_point(|counted| *counted < i32::from(shard.get()));
-        i32::try_from(before).unwrap_or(i32::MAX).saturating_add(1)
-    }
-}
-
-/// Events.
-pub(super) struct Happened<'a> {
-    pub(super) places: Vec<i32>,
-    /// Each event's number among those of its shard.
-    pub(super) ordinals: Vec<i64>,
-    pub(super) user_ids: Vec<&'a str>,
-    pub(super) names: Vec<&'a str>,
-    pub(super) versions: Vec<i16>,
-    pub(super) job_ids: Vec<Option<Uuid>>,
-    pub(super) ids: Vec<Option<&'a str>>,
-    pub(super) occurred_at: Vec<Option<DateTime<Utc>>>,
-    pub(super) data: Vec<Option<&'a str>>,
-    pub(super) quiet: Vec<Option<bool>>,
-}
-
-impl<'a> Happened<'a> {
-    fn of(events: &'a [NewEvent], counters: &Counters) -> Self {
-        let mut seen = vec![0_i64; counters.shards.len()];
-        let places: Vec<i32> = events.iter().map(|event| counters.place(event.shard)).collect();
-        let ordinal = |place: &i32| {
-            let index = usize::try_from(*place - 1).unwrap_or(usize::MAX);
-            seen.get_mut(index).map_or(0, |seen| {
-                *seen += 1;
-                *seen
-            })
-        };
-        Self {
-            ordinals: places.iter().map(ordinal).collect(),
-            places,
-            user_ids: events.iter().map(|event| event.user_id.as_str()).collect(),
-            names: events.iter().map(|event| &*event.name).collect(),
-            versions: events.iter().map(|event| event.version).collect(),
-            job_ids: events.iter().map(|event| event.job_id.map(|job_id| job_id.as_uuid())).collect(),
-            ids: events.iter().map(|event| event.id.as_deref()).collect(),
-            occurred_at: events.iter().map(|event| event.occurred_at).collect(),
-            data: events.iter().map(|event| event.data.as_deref().map(RawValue::get)).collect(),
-            quiet: events.iter().map(|event| event.is_quiet.then_some(true)).collect(),
+            shards: users.keys().map(|user| stored::shard_number(user.shard)).collect(),
+            uids: users.keys().map(|user| user.uid.get()).collect(),
+            found_versions: found().map(|found| found.map(|head| head.version)).collect(),
+            found_hashes: found().map(|found| found.map(|head| &head.hash.0[..])).collect(),
+            versions: moved().map(|moved| moved.map(|(head, _)| head.version)).collect(),
+            hashes: moved().map(|moved| moved.map(|(head, _)| &head.hash.0[..])).collect(),
+            decided_at: moved().map(|moved| moved.and_then(|(head, _)| head.decided_at)).collect(),
+            macs: moved().map(|moved| moved.map(|(_, mac)| mac.as_bytes())).collect(),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 pub mod at_once;
 mod columns;
+mod happened;
 mod outcome;
 pub mod progress;
 pub mod rules;
-mod step_over;
 pub mod users;

@@ -6,13 +6,10 @@ use uuid::Uuid;
 
 use super::columns::{Columns, query_with};
 pub use super::outcome::{Progress, ShardCounts};
-pub use super::step_over::step_over;
 use crate::{StoreError, Tx};
 
 /// The index that keeps a job from being decided twice.
 const ONE_DECISION: &str = "records_job";
-/// The constraint that gives a number to one event.
-const ONE_EVENT: &str = "events_pkey";
 /// The SQLSTATE of a holding that is not as it was found.
 const CHANGED: &str = "SA001";
 
@@ -20,15 +17,15 @@ const CHANGED: &str = "SA001";
 ///
 /// # Errors
 /// If Postgres is away; [`StoreError::Decided`] if a job was decided before; [`StoreError::Changed`] if a holding is not as it was
-/// found; [`StoreError::Ahead`] if an event has the number of one of these.
+/// found.
 pub async fn write(tx: &mut Tx<'_>, progress: Progress<'_>) -> Result<(), StoreError> {
-    let columns = Columns::of(progress);
+    let columns = Columns::of(progress, &[]);
     query_with!(
         [columns]
-        "SELECT FROM write_batch(
-                $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+        "SELECT FROM apply_batch(
+                NULL, NULL, NULL, NULL, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
                 $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28,
-                $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39
+                $29, $30, $31, $32, $33, $34, $35, $36, $37, $38
          )"
     )
     .execute(&mut *tx.0)
@@ -41,7 +38,6 @@ pub async fn write(tx: &mut Tx<'_>, progress: Progress<'_>) -> Result<(), StoreE
 pub(super) fn refused(error: Error) -> StoreError {
     match &error {
         Error::Database(refusal) if refusal.constraint() == Some(ONE_DECISION) => StoreError::Decided,
-        Error::Database(refusal) if refusal.constraint() == Some(ONE_EVENT) => StoreError::Ahead,
         Error::Database(refusal) if refusal.code().as_deref() == Some(CHANGED) => StoreError::Changed,
         _ => error.into(),
     }

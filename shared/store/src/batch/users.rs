@@ -53,6 +53,16 @@ pub async fn lock(tx: &mut Tx<'_>, places: &[(&UserId, Shard)]) -> Result<HashMa
     Ok(found)
 }
 
+/// Where a user's rows are, who gets them if there were none.
+///
+/// # Errors
+/// If Postgres is away.
+pub async fn key(tx: &mut Tx<'_>, user_id: &UserId, shard: Shard) -> Result<UserKey, StoreError> {
+    let shard = stored::shard_number(shard);
+    let uid = sqlx::query_scalar!(r#"SELECT uid_of($1, $2) AS "uid!""#, user_id.as_str(), i32::from(shard));
+    Ok(stored::user_key(shard, uid.fetch_one(&mut *tx.0).await?)?)
+}
+
 async fn lock_existing(tx: &mut Tx<'_>, places: &[(&UserId, Shard)]) -> Result<HashMap<UserId, Found>, StoreError> {
     let user_ids: Vec<&str> = places.iter().map(|(user_id, _)| user_id.as_str()).collect();
     let shards: Vec<i16> = places.iter().map(|(_, shard)| stored::shard_number(*shard)).collect();

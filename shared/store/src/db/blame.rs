@@ -28,8 +28,7 @@ impl StoreError {
             | Self::Unread
             | Self::Untrusted { .. }
             | Self::Database(Error::ColumnDecode { .. } | Error::Decode(_) | Error::Encode(_)) => Blame::Job,
-            // Whoever has the shard steps over it soon (`progress::step_over`).
-            Self::Changed | Self::Ahead => Blame::Contention,
+            Self::Changed => Blame::Contention,
             Self::Database(Error::Database(error)) => of_sqlstate(error.code().as_deref().unwrap_or_default()),
             Self::Database(_)
             | Self::Deadline { .. }

@@ -41,9 +41,6 @@ pub enum StoreError {
         /// Why not.
         fault: MacFault,
     },
-    /// An event has a number that its shard has not given yet.
-    #[error("an event is ahead of its shard's counter")]
-    Ahead,
     /// The schema is not there.
     #[error("the database has no Satchel schema: run `satchel migrate`")]
     NotMigrated,

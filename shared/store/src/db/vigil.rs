@@ -4,9 +4,9 @@
 //! cannot tell one from the other. So, when an answer is late, Postgres is asked over a second connection whether it
 //! works at what was asked, and what is lost is given up.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -15,10 +15,13 @@ use tokio::time::{sleep, timeout};
 
 use crate::StoreError;
 
-/// An answer is late after so long, in milliseconds: then Postgres is asked. After each call that was given up the next one
-/// has twice as long, up to the second of these: what takes long may be the way, which Postgres does not see.
+/// An answer is late after so long, in milliseconds: then Postgres is asked. After each call that was given up the next ones
+/// have twice as long, up to the second of these: what takes long may be the way, which Postgres does not see.
 const LATE_MS: u64 = 1_000;
-const MAX_LATE_MS: u64 = 32_000;
+const MAX_LATE_MS: u64 = 8_000;
+/// How long they have it after the last one that was given up. (Not until one is answered: of a slow way's answers the short ones
+/// come in time, and the next long one would be given up again.)
+const LENIENT_FOR: Duration = Duration::from_mins(1);
 /// How soon it is asked again, in milliseconds.
 const LOOK_EVERY_MS: u64 = 500;
 /// How long it has for one look, connecting included, in milliseconds.
@@ -47,12 +50,20 @@ pub(crate) enum Subject {
 pub(crate) struct Backend {
     /// Its process id; [`NONE`] while there is none.
     process: AtomicI32,
-    late_ms: AtomicU64,
+    given_up: Mutex<Option<GivenUp>>,
+}
+
+/// The last call that was given up.
+#[derive(Debug, Clone, Copy)]
+struct GivenUp {
+    at: Instant,
+    /// After how long an answer is late since, in milliseconds.
+    late_ms: u64,
 }
 
 impl Default for Backend {
     fn default() -> Self {
-        Self { process: AtomicI32::new(NONE), late_ms: AtomicU64::new(LATE_MS) }
+        Self { process: AtomicI32::new(NONE), given_up: Mutex::new(None) }
     }
 }
 
@@ -67,13 +78,16 @@ impl Backend {
         self.is_now(NONE);
     }
 
-    fn note<T>(&self, answer: &Result<T, Missed>) {
-        let late_ms = if answer.is_ok() {
-            LATE_MS
-        } else {
-            self.late_ms.load(Ordering::Relaxed).saturating_mul(2).min(MAX_LATE_MS)
-        };
-        self.late_ms.store(late_ms, Ordering::Relaxed);
+    /// After how long an answer is late, in milliseconds.
+    fn late_ms(&self, now: Instant) -> u64 {
+        let given_up = *self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = given_up.filter(|given_up| now.saturating_duration_since(given_up.at) < LENIENT_FOR);
+        recent.map_or(LATE_MS, |given_up| given_up.late_ms)
+    }
+
+    fn note_given_up(&self, at: Instant) {
+        let late_ms = self.late_ms(at).saturating_mul(2).min(MAX_LATE_MS);
+        *self.given_up.lock().unwrap_or_else(PoisonError::into_inner) = Some(GivenUp { at, late_ms });
     }
 }
 
@@ -118,12 +132,12 @@ impl Vigil {
         call: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let late_ms = match &self.subject {
-            Subject::Backend(backend) => backend.late_ms.load(Ordering::Relaxed),
+            Subject::Backend(backend) => backend.late_ms(Instant::now()),
             Subject::Statement(_) => LATE_MS,
         };
         let answer = self.wait(late_ms.min(deadline_ms), deadline_ms, call).await;
-        if let Subject::Backend(backend) = &self.subject {
-            backend.note(&answer);
+        if let (Subject::Backend(backend), Err(_)) = (&self.subject, &answer) {
+            backend.note_given_up(Instant::now());
         }
         answer.unwrap_or_else(|missed| {
             Err(match missed {
@@ -260,14 +274,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patience_grows_with_each_call_that_was_given_up_and_is_as_it_was_after_an_answer() {
+    fn patience_grows_with_each_call_that_was_given_up_and_is_as_it_was_a_minute_after_the_last_one() {
         let backend = Backend::default();
-        let late_ms = || backend.late_ms.load(Ordering::Relaxed);
-        for expected in [2_000, 4_000, 8_000, 16_000, MAX_LATE_MS, MAX_LATE_MS] {
-            backend.note::<()>(&Err(Missed::Lost));
-            assert_eq!(late_ms(), expected);
+        let begin = Instant::now();
+        let after = |seconds| begin + Duration::from_secs(seconds);
+        assert_eq!(backend.late_ms(begin), LATE_MS);
+        for (seconds, expected) in [(0, 2_000), (10, 4_000), (69, MAX_LATE_MS), (70, MAX_LATE_MS), (130, 2_000)] {
+            backend.note_given_up(after(seconds));
+            assert_eq!(backend.late_ms(after(seconds)), expected, "{seconds}");
         }
-        backend.note(&Ok(()));
-        assert_eq!(late_ms(), LATE_MS);
+        assert_eq!((backend.late_ms(after(189)), backend.late_ms(after(190))), (2_000, LATE_MS));
     }
 }

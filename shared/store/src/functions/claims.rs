@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::candidates::{self, Candidate, Search};
 use super::pace::Pace;
+use crate::batch::users;
 use crate::db::stored;
 use crate::shards::leases::Lease;
 use crate::{Session, StoreError, Tx};
@@ -43,10 +44,12 @@ pub struct Claimed {
 
 impl Claimed {
     /// An event that its function tells of, about the user of the run's own event.
-    pub(crate) fn new_event(&self, emission: Emission) -> NewEvent {
-        NewEvent {
-            shard: self.event.shard,
-            user_id: self.user_id.clone(),
+    ///
+    /// # Errors
+    /// If Postgres is away.
+    pub(crate) async fn new_event(&self, tx: &mut Tx<'_>, emission: Emission) -> Result<NewEvent, StoreError> {
+        Ok(NewEvent {
+            user: users::key(tx, &self.user_id, self.event.shard).await?,
             name: emission.name,
             version: emission.version,
             job_id: None,
@@ -54,7 +57,7 @@ impl Claimed {
             occurred_at: None,
             data: emission.data,
             is_quiet: false,
-        }
+        })
     }
 }
 

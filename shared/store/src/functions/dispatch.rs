@@ -107,15 +107,16 @@ pub async fn next(
     let after: Vec<i64> = shards.iter().map(|shard| shard.after).collect();
     let until: Vec<i64> = shards.iter().map(Undispatched::until).collect();
     let rows = sqlx::query!(
-        r#"SELECT events.shard AS "shard!", events.seq AS "seq!", events.user_id AS "user_id!", events.name AS "name!"
+        r#"SELECT events.shard AS "shard!", events.seq AS "seq!", events.user_id, events.name AS "name!"
            FROM UNNEST($1::integer[], $2::bigint[], $3::bigint[]) AS wanted (shard, after, until)
            CROSS JOIN LATERAL (
                SELECT shard, seq, user_id, name
                FROM events
-               WHERE shard = wanted.shard AND seq > wanted.after AND seq <= wanted.until
+               WHERE shard = wanted.shard AND batch >= event_batch_of(wanted.shard, wanted.after + 1)
+                 AND batch <= wanted.until AND seq > wanted.after AND seq <= wanted.until
                  AND ($4::text[] IS NULL OR name = ANY($4))
                  AND ($6 OR is_quiet IS NULL)
-               ORDER BY seq
+               ORDER BY batch, seq
                LIMIT $5
            ) AS events"#,
         &numbers,
@@ -130,7 +131,7 @@ pub async fn next(
     let mut next = Next::default();
     for row in rows {
         let place = Place { shard: stored::shard(row.shard)?, seq: row.seq };
-        match stored::user_id(&row.user_id) {
+        match stored::user_id(row.user_id.as_deref().unwrap_or_default()) {
             Ok(user_id) => next.events.push(EventSummary { place, user_id, name: row.name }),
             Err(error) => {
                 tracing::error!(shard = %place.shard, seq = place.seq, %error, "an event cannot be read: no function gets it");

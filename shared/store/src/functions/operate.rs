@@ -91,6 +91,7 @@ pub async fn runs(
                   cancel_reason, created_at, due_at, finished_at
            FROM function_runs
            LEFT JOIN events ON events.shard = function_runs.shard AND events.seq = event_seq
+                    AND batch = event_batch_of(function_runs.shard, event_seq)
            WHERE function_id = $1
              AND ($2::text IS NULL OR status = $2)
              AND ($3::text IS NULL OR target = $3)
@@ -121,6 +122,7 @@ pub async fn run(pool: &Pool, run_id: RunId) -> Result<Option<Run>, StoreError> 
                   cancel_reason, created_at, due_at, finished_at
            FROM function_runs
            LEFT JOIN events ON events.shard = function_runs.shard AND events.seq = event_seq
+                    AND batch = event_batch_of(function_runs.shard, event_seq)
            WHERE run_id = $1"#,
         run_id.as_uuid(),
     )

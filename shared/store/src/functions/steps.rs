@@ -194,7 +194,7 @@ pub async fn finish(
             attempts: run.attempts,
             code: FunctionFailed::RUN_FAILED.to_owned(),
         };
-        let told = run.new_event(failed.emission());
+        let told = run.new_event(&mut tx, failed.emission()).await?;
         progress::write(&mut tx, Progress { events: &[told], ..Progress::none(now) }).await?;
     }
     tx.commit().await?;

@@ -47,7 +47,8 @@ pub struct After {
 struct Row {
     shard: i32,
     seq: i64,
-    user_id: String,
+    /// `None` if nobody has this number.
+    user_id: Option<String>,
     name: String,
     version: i16,
     at: DateTime<Utc>,
@@ -72,7 +73,8 @@ pub async fn page(pool: &Pool, filter: &Filter, after: Option<After>, limit: i64
     let until = filter.to.into_iter().chain(after.map(|after| past(after.at))).min();
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT found.shard, found.seq, found.user_id, found.name, found.version, found.at, found.job_id, found.id,
+        r#"SELECT found.shard AS "shard!", found.seq AS "seq!", found.user_id, found.name AS "name!",
+                  found.version AS "version!", found.at AS "at!", found.job_id, found.id,
                   found.occurred_at, found.data AS "data: Json<Box<RawValue>>", found.is_quiet, records.body AS "body?"
            FROM (
                SELECT events.*
@@ -81,14 +83,15 @@ pub async fn page(pool: &Pool, filter: &Filter, after: Option<After>, limit: i64
                    SELECT *
                    FROM events
                    WHERE events.shard = shard_counters.shard
-                     AND seq >= CASE WHEN $3::timestamptz IS NULL THEN 0
-                                     ELSE first_event_since(shard_counters.shard, $3) END
-                     AND seq < CASE WHEN $4::timestamptz IS NULL THEN shard_counters.events + 1
-                                    ELSE first_event_since(shard_counters.shard, $4) END
+                     -- What happened at one moment stands in one batch, or in several: never does a batch have two moments.
+                     AND batch >= CASE WHEN $3::timestamptz IS NULL THEN 0
+                                       ELSE first_event_since(shard_counters.shard, $3) END
+                     AND batch < CASE WHEN $4::timestamptz IS NULL THEN shard_counters.events + 1
+                                      ELSE first_event_since(shard_counters.shard, $4) END
                      AND ($5::timestamptz IS NULL OR (at, shard, seq) < ($5, $6, $7))
                      AND ($1::text IS NULL OR name = $1)
-                     AND ($2::text IS NULL OR user_id = $2)
-                   ORDER BY seq DESC
+                     AND ($2::text IS NULL OR uid = (SELECT uid FROM user_names WHERE user_id = $2 AND shard = $9::integer))
+                   ORDER BY batch DESC, seq DESC
                    LIMIT $8
                ) AS events
                WHERE $9::integer IS NULL OR shard_counters.shard = $9
@@ -127,11 +130,12 @@ fn listed(row: Row) -> Option<Listed> {
 pub async fn find(pool: &Pool, place: Place) -> Result<Option<Event>, StoreError> {
     let row = sqlx::query_as!(
         Row,
-        r#"SELECT events.shard, events.seq, user_id, name, version, events.at, events.job_id, id, occurred_at,
+        r#"SELECT events.shard AS "shard!", events.seq AS "seq!", user_id, name AS "name!",
+                  version AS "version!", events.at AS "at!", events.job_id, id, occurred_at,
                   data AS "data: Json<Box<RawValue>>", is_quiet, records.body AS "body?"
            FROM events
            LEFT JOIN records ON records.job_id = events.job_id
-           WHERE events.shard = $1 AND events.seq = $2"#,
+           WHERE events.shard = $1 AND batch = event_batch_of($1, $2) AND events.seq = $2"#,
         i32::from(place.shard.get()),
         place.seq,
     )
@@ -148,7 +152,7 @@ impl TryFrom<Row> for Event {
 
     fn try_from(row: Row) -> Result<Self, Unreadable> {
         let job_id = row.job_id.map(JobId::from);
-        let user_id = stored::user_id(&row.user_id)?;
+        let user_id = stored::user_id(row.user_id.as_deref().unwrap_or_default())?;
         // Without the job's record nothing is known of it.
         let body = row.body.as_deref().map(Body::parse).transpose().map_err(unreadable_body)?;
         let is_known = events::is_known(&row.name);

@@ -194,7 +194,7 @@ async fn disable(
     // What follows in it may be a secret, and other receivers are told.
     let origin = url::Url::parse(&url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     let disabled = WebhookDisabled { endpoint_id, url: origin, reason, run_id: run.run_id.as_uuid() };
-    let told = run.new_event(disabled.emission());
+    let told = run.new_event(tx, disabled.emission()).await?;
     // The run may fail in this attempt as well, which is told of under the attempt's own id.
     let told = NewEvent { id: told.id.map(|id| format!("{id}:disabled")), ..told };
     progress::write(tx, Progress { events: &[told], ..Progress::none(now) }).await

@@ -7,7 +7,7 @@ use satchel_model::facts::Holding;
 use satchel_model::fold::HoldingChange;
 use satchel_model::ids::{ItemId, JobId, Shard, UserId, UserKey};
 use satchel_model::ledger::{ChainHash, Head, LedgerKey, Record, Seal};
-use satchel_store::at_once::{self, AtOnce, Refusal, Remembered, Wanted};
+use satchel_store::at_once::{self, Refusal, Remembered, Wanted};
 use satchel_store::leases::{self, Lease};
 use satchel_store::progress::{Progress, ShardCounts};
 use satchel_store::{Session, StoreError, clock};
@@ -47,7 +47,7 @@ impl Lane {
     }
 
     /// Applies a batch of one job that gives the user a piece of gold, decided at that moment.
-    async fn give(&mut self, job: u128, at: DateTime<Utc>) -> Result<AtOnce, StoreError> {
+    async fn give(&mut self, job: u128, at: DateTime<Utc>) -> Result<Result<DateTime<Utc>, Refusal>, StoreError> {
         let mut record = Record {
             user: self.key,
             seq: self.head.version + 1,
@@ -81,7 +81,7 @@ impl Lane {
             heads: &[(self.key, self.head)],
         };
         let done = at_once::apply(&mut self.session, on, progress).await?;
-        if done.refusal.is_none() {
+        if done.is_ok() {
             (self.head, self.gold) = (head, Some(quantity));
         }
         Ok(done)
@@ -90,7 +90,7 @@ impl Lane {
     /// The same, now: why it was refused.
     async fn give_now(&mut self, job: u128) -> Option<Refusal> {
         let now = self.now().await;
-        self.give(job, now).await.unwrap().refusal
+        self.give(job, now).await.unwrap().err()
     }
 
     /// Records, the user's version and gold, jobs counted.
@@ -149,9 +149,8 @@ async fn a_time_that_is_not_now_is_refused() {
     let mut lane = Lane::new().await;
     for off in [TimeDelta::seconds(5), TimeDelta::seconds(-5)] {
         let at = lane.now().await + off;
-        let done = lane.give(1, at).await.unwrap();
-        assert_eq!(done.refusal, Some(Refusal::Clock), "{off}");
-        assert!((done.clock - at + off).abs() < TimeDelta::seconds(5), "it tells the time");
+        let Err(Refusal::Clock(clock)) = lane.give(1, at).await.unwrap() else { panic!("{off} was not refused") };
+        assert!((clock - at + off).abs() < TimeDelta::seconds(5), "it tells the time");
     }
     assert_eq!(lane.written(), "0|0||0");
 }

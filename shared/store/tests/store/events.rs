@@ -4,9 +4,9 @@ use chrono::Utc;
 use satchel_model::events::{EventType, ItemRewarded};
 use satchel_model::ids::{JobId, Shard, UserId};
 use satchel_model::records::NewEvent;
-use satchel_store::Session;
 use satchel_store::functions::dispatch;
 use satchel_store::progress::{self, Progress};
+use satchel_store::{Session, Tx, users};
 
 use crate::database::Database;
 
@@ -14,11 +14,15 @@ const SHARD: Shard = Shard::new(1);
 
 /// Tells of an event about a user in a transaction of its own.
 async fn tell(mut session: Session, user: &str) {
-    let user_id = UserId::parse(user).unwrap();
-    let event = NewEvent::of_job(SHARD, &user_id, JobId::from(uuid::Uuid::now_v7()), 0, ItemRewarded::of_record());
     let mut tx = session.begin().await.unwrap();
-    progress::write(&mut tx, Progress { events: &[event], ..Progress::none(Utc::now()) }).await.unwrap();
+    write(&mut tx, user).await;
     tx.commit().await.unwrap();
+}
+
+async fn write(tx: &mut Tx<'_>, user: &str) {
+    let user = users::key(tx, &UserId::parse(user).unwrap(), SHARD).await.unwrap();
+    let event = NewEvent::of_job(user, JobId::from(uuid::Uuid::now_v7()), 0, ItemRewarded::of_record());
+    progress::write(tx, Progress { events: &[event], ..Progress::none(Utc::now()) }).await.unwrap();
 }
 
 /// How many events of the shard there are for functions.
@@ -31,10 +35,8 @@ async fn who_has_read_up_to_a_number_has_missed_nothing_however_transactions_ove
     let database = Database::new().await;
     let (mut first, mut reader) = (database.session(), database.session());
     for (is_committed, expected) in [(false, "1 u2"), (true, "1 u2, 2 u1, 3 u2")] {
-        let user_id = UserId::parse("u1").unwrap();
-        let event = NewEvent::of_job(SHARD, &user_id, JobId::from(uuid::Uuid::now_v7()), 0, ItemRewarded::of_record());
         let mut tx = first.begin().await.unwrap();
-        progress::write(&mut tx, Progress { events: &[event], ..Progress::none(Utc::now()) }).await.unwrap();
+        write(&mut tx, "u1").await;
         let before = last(&mut reader).await;
         let second = database.session();
         let later = tokio::spawn(async move { tell(second, "u2").await });
@@ -63,14 +65,15 @@ async fn the_first_event_since_a_moment_is_found_by_search() {
     // Without events: the next number.
     database.psql("UPDATE shard_counters SET events = 41 WHERE shard = 2");
     assert_eq!(since(2, "00"), "42");
-    // From number 101 on: two an hour, but none at 5; those of other shards do not count.
+    // From number 101 on: a batch of two each hour, but none at 5; those of other shards do not count.
     database.psql(
-        "INSERT INTO events (shard, seq, user_id, name, version, at, id, data)
-         SELECT 1, 100 + row_number() OVER (ORDER BY hour), 'u1', 'a/b', 1,
-             '2026-01-01 00:00:00+00'::timestamptz + hour * interval '1 hour', 'x', '{}'
-         FROM generate_series(1, 10) AS hour, generate_series(1, 2) WHERE hour <> 5;
-         INSERT INTO events (shard, seq, user_id, name, version, at, id, data)
-         SELECT 3, n, 'u1', 'a/b', 1, '2026-01-01 12:00:00+00', 'x', '{}' FROM generate_series(1, 300) n;
+        "INSERT INTO event_batches (shard, seq, count, at, uids, job_ids, kinds, details)
+         SELECT 1, 99 + 2 * row_number() OVER (ORDER BY hour), 2, '2026-01-01 00:00:00+00'::timestamptz + hour * interval '1 hour',
+             '{1,1}', '{NULL,NULL}', '[[\"a/b\",1]]', ARRAY['{\"id\":\"x\"}', '{\"id\":\"y\"}']
+         FROM generate_series(1, 10) AS hour WHERE hour <> 5;
+         INSERT INTO event_batches (shard, seq, count, at, uids, job_ids, kinds, details)
+         SELECT 3, n, 1, '2026-01-01 12:00:00+00', '{1}', '{NULL}', '[[\"a/b\",1]]', ARRAY['{\"id\":\"x\"}']
+         FROM generate_series(1, 300) n;
          UPDATE shard_counters SET events = CASE shard WHEN 1 THEN 118 ELSE 300 END WHERE shard IN (1, 3)",
     );
     let expected =

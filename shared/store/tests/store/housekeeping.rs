@@ -187,8 +187,9 @@ async fn what_was_done_and_archived_cannot_be_changed_even_by_the_owner() {
 /// A hundred events of shard 3, the n-th n days old, the oldest with the lowest number; all were given to functions but the
 /// newest ten. A run for the one of 60 days ago is unfinished.
 const EVENTS: &str = "
-    INSERT INTO events (shard, seq, user_id, name, version, at, id, data)
-        SELECT 3, 101 - n, 'u1', 'a/b', 1, now() - n * interval '1 day', n::text, '{}' FROM generate_series(1, 100) n;
+    INSERT INTO event_batches (shard, seq, count, at, uids, job_ids, kinds, details)
+        SELECT 3, 101 - n, 1, now() - n * interval '1 day', '{1}', '{NULL}', '[[\"a/b\",1]]', ARRAY[json_build_object('id', n)::text]
+        FROM generate_series(1, 100) n;
     UPDATE shard_counters SET events = 100 WHERE shard = 3;
     UPDATE event_cursors SET dispatched = 90 WHERE shard = 3;
     INSERT INTO function_runs (run_id, function_id, target, shard, event_seq, user_id, event_name, status, finished_at)
@@ -204,8 +205,8 @@ async fn events_and_ended_runs_are_forgotten_after_their_retention_but_none_that
     let mut session = database.session();
     database.psql(EVENTS);
     assert!(database.refusal("SELECT forget_events(0, 1)").contains("at least a day"));
-    assert!(database.refusal("SET ROLE satchel_worker; DELETE FROM events").contains("permission denied"));
-    assert!(database.refusal("UPDATE events SET name = 'x/y'").contains("append-only"));
+    assert!(database.refusal("SET ROLE satchel_worker; DELETE FROM event_batches").contains("permission denied"));
+    assert!(database.refusal("UPDATE event_batches SET at = now()").contains("append-only"));
 
     let cleaned = housekeeping::step(&mut session, &RETENTION).await.unwrap();
     assert_eq!(

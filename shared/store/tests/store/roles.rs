@@ -13,12 +13,15 @@ archived_jobs
 catalogue_versions
   satchel_api SELECT
   satchel_worker SELECT
+event_batches
+  satchel_api SELECT
+  satchel_worker SELECT
 event_cursors
   satchel_api SELECT
   satchel_worker SELECT, UPDATE (dispatched)
 events
   satchel_api SELECT
-  satchel_worker SELECT, INSERT
+  satchel_worker SELECT
 function_paces
   satchel_worker SELECT, INSERT, UPDATE (spent_until)
 function_replay_shards
@@ -82,7 +85,7 @@ shard_activity
   satchel_worker SELECT, UPDATE (active, per_second, reported_by, sampled, sampled_at)
 shard_counters
   satchel_api SELECT
-  satchel_worker SELECT, UPDATE (applied, events, last_event_at, rejected)
+  satchel_worker SELECT
 shard_leases
   satchel_api SELECT
   satchel_worker SELECT, UPDATE (epoch, owner)
@@ -103,12 +106,15 @@ workers
 
 /// For each function, who may call it beside the owner.
 const FUNCTIONS: &str = "\
+add_events: satchel_worker
+add_rejections:
 apply_batch: satchel_worker
 archive_parked_jobs:
 cancel_runs: satchel_api, satchel_worker
 change_rules: satchel_api
 check_catalogue_version: PUBLIC
 choose_parked_jobs:
+event_batch_of: PUBLIC
 expire_parked_jobs: satchel_api, satchel_worker
 find_holdings: satchel_worker
 first_event_since: PUBLIC
@@ -128,10 +134,9 @@ retry_run: satchel_api
 set_queue_paused: satchel_api
 take_back_journaled: satchel_api
 tell_webhook_ping: satchel_api
-uid_of:
+uid_of: satchel_worker
 undecided_body:
-withdraw_job: satchel_api
-write_batch: satchel_worker";
+withdraw_job: satchel_api";
 
 /// From the access lists themselves: whoever is in one counts, the owner and superusers excepted.
 const GRANTED: &str = "
@@ -228,7 +233,7 @@ async fn functions_that_act_as_the_owner_refuse_what_is_out_of_range() {
         ("satchel_api", "publish_catalogue(9223372036854775807, '{\"items\":{}}', 'o', 'r')", "not the next one"),
         ("satchel_api", "publish_catalogue(1, '{}', 'o', 'r')", "has items"),
         ("satchel_api", "publish_catalogue(1, '[]', 'o', 'r')", "has items"),
-        ("satchel_api", "tell_webhook_ping(gen_random_uuid(), 99, 'x')", "no rows"),
+        ("satchel_api", "tell_webhook_ping(gen_random_uuid(), 99, 'x')", "no such shard"),
         ("satchel_worker", "publish_catalogue(1, '{\"items\":{}}', 'o', 'r')", "permission denied"),
         ("satchel_worker", "set_queue_paused(true, 'o', 'r')", "permission denied"),
         ("satchel_api", "archive_parked_jobs('{}', 'o', 'x', '{}')", "permission denied"),
@@ -241,7 +246,7 @@ async fn functions_that_act_as_the_owner_refuse_what_is_out_of_range() {
         ("{}", "now()", 1, "withdrawn as withdrawn"),
         ("{\"code\":\"withdrawn\"}", "NULL", 1, "a year at most"),
         ("{\"code\":\"withdrawn\"}", "'infinity'", 1, "a year at most"),
-        ("{\"code\":\"withdrawn\"}", "now()", 99, "no rows"),
+        ("{\"code\":\"withdrawn\"}", "now()", 99, "no such shard"),
     ] {
         let refused = database.refusal(&format!(
             "SET ROLE satchel_api; SELECT withdraw_job(gen_random_uuid(), 'u1', {shard}, 't', sha256('x'), '{outcome}',

@@ -2,15 +2,11 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
-use satchel_model::events::{EventType, ItemRewarded};
-use satchel_model::ids::{JobId, Shard, UserId};
-use satchel_model::records::NewEvent;
+use satchel_model::ids::Shard;
 use satchel_store::leases;
-use satchel_store::progress::{self, Progress};
 use satchel_store::stuck::{self, TransactionLimit};
 use satchel_store::{
-    Program, Session, StoreError,
+    Program,
     rules::{self, Patience},
     stats,
 };
@@ -21,49 +17,6 @@ use crate::database::Database;
 const SHARD: Shard = Shard::new(1);
 /// Longer than any of these tests takes.
 const TTL_MS: u32 = 60_000;
-
-/// Tells of events about a user in a transaction of its own.
-async fn tell(session: &mut Session, count: usize) -> Result<(), StoreError> {
-    let user_id = UserId::parse("u1").unwrap();
-    let event = |_| NewEvent::of_job(SHARD, &user_id, JobId::from(Uuid::now_v7()), 0, ItemRewarded::of_record());
-    let events: Vec<_> = (0..count).map(event).collect();
-    let mut tx = session.begin().await.unwrap();
-    progress::write(&mut tx, Progress { events: &events, ..Progress::none(Utc::now()) }).await?;
-    tx.commit().await
-}
-
-fn forge_event(database: &Database, seq: i64) {
-    database.psql(&format!(
-        "SET ROLE satchel_worker;
-         INSERT INTO events (shard, seq, user_id, name, version, at, id, data)
-         VALUES (1, {seq}, 'u1', 'a/b', 1, now() - interval '1 hour', 'x', '{{}}')"
-    ));
-}
-
-#[tokio::test]
-async fn events_ahead_of_their_counter_are_stepped_over_when_they_are_in_the_way() {
-    let database = Database::new().await;
-    let mut session = database.session();
-    tell(&mut session, 2).await.unwrap();
-    assert!(progress::step_over(&mut session, &[SHARD]).await.unwrap().is_empty());
-    forge_event(&database, 4);
-    forge_event(&database, 1 << 62);
-    assert!(matches!(tell(&mut session, 2).await, Err(StoreError::Ahead)));
-    session.reset();
-    assert!(progress::step_over(&mut session, &[Shard::new(0)]).await.unwrap().is_empty());
-    assert_eq!(progress::step_over(&mut session, &[SHARD]).await.unwrap(), [(SHARD, 4)]);
-    tell(&mut session, 2).await.unwrap();
-    assert!(progress::step_over(&mut session, &[SHARD]).await.unwrap().is_empty());
-    let seqs = database.psql("SELECT string_agg(seq::text, ' ' ORDER BY seq) FROM events");
-    assert_eq!(seqs, format!("1 2 4 5 6 {}", 1_i64 << 62));
-    // Neither a number that is missing nor one that is far ahead misleads the search by time.
-    let first = |since: &str| database.psql(&format!("SELECT first_event_since(1, {since})"));
-    assert_eq!(first("'-infinity'"), "1");
-    assert_eq!(first("(SELECT at FROM events WHERE seq = 5)"), "5");
-    assert_eq!(first("now() + interval '1 day'"), "7");
-    let refused = database.refusal("INSERT INTO events SELECT shard, 9223372036854775807, user_id, name, version, at, job_id, id, occurred_at, data FROM events LIMIT 1");
-    assert!(refused.contains("check constraint"), "{refused}");
-}
 
 #[tokio::test]
 async fn an_epoch_has_a_bound_and_a_shard_at_it_is_taken_all_the_same() {

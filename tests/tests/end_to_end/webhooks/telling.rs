@@ -119,9 +119,9 @@ async fn a_damaged_event_costs_itself_only() {
     satchel.journal.retire(&gone);
     // An event that no job has written, about nobody.
     owner.run(
-        "WITH counted AS (UPDATE shard_counters SET events = events + 1 WHERE events > 0 RETURNING shard, events, last_event_at)
-         INSERT INTO events (shard, seq, user_id, name, version, at, id, data)
-         SELECT shard, events, 'no body', 'a/b', 1, last_event_at, 'x', '{}' FROM counted",
+        "SELECT add_events(now(), ARRAY[shard], '{0}', '{0}', '{1}', '{1}', ARRAY['[[\"a/b\",1]]'], NULL, '{0}', '{NULL}', NULL,
+                           ARRAY['{\"id\":\"x\",\"data\":{}}'])
+         FROM shard_counters WHERE events > 0",
     );
 
     let (mut listed, mut cursor) = (Vec::new(), String::new());
