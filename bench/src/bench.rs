@@ -13,19 +13,18 @@ use crate::stand::scratch::Scratch;
 pub(crate) struct Bench {
     /// Where figures and faults go.
     pub(crate) report: Report,
-    /// Whether the peers are measured, too.
-    has_peers: bool,
+    contenders: Vec<Kind>,
     scratch: Scratch,
 }
 
 impl Bench {
-    /// Data of the servers go below `dir`, else to the system's place for temporary files.
-    pub(crate) fn new(report: Report, has_peers: bool, dir: Option<&Path>) -> Result<Self> {
+    /// `contenders` are who is measured, where others than Satchel can be. Data of the servers go below `dir`, else to the system's place for temporary files.
+    pub(crate) fn new(report: Report, contenders: Vec<Kind>, dir: Option<&Path>) -> Result<Self> {
         let scratch = match dir {
             Some(dir) => Scratch::new(&satchel_private::data_dir(dir)?)?,
             None => Scratch::new(&std::env::temp_dir())?,
         };
-        Ok(Self { report, has_peers, scratch })
+        Ok(Self { report, contenders, scratch })
     }
 
     /// Where servers may keep their data.
@@ -33,8 +32,18 @@ impl Bench {
         self.scratch.path()
     }
 
+    /// Who is measured in a round, counted from 0: everybody, each time in the opposite order, so that nobody is always
+    /// the one whose turn comes after the heaviest.
+    pub(crate) fn turns(&self, round: u16) -> Vec<Kind> {
+        let mut turns = self.contenders();
+        if !round.is_multiple_of(2) {
+            turns.reverse();
+        }
+        turns
+    }
+
     /// Who is measured.
     pub(crate) fn contenders(&self) -> Vec<Kind> {
-        if self.has_peers { vec![Kind::Satchel, Kind::Bullmq, Kind::Graphile] } else { vec![Kind::Satchel] }
+        self.contenders.clone()
     }
 }

@@ -12,6 +12,8 @@ use crate::report::Report;
 use crate::scenario::{
     all, drain, functions, growth, handover, history, journal, latency, profile, query, skew, sustain,
 };
+use crate::stand::contender::Kind;
+use crate::stand::peer;
 use crate::stand::programs;
 
 /// How fast Satchel is, beside what people would use instead. Everything that is measured runs on this machine, on a
@@ -27,6 +29,9 @@ struct Options {
     /// Measure Satchel alone.
     #[arg(long, global = true)]
     no_peers: bool,
+    /// Measure these alone, where others than Satchel can be.
+    #[arg(long, global = true, value_name = "NAME,NAME", value_delimiter = ',', conflicts_with = "no_peers")]
+    only: Vec<Kind>,
     /// Where servers keep their data: the disk to measure on. By default the system's place for temporary files.
     #[arg(long, global = true, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -50,7 +55,7 @@ enum Scenario {
     Query(query::Options),
     /// How fast pages of a long history are read.
     History(history::Options),
-    /// How drain and reads fare with 1, 10 and 50 million ledger entries.
+    /// How drain and reads fare with 50 million records, and what these take on disk: half an hour, 60 GB.
     Growth(growth::Options),
     /// Where processor time goes, and what Postgres does.
     Profile(profile::Options),
@@ -58,8 +63,18 @@ enum Scenario {
     Marks(marks::Options),
     /// How long a shard stands still when workers come, go and die.
     Handover(handover::Options),
-    /// Everything but handover, and whether the targets are met.
+    /// Everything but growth and handover in at most 20 minutes, and whether the targets are met.
     All(all::Options),
+}
+
+impl Options {
+    fn contenders(&self) -> Vec<Kind> {
+        match self.only.as_slice() {
+            [] if self.no_peers => vec![Kind::Satchel],
+            [] => Kind::ALL.into_iter().filter(|kind| peer::is_possible(*kind)).collect(),
+            only => only.to_vec(),
+        }
+    }
 }
 
 /// Runs the program. The exit code is 1 if something could not be measured, or was measured and is wrong.
@@ -81,7 +96,7 @@ pub(crate) fn run() -> ExitCode {
 
 fn measure(options: &Options) -> Result<Report> {
     programs::ensure_built()?;
-    let mut bench = Bench::new(Report::new(options.json), !options.no_peers, options.dir.as_deref())?;
+    let mut bench = Bench::new(Report::new(options.json), options.contenders(), options.dir.as_deref())?;
     match &options.scenario {
         Scenario::Drain(options) => drain::run(&mut bench, options),
         Scenario::Sustain(options) => sustain::run(&mut bench, options),

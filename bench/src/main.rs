@@ -10,6 +10,7 @@ mod load;
 mod marks;
 mod report;
 mod scenario;
+mod spread;
 mod stand;
 
 use std::process::ExitCode;

@@ -27,7 +27,7 @@ const ENTRY_BYTES: usize = 400;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Options {
     /// How long pgbench runs with each number of clients, in seconds.
-    #[arg(long, value_name = "S", default_value_t = 5)]
+    #[arg(long, value_name = "S", default_value_t = 3)]
     pub(crate) seconds: u64,
 }
 

@@ -1,10 +1,14 @@
 //! What was measured: a table for people, or a JSON object per line for programs.
+//!
+//! What is measured in several rounds has a row of each: their median counts, and their spread is told.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use serde::Serialize;
+
+use crate::spread;
 
 /// One measured figure.
 #[derive(Debug, Clone, Serialize)]
@@ -84,10 +88,15 @@ impl Report {
         &self.faults
     }
 
-    /// The figure of a row, the newest if there are several.
+    /// The figure of a row, the median if there are several.
     pub(crate) fn value(&self, scenario: &str, contender: &str, metric: &str) -> Option<f64> {
+        spread::median(&self.values(scenario, contender, metric))
+    }
+
+    /// The figures of all rounds, in their order.
+    pub(crate) fn values(&self, scenario: &str, contender: &str, metric: &str) -> Vec<f64> {
         let same = |row: &&Row| row.scenario == scenario && row.contender == contender && row.metric == metric;
-        self.rows.iter().rev().find(same).map(|row| row.value)
+        self.rows.iter().filter(same).map(|row| row.value).collect()
     }
 
     /// The highest figure of this name in any scenario.
@@ -122,17 +131,18 @@ fn table(rows: &[Row]) -> String {
             vec![[&[scenario, ""], contenders.as_slice()].concat().iter().map(ToString::to_string).collect()];
         for (metric, unit) in firsts(rows.iter().map(|row| (row.metric.as_str(), row.unit))) {
             let cell = |contender: &&str| {
-                let row = rows.iter().rev().find(|row| row.metric == metric && row.contender == *contender);
-                row.map(|row| number(row.value)).unwrap_or_default()
+                let same = rows.iter().filter(|row| row.metric == metric && row.contender == *contender);
+                spread::told(&same.map(|row| row.value).collect::<Vec<_>>())
             };
             let mut line = vec![metric.to_owned(), unit.to_owned()];
             line.extend(contenders.iter().map(cell));
             lines.push(line);
         }
         text.push_str(&aligned(&lines));
-        for row in rows.iter().filter(|row| !row.note.is_empty()) {
+        let noted = rows.iter().filter(|row| !row.note.is_empty());
+        for (contender, metric, note) in firsts(noted.map(|row| (&*row.contender, &*row.metric, &*row.note))) {
             // Writing to a text does not fail.
-            let _ = writeln!(text, "  {}, {}: {}", row.contender, row.metric, row.note);
+            let _ = writeln!(text, "  {contender}, {metric}: {note}");
         }
         text.push('\n');
     }

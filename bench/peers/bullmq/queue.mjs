@@ -2,6 +2,7 @@
 
 import { Queue, QueueEvents } from 'bullmq';
 import { Redis } from 'ioredis';
+import { requireNative } from '../service/native.mjs';
 import { Waiters } from '../service/waiters.mjs';
 
 export const QUEUE = 'inventory';
@@ -19,6 +20,7 @@ const defaultJobOptions = {
 
 /** A connection to Redis; refused if it cannot be reached now, and made again whenever it breaks later. */
 export async function openRedis(url) {
+  requireNative('msgpackr-extract'); // what BullMQ packs its scripts' arguments with
   let reached = false;
   const redis = new Redis(url, {
     lazyConnect: true,

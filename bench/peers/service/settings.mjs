@@ -23,3 +23,6 @@ export const tokens = () => ({
   issuer: process.env.JWT_ISSUER ?? 'satchel',
   audience: process.env.JWT_AUDIENCE ?? 'satchel',
 });
+
+export const ingressSocket = () => required('RESTATE_INGRESS_SOCKET');
+export const adminSocket = () => required('RESTATE_ADMIN_SOCKET');

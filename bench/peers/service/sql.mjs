@@ -3,6 +3,11 @@
 // DO NOTHING would not do for a use: whether it is applied is only known once the stock was changed.) The ledger's seq
 // is drawn while the inventory row is locked, so that balances follow each other in its order.
 
+import { readFileSync } from 'node:fs';
+
+/** A statement that is prepared once for each connection. Its text is a file: the peer in Rust has the same ones. */
+const statement = (name) => ({ name, text: readFileSync(new URL(`sql/${name}.sql`, import.meta.url), 'utf8') });
+
 export const SCHEMA = `
 CREATE TABLE inventory (
     user_id text COLLATE "C" NOT NULL,
@@ -42,52 +47,12 @@ INSERT INTO ledger (user_id, job_id, item_id, delta, balance)
 SELECT user_id, job_id, item_id, $3::bigint, $3::bigint FROM stock, unnest($2::text[]) AS item_id`;
 
 /** $1 job, $2 user, $3 items, $4 their quantities. Rows are locked in the order of their items: no deadlocks. */
-export const REWARD = {
-  name: 'reward',
-  text: `
-WITH job AS (
-    INSERT INTO jobs (job_id, user_id, status) VALUES ($1, $2, 'applied')
-), item AS (
-    SELECT item_id, quantity FROM unnest($3::text[], $4::bigint[]) AS item (item_id, quantity) ORDER BY item_id
-), held AS (
-    INSERT INTO inventory AS held (user_id, item_id, quantity)
-    SELECT $2, item_id, quantity FROM item
-    ON CONFLICT (user_id, item_id) DO UPDATE SET quantity = held.quantity + excluded.quantity
-    RETURNING item_id, quantity
-)
-INSERT INTO ledger (user_id, job_id, item_id, delta, balance)
-SELECT $2, $1, item_id, item.quantity, held.quantity FROM held JOIN item USING (item_id)
-RETURNING item_id, delta, balance`,
-};
+export const REWARD = statement('reward');
 
 /** $1 job, $2 user, $3 item, $4 quantity. No row comes back if the stock is too small: recorded as rejected. */
-export const USE = {
-  name: 'use',
-  text: `
-WITH held AS (
-    UPDATE inventory SET quantity = quantity - $4::bigint
-    WHERE user_id = $2 AND item_id = $3 AND quantity >= $4::bigint
-    RETURNING quantity
-), job AS (
-    INSERT INTO jobs (job_id, user_id, status)
-    SELECT $1, $2, CASE WHEN EXISTS (SELECT FROM held) THEN 'applied' ELSE 'rejected' END
-)
-INSERT INTO ledger (user_id, job_id, item_id, delta, balance)
-SELECT $2, $1, $3, -$4::bigint, quantity FROM held
-RETURNING item_id, delta, balance`,
-};
+export const USE = statement('use');
 
 /** What a job that was delivered before came to: a row per ledger entry, or one with its status alone. */
-export const RECORDED = {
-  name: 'recorded',
-  text: `
-SELECT status, item_id, delta, balance FROM jobs LEFT JOIN ledger USING (user_id, job_id)
-WHERE job_id = $1 ORDER BY seq`,
-};
+export const RECORDED = statement('recorded');
 
-export const INVENTORY = {
-  name: 'inventory',
-  text: `
-SELECT item_id AS "itemId", quantity FROM inventory
-WHERE user_id = $1 AND quantity > 0 ORDER BY item_id`,
-};
+export const INVENTORY = statement('inventory');

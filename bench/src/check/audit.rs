@@ -10,27 +10,12 @@ use satchel_model::ledger::{ChainFault, ChainHash, ChainVerifier, Head, LedgerKe
 
 use crate::stand::programs;
 use crate::stand::satchel::LEDGER_KEY;
+use crate::stand::schema::{HEADS, RECORDS};
 use crate::stand::seed::People;
 use crate::stand::sql::Psql;
 
 /// Most lines of an audit that are repeated.
 const MAX_LINES: usize = 3;
-
-/// Where the players' ledgers end: of whom, as whom, and the head.
-const HEADS: &str = "SELECT shard, uid, user_id, version, encode(hash, 'hex'),
-                            (extract(epoch FROM decided_at) * 1000000)::bigint, encode(mac, 'hex')
-                     FROM bench.players
-                     JOIN user_names USING (user_id)
-                     JOIN users USING (shard, uid)";
-
-/// Their records that change something, in order.
-const RECORDS: &str = "SELECT shard, uid, seq, count, job_id, is_rejected, (extract(epoch FROM at) * 1000000)::bigint,
-                              encode(seal, 'hex'), body
-                       FROM bench.players
-                       JOIN user_names USING (user_id)
-                       JOIN records USING (shard, uid)
-                       WHERE count > 0
-                       ORDER BY shard, uid, seq";
 
 /// What does not verify: of all users by `satchel audit`, on a seeded database of the players alone, since the audit
 /// reads everything.

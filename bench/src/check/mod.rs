@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::load::job::{Accepted, STOCK, USERS};
 use crate::stand::contender::{Contender, Kind};
+use crate::stand::schema::VERSIONS;
 use crate::stand::seed::{ENTRIES_PER_USER, People};
 use crate::stand::sql::Psql;
 
@@ -39,8 +40,7 @@ pub(crate) struct Check<'a> {
 pub(crate) struct Verdict {
     /// What does not hold.
     pub(crate) violations: Vec<String>,
-    /// How many times a peer applied a user's job before an earlier one (F): Satchel promises that this
-    /// does not happen, and there it is a violation; `BullMQ` and graphile-worker do not promise it.
+    /// How many times a user's job was applied before an earlier one (F): Satchel and Restate promise that this does not happen: there it is a violation. `BullMQ` and graphile-worker do not.
     pub(crate) disorders: u64,
 }
 
@@ -78,7 +78,7 @@ impl<'a> Check<'a> {
         }
         for (count, disorder) in self.look(&[order::QUERY])? {
             verdict.disorders = count;
-            if self.kind == Kind::Satchel {
+            if self.kind.promises_order() {
                 verdict.violations.push(disorder);
             }
         }
@@ -148,21 +148,28 @@ impl<'a> Check<'a> {
             }
             (Kind::Satchel, None) => ("true", "", "true".to_owned()),
             // Nobody knows the ids of the jobs that gave the stock; nothing else gives so much.
-            (Kind::Bullmq | Kind::Graphile, _) => {
+            (_, _) => {
                 let others = "NOT EXISTS (SELECT FROM bench.entries
                                           WHERE entries.job_id = jobs.job_id AND NOT is_new)";
                 (others, "", format!("delta <> {STOCK}"))
             }
         };
+        let tables = self.kind.tables();
+        let versions = if self.kind == Kind::Satchel {
+            format!("CREATE VIEW bench.versions AS {VERSIONS};")
+        } else {
+            String::new()
+        };
         format!(
             "ANALYZE bench.expected, bench.players;
                CREATE UNLOGGED TABLE bench.entries AS
-                   SELECT *, {is_new} AS is_new
-                   FROM (SELECT user_id, seq AS n, job_id, item_id, delta, balance FROM ledger {rows}) AS entries;
-               CREATE UNLOGGED TABLE bench.jobs AS SELECT user_id, job_id, status FROM jobs WHERE {jobs};
-               CREATE UNLOGGED TABLE bench.holdings AS
-                   SELECT user_id, item_id, quantity FROM inventory {rows};
-               ANALYZE bench.jobs, bench.entries, bench.holdings"
+                   SELECT *, {is_new} AS is_new FROM ({}) AS entries {rows};
+               CREATE UNLOGGED TABLE bench.jobs AS
+                   SELECT user_id, job_id, status FROM ({}) AS jobs WHERE {jobs};
+               CREATE UNLOGGED TABLE bench.holdings AS SELECT * FROM ({}) AS holdings {rows};
+               {versions}
+               ANALYZE bench.jobs, bench.entries, bench.holdings",
+            tables.entries, tables.jobs, tables.holdings
         )
     }
 }

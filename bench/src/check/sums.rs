@@ -27,12 +27,11 @@ pub(super) const QUERIES: [(&str, &str); 3] = [
     ),
 ];
 
-/// The same, where `users` counts each user's entries.
+/// The same, where `bench.versions` counts each user's entries.
 pub(super) const QUERY_OF_VERSIONS: (&str, &str) = (
     "C (a version is not the number of entries)",
     "SELECT format('%s: %s, there are %s up to %s', user_id, version, entries, last)
-     FROM users
-     JOIN user_names USING (shard, uid)
+     FROM bench.versions
      JOIN bench.players USING (user_id)
      LEFT JOIN (SELECT user_id, count(*) AS entries, max(n) AS last FROM bench.entries GROUP BY user_id) AS ends
      USING (user_id)

@@ -44,7 +44,7 @@ fn accepted() -> Vec<Accepted> {
 
 /// What a peer has made of these jobs.
 const DONE_BY_A_PEER: &str = "
-    CREATE TABLE jobs (job_id uuid, user_id text, status text);
+    CREATE TABLE jobs (job_id uuid, user_id text, status text, applied_at timestamptz DEFAULT now());
     CREATE TABLE ledger (user_id text, seq bigint, job_id uuid, item_id text, delta bigint, balance bigint);
     CREATE TABLE inventory (user_id text, item_id text, quantity bigint);
     INSERT INTO jobs
@@ -117,7 +117,7 @@ fn a_seeded_database_holds_together_and_a_chain_that_is_cut_is_found() {
     let before = stand.sql.run(indexes).unwrap();
     seed::fill(&stand.sql, &people).unwrap();
     assert_eq!(stand.sql.run(indexes).unwrap(), before);
-    assert_eq!(stand.sql.number::<u64>("SELECT count(*) FROM ledger").unwrap(), people.entries());
+    assert_eq!(stand.sql.number::<u64>("SELECT count(*) FROM ledger").unwrap(), people.jobs());
     assert_eq!(stand.sql.number::<u64>("SELECT sum(applied) FROM shard_counters").unwrap(), people.jobs());
 
     let check = stand.check(Kind::Satchel, &[], Some(&people));
@@ -147,7 +147,7 @@ fn a_seeded_database_holds_together_and_a_chain_that_is_cut_is_found() {
             "SELECT 1",
             "E: user u1: the record of change 49 does not fit its hash",
         ),
-        ("DELETE FROM records WHERE seq = 47", "SELECT 1", "E: user u1: change 49 stands where change 47 should be"),
+        ("DELETE FROM records WHERE seq = 47", "SELECT 1", "E: user u1: change 48 stands where change 47 should be"),
     ];
     for (sql, undo, expected) in cases {
         let sql = format!("{sql} {} {of_u1}", if sql.contains("WHERE") { "AND" } else { "WHERE" });

@@ -5,10 +5,12 @@ use crate::stand::usage::{Component, Used};
 
 const BYTES_PER_MIB: f64 = 1_048_576.0;
 
-/// Reports the processor time per job of each component, the load generator's share of all, and memory.
+/// Reports the processor time per job of each component and of all, the load generator's share of all, and memory.
 pub(super) fn report(report: &mut Report, scenario: &str, contender: &str, used: &Used, jobs: f64) {
-    for component in Component::ALL {
-        let us = used.cost(component).cpu_seconds * 1e6 / jobs.max(1.0);
+    let us_per_job = |cpu_seconds: f64| cpu_seconds * 1e6 / jobs.max(1.0);
+    report.figure(scenario, contender, "cpu per job, all", us_per_job(used.cpu_seconds()), "µs");
+    for component in used.components() {
+        let us = us_per_job(used.cost(component).cpu_seconds);
         report.figure(scenario, contender, &format!("cpu per job, {}", component.name()), us, "µs");
     }
     let own = used.cost(Component::LoadGenerator).cpu_seconds;

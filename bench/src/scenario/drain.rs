@@ -19,14 +19,17 @@ use crate::stand::usage::Usage;
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// How many jobs wait: half rewards, half uses, of 10,000 users and 4 items.
-    #[arg(long, default_value_t = 500_000, value_parser = parse_jobs)]
+    #[arg(long, default_value_t = 250_000, value_parser = parse_jobs)]
     pub(crate) jobs: usize,
     /// How many of the jobs the peers get: enough to see their rate, which is far lower.
-    #[arg(long, default_value_t = 60_000, value_parser = parse_jobs)]
+    #[arg(long, default_value_t = 25_000, value_parser = parse_jobs)]
     pub(crate) peer_jobs: usize,
     /// How many of Satchel's worker processes apply them. (The peers have as many as suits them.)
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) workers: u16,
+    /// How often everybody's turn comes: what the machine does meanwhile meets all of them, and the median counts.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(crate) rounds: u16,
 }
 
 /// At least so many that there is something between the first and the last.
@@ -40,7 +43,14 @@ pub(crate) fn parse_jobs(text: &str) -> Result<usize, String> {
 
 /// Drains with every contender.
 pub(crate) fn run(bench: &mut Bench, options: &Options) -> Result<()> {
-    for kind in bench.contenders() {
+    (0..options.rounds).try_for_each(|number| round(bench, options, number))?;
+    bench.report.print_table();
+    Ok(())
+}
+
+/// Drains with every contender once.
+pub(super) fn round(bench: &mut Bench, options: &Options, number: u16) -> Result<()> {
+    for kind in bench.turns(number) {
         let servers = Servers::start(bench.dir())?;
         let mut contender = kind.start(servers)?;
         let plan = match kind {
@@ -49,7 +59,6 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Result<()> {
         };
         measure(bench, "drain", contender.as_mut(), plan)?;
     }
-    bench.report.print_table();
     Ok(())
 }
 

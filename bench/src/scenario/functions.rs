@@ -24,7 +24,7 @@ const LOOPBACK: &str = "127.0.0.1/32";
 #[group(id = "functions")]
 pub(crate) struct Options {
     /// How many jobs wait, each time.
-    #[arg(long, default_value_t = 500_000, value_parser = parse_jobs)]
+    #[arg(long, default_value_t = 200_000, value_parser = parse_jobs)]
     pub(crate) jobs: usize,
     #[command(flatten)]
     pub(crate) load: sustain::Options,
@@ -33,10 +33,12 @@ pub(crate) struct Options {
 /// Each of Satchel alone, one after the other in the same conditions.
 pub(crate) fn run(bench: &mut Bench, options: &Options) -> Result<()> {
     let plan = drain::Plan { jobs: options.jobs, workers: 1, hot_percent: 0 };
-    beside(bench, "functions, drain", |bench, scenario, satchel| drain::measure(bench, scenario, satchel, plan))?;
-    beside(bench, "functions, sustain", |bench, scenario, satchel| {
-        sustain::measure(bench, scenario, satchel, &options.load)
-    })?;
+    for _ in 0..options.load.rounds {
+        beside(bench, "functions, drain", |bench, scenario, satchel| drain::measure(bench, scenario, satchel, plan))?;
+        beside(bench, "functions, sustain", |bench, scenario, satchel| {
+            sustain::measure(bench, scenario, satchel, &options.load)
+        })?;
+    }
     bench.report.print_table();
     Ok(())
 }

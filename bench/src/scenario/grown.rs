@@ -1,11 +1,13 @@
 //! A Satchel on a database that has grown: seeded before its first start.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::sys::statvfs::statvfs;
 
 use crate::bench::Bench;
 use crate::check::Check;
@@ -13,6 +15,7 @@ use crate::load::job::{Accepted, USERS};
 use crate::report::Row;
 use crate::stand::contender::{Contender, Kind};
 use crate::stand::programs;
+use crate::stand::schema::DECIDED;
 use crate::stand::seed::{self, People};
 use crate::stand::servers::Servers;
 use crate::stand::sql::Psql;
@@ -21,6 +24,10 @@ const NAME: &str = "satchel";
 /// How often Satchel's counters are looked at, and how long they may stand still.
 const POLL: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_mins(2);
+/// What a record takes on disk at most, with its part of indexes, holdings and users.
+const BYTES_PER_RECORD: u64 = 800;
+/// Logs, and what is done afterwards.
+const SPARE_BYTES: u64 = 12 << 30;
 
 /// See the module.
 pub(super) struct Grown {
@@ -33,11 +40,11 @@ pub(super) struct Grown {
 }
 
 impl Grown {
-    /// Starts one with so many ledger entries and reports what the seeding took; `settings` are Postgres's.
-    pub(super) fn start(bench: &mut Bench, scenario: &str, rows: u64, settings: &[(&str, &str)]) -> Result<Self> {
+    /// Starts one with so many records and reports what the seeding took; `settings` are Postgres's.
+    pub(super) fn start(bench: &mut Bench, scenario: &str, records: u64, settings: &[(&str, &str)]) -> Result<Self> {
         let servers = Servers::start_with(bench.dir(), settings)?;
         let owner = Psql::new(&servers.superuser_url())?;
-        let people = if rows > 0 { Some(seed(bench, scenario, &servers, &owner, rows)?) } else { None };
+        let people = if records > 0 { Some(seed(bench, scenario, &servers, &owner, records)?) } else { None };
         let satchel = Kind::Satchel.start(servers)?;
         let mut grown = Self { satchel, owner, people };
         // Seeded jobs may have been taken for those of the stock: then these still wait.
@@ -56,8 +63,7 @@ impl Grown {
         loop {
             self.satchel.check_runs()?;
             // Not by `self.owner`: on Debian the `psql` of the path is a script, whose start costs as much as many jobs.
-            let counted = "SELECT sum(applied + rejected) FROM shard_counters";
-            let decided: u64 = self.satchel.servers().postgres.psql("satchel", counted)?.parse()?;
+            let decided: u64 = self.satchel.servers().postgres.psql("satchel", DECIDED)?.parse()?;
             if decided >= expected {
                 return Ok(());
             }
@@ -86,17 +92,33 @@ impl Grown {
     }
 }
 
+/// Refuses what the disk cannot hold, before half an hour is spent on it.
+fn ensure_room(dir: &Path, records: u64) -> Result<()> {
+    let disk = statvfs(dir)?;
+    let (free, needed) = (disk.blocks_available() * disk.fragment_size(), records * BYTES_PER_RECORD + SPARE_BYTES);
+    let gibibytes = |bytes: u64| bytes >> 30;
+    ensure!(
+        free > needed,
+        "{} GiB are free in {}, {records} records need {}",
+        gibibytes(free),
+        dir.display(),
+        gibibytes(needed)
+    );
+    Ok(())
+}
+
 /// Migrates and fills a database, and reports what that took.
-fn seed(bench: &mut Bench, scenario: &str, servers: &Servers, owner: &Psql, rows: u64) -> Result<People> {
+fn seed(bench: &mut Bench, scenario: &str, servers: &Servers, owner: &Psql, records: u64) -> Result<People> {
+    ensure_room(servers.dir(), records)?;
     let mut migrate = Command::new(programs::path("satchel")?);
     migrate.arg("migrate").env_clear().env("SATCHEL_OWNER_DATABASE_URL", servers.owner_url()).stdin(Stdio::null());
     let output = migrate.output().context("cannot run satchel migrate")?;
     ensure!(output.status.success(), "satchel migrate: {}", String::from_utf8_lossy(&output.stderr).trim());
 
     let now_micros = owner.number("SELECT (extract(epoch FROM now()) * 1000000)::bigint")?;
-    let people = People::new(rows, USERS.into(), now_micros)?;
+    let people = People::new(records, USERS.into(), now_micros)?;
     let seeded = seed::fill(owner, &people)?;
-    let mut note = format!("{} entries of {} users: ", people.entries(), people.ids().len());
+    let mut note = format!("{} records of {} users: ", people.jobs(), people.ids().len());
     let (copy, index, settle) = (seeded.copy_seconds, seeded.index_seconds, seeded.settle_seconds);
     write!(note, "rows {copy:.0} s, indexes {index:.0} s, vacuum and checkpoint {settle:.0} s")?;
     bench.report.add(Row {

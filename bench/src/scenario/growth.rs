@@ -1,134 +1,162 @@
-//! `growth`: whether a large ledger makes anything slower: the drain rate and the latency of inventory reads with an
-//! empty ledger and with 1, 10 and 50 million entries.
+//! `growth`: whether a large ledger makes anything slower: a drain, and reads of any user's inventory, of a page of any
+//! user's history and of any job's status, with an empty ledger and with many records; and what it takes on disk.
 //!
-//! Each size has fresh servers, which are seeded (`stand::seed`) with users of 50 entries each. Always the same 10,000
-//! users are played, lying evenly among all others in every table and index; reads ask for any user.
+//! Each size has fresh servers, which are seeded (`stand::seed`) with users of 50 records each. Always the same 10,000
+//! users are played, lying evenly among all others in every table and index. With `--minutes` a steady load follows, and
+//! everything is measured again after it. Every part has an end of its own: jobs, seconds, or minutes.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
 
 use super::grown::Grown;
-use super::{costs, drain, query};
+use super::{costs, drain, reads, size, soak, targets};
 use crate::bench::Bench;
-use crate::load::get::GetMaker;
 use crate::load::job::{Accepted, USERS};
-use crate::load::open::{self, Plan};
 use crate::stand::contender::Kind;
 use crate::stand::seed::People;
-use crate::stand::statements;
 use crate::stand::usage::Usage;
 
 const SCENARIO: &str = "growth";
-const NAME: &str = "satchel";
+pub(super) const NAME: &str = "satchel";
 
-/// Connections of the reads at a fixed rate, and how many different users they ask for.
-const READ_CONNECTIONS: usize = 16;
-const MAX_READ_USERS: usize = 50_000;
-const READ_WARM_UP: Duration = Duration::from_secs(2);
+/// Metrics that the targets ask for.
+pub(super) const DRAIN_OF_EMPTY: &str = "drain, of that of an empty ledger";
+pub(super) const P99_OF_EMPTY: &str = "inventory p99, of that of an empty ledger";
+
+/// How many different users, and jobs, reads ask for.
+const MAX_READ: usize = 50_000;
 
 /// Which sizes, and how much is measured at each.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Options {
-    /// Ledger entries beforehand, after none at all. 50 million take about 26 GB of disk.
-    #[arg(long, value_name = "N,N", value_delimiter = ',', default_values_t = [1_000_000, 10_000_000, 50_000_000])]
-    pub(crate) rows: Vec<u64>,
-    /// Jobs that are drained.
-    #[arg(long, value_name = "N", default_value_t = 500_000)]
+    /// Records (decided jobs) beforehand, after none at all.
+    #[arg(long, value_name = "N,N", value_delimiter = ',', default_values_t = [50_000_000])]
+    pub(crate) records: Vec<u64>,
+    /// Jobs that are drained, each time.
+    #[arg(long, value_name = "N", default_value_t = 300_000)]
     pub(crate) jobs: usize,
     /// Reads a second, at times that do not depend on the answers.
     #[arg(long, value_name = "R", default_value_t = 1_000)]
     pub(crate) rate: u32,
-    /// For how long reads count, in seconds: at that rate, and again as many as can be.
+    /// For how long each kind of read counts, in seconds.
     #[arg(long, value_name = "S", default_value_t = 10)]
     pub(crate) seconds: u64,
-}
-
-/// What was measured at one size.
-#[derive(Debug, Clone, Copy)]
-struct Measured {
-    drain_per_second: f64,
-    read_p99_ms: f64,
+    /// How often drain and reads are measured at each size; the median counts.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=20))]
+    pub(crate) rounds: u16,
+    /// A steady load for so many minutes at the largest size: what autovacuum, checkpoints and bloat come to.
+    #[arg(long, value_name = "M", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=600))]
+    pub(crate) minutes: u64,
+    /// Jobs a second of that load.
+    #[arg(long, value_name = "R", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub(crate) load: u32,
 }
 
 /// Measures Satchel at every size.
 pub(crate) fn run(bench: &mut Bench, options: &Options) -> Result<()> {
-    let empty = measure(bench, 0, options)?;
-    for rows in &options.rows {
-        let grown = measure(bench, *rows, options)?;
-        let scenario = scenario(*rows);
-        let drain = 100.0 * grown.drain_per_second / empty.drain_per_second.max(f64::MIN_POSITIVE);
-        bench.report.figure(&scenario, NAME, "drain, of that of an empty ledger", drain, "%");
-        let p99 = grown.read_p99_ms / empty.read_p99_ms.max(f64::MIN_POSITIVE);
-        bench.report.figure(&scenario, NAME, "read p99, of that of an empty ledger", p99, "times");
+    measure(bench, 0, Duration::ZERO, options)?;
+    let largest = options.records.iter().max().copied();
+    for records in &options.records {
+        let soak = if Some(*records) == largest { options.minutes } else { 0 };
+        measure(bench, *records, Duration::from_mins(soak), options)?;
     }
     bench.report.print_table();
+    targets::report(&mut bench.report);
     Ok(())
 }
 
 /// `growth at 10 million`, as rows are named.
-fn scenario(rows: u64) -> String {
-    match rows {
+fn scenario(records: u64) -> String {
+    match records {
         0 => format!("{SCENARIO} at 0"),
-        rows if rows.is_multiple_of(1_000_000) => format!("{SCENARIO} at {} million", rows / 1_000_000),
-        rows => format!("{SCENARIO} at {rows}"),
+        records if records.is_multiple_of(1_000_000) => format!("{SCENARIO} at {} million", records / 1_000_000),
+        records => format!("{SCENARIO} at {records}"),
     }
 }
 
-fn measure(bench: &mut Bench, rows: u64, options: &Options) -> Result<Measured> {
-    let scenario = scenario(rows);
+fn measure(bench: &mut Bench, records: u64, minutes: Duration, options: &Options) -> Result<()> {
+    let scenario = scenario(records);
     eprintln!("bench: {scenario}");
-    let mut grown = Grown::start(bench, &scenario, rows, &[])?;
-    let (drain_per_second, accepted) = drain(bench, &scenario, &mut grown, options.jobs)?;
-
-    let users = readers(grown.people.as_ref());
-    let requests = Arc::new(query::requests(&*grown.satchel, &users)?);
-    let step = users.len() / READ_CONNECTIONS;
-    let makers = (0..READ_CONNECTIONS).map(|place| GetMaker::new(Arc::clone(&requests), place * step)).collect();
-    let window = Duration::from_secs(options.seconds);
-    let plan = Plan { per_second: options.rate, warm_up: READ_WARM_UP, window };
-    let outcome = open::run(grown.satchel.address(), makers, plan)?;
-    let all = query::Options { seconds: options.seconds, connections: READ_CONNECTIONS };
-    let most = query::read(&*grown.satchel, &users, &all)?;
-    grown.satchel.check_runs()?;
-    for trouble in [outcome.tally.trouble(), most.trouble()].into_iter().flatten() {
-        bench.report.fault(&scenario, NAME, &trouble);
+    let mut grown = Grown::start(bench, &scenario, records, &[])?;
+    let (users, jobs) = (readers(grown.people.as_ref()), job_ids(&grown));
+    size::report(bench, &format!("{scenario}, on disk"), &grown.owner)?;
+    let mut accepted = Vec::new();
+    rounds(bench, &scenario, &mut grown, (&users, &jobs), options, &mut accepted)?;
+    if !minutes.is_zero() {
+        let after = format!("{scenario}, after {} minutes", minutes.as_secs() / 60);
+        soak::run(bench, &after, &mut grown, soak::Load { per_second: options.load, length: minutes }, &mut accepted)?;
+        rounds(bench, &after, &mut grown, (&users, &jobs), options, &mut accepted)?;
     }
-    let read_p99_ms = outcome.tally.percentile_ms(99.0);
-    let at = format!("read at {}/s", options.rate);
-    bench.report.figure(&scenario, NAME, &format!("{at}, p50"), outcome.tally.percentile_ms(50.0), "ms");
-    bench.report.figure(&scenario, NAME, &format!("{at}, p99"), read_p99_ms, "ms");
-    bench.report.figure(&scenario, NAME, "reads", query::per_second(&most, options.seconds), "reads/s");
-
-    grown.check(bench, &scenario, &accepted)?;
-    Ok(Measured { drain_per_second, read_p99_ms })
+    size::report(bench, &format!("{scenario}, on disk at the end"), &grown.owner)?;
+    grown.satchel.check_runs()?;
+    grown.check(bench, &scenario, &accepted)
 }
 
-/// Drains a backlog, reports, and gives the rate by the database's clock and what was accepted.
-fn drain(bench: &mut Bench, scenario: &str, grown: &mut Grown, jobs: usize) -> Result<(f64, Vec<Accepted>)> {
+/// Drains and reads, and says what that is of the same with an empty ledger.
+fn rounds(
+    bench: &mut Bench,
+    scenario: &str,
+    grown: &mut Grown,
+    (users, jobs): (&[String], &[String]),
+    options: &Options,
+    accepted: &mut Vec<Accepted>,
+) -> Result<()> {
+    let load = reads::Load { per_second: options.rate, seconds: options.seconds };
+    for _ in 0..options.rounds {
+        accepted.extend(drain(bench, scenario, grown, accepted.len(), options.jobs)?);
+        let page = |user: &String| format!("/api/v1/users/{user}/history?limit={}", reads::PAGE);
+        for (what, paths) in [
+            ("inventory", users.iter().map(|user| format!("/api/v1/users/{user}/inventory")).collect::<Vec<_>>()),
+            ("history page", users.iter().map(page).collect()),
+            ("job status", jobs.iter().map(|job| format!("/api/v1/jobs/{job}")).collect()),
+        ] {
+            reads::measure(bench, scenario, &*grown.satchel, what, &paths, load)?;
+        }
+    }
+    for (metric, measured, unit, whole) in
+        [(DRAIN_OF_EMPTY, "drain", "%", 100.0), (P99_OF_EMPTY, "inventory, p99", "times", 1.0)]
+    {
+        let value = |scenario: &str| bench.report.value(scenario, NAME, measured);
+        if let (Some(grown), Some(empty)) = (value(scenario), value(&self::scenario(0))) {
+            bench.report.figure(scenario, NAME, metric, whole * grown / empty.max(f64::MIN_POSITIVE), unit);
+        }
+    }
+    Ok(())
+}
+
+/// Drains a backlog, reports, and gives what was accepted; `before` were accepted since the start.
+fn drain(bench: &mut Bench, scenario: &str, grown: &mut Grown, before: usize, jobs: usize) -> Result<Vec<Accepted>> {
     let accepted = grown.satchel.fill(jobs, 0)?;
     let start = grown.owner.run("SELECT clock_timestamp()")?;
-    let (usage, wal_bytes) = (Usage::of(&grown.satchel.processes())?, statements::wal_bytes(&grown.owner)?);
+    let (usage, wal_bytes) = (Usage::of(&grown.satchel.processes())?, size::wal_bytes(&grown.owner)?);
     grown.satchel.start_workers(grown.satchel.best_workers())?;
-    grown.wait(accepted.len())?;
+    grown.wait(before + accepted.len())?;
     let used = Usage::of(&grown.satchel.processes())?.since(&usage);
-    let wal_bytes = statements::wal_bytes(&grown.owner)? - wal_bytes;
+    let wal_bytes = size::wal_bytes(&grown.owner)? - wal_bytes;
     grown.satchel.stop_workers();
     let rate = drain::rate(&grown.owner, Kind::Satchel, &start)?;
     bench.report.figure(scenario, NAME, "drain", rate, "jobs/s");
     let drained = f64::from(u32::try_from(accepted.len())?);
     costs::report(&mut bench.report, scenario, NAME, &used, drained);
     bench.report.figure(scenario, NAME, "log of Postgres", wal_bytes / drained.max(1.0), "B/job");
-    Ok((rate, accepted))
+    Ok(accepted)
 }
 
-/// Whose inventories are read: of all users every n-th, so that they are at most [`MAX_READ_USERS`].
+/// Jobs whose status is asked for: seeded ones, or those of the stock.
+fn job_ids(grown: &Grown) -> Vec<String> {
+    match &grown.people {
+        Some(people) => people.job_ids(MAX_READ).iter().map(ToString::to_string).collect(),
+        None => grown.satchel.stock().iter().map(|job| job.job_id.to_string()).collect(),
+    }
+}
+
+/// Who is read of: of all users every n-th, so that they are at most [`MAX_READ`].
 fn readers(people: Option<&People>) -> Vec<String> {
     let Some(people) = people else { return (0..USERS).map(|user| format!("u{user}")).collect() };
     // Without a divisor in common with the number of users for each player: else players would come too often.
-    let (least, each) = (people.ids().len().div_ceil(MAX_READ_USERS), people.users_per_player());
+    let (least, each) = (people.ids().len().div_ceil(MAX_READ), people.users_per_player());
     let step = (least..=least + each).find(|step| is_coprime(*step, each)).unwrap_or(least);
     people.ids().iter().step_by(step).map(ToString::to_string).collect()
 }
@@ -147,10 +175,10 @@ mod tests {
 
     #[test]
     fn readers_are_not_the_players_alone() {
-        for entries in [1_000_000, 10_000_000, 12_345_678] {
-            let people = People::new(entries, USERS.into(), 1_800_000_000_000_000).unwrap();
+        for records in [1_000_000, 10_000_000, 12_345_678] {
+            let people = People::new(records, USERS.into(), 1_800_000_000_000_000).unwrap();
             let readers = readers(Some(&people));
-            assert!((MAX_READ_USERS / 3..=MAX_READ_USERS).contains(&readers.len()), "{}", readers.len());
+            assert!((MAX_READ / 3..=MAX_READ).contains(&readers.len()), "{}", readers.len());
             let players = readers.iter().filter(|user| !user.contains('.')).count();
             let fair = readers.len() / people.users_per_player();
             assert!(players.abs_diff(fair) <= 1, "{players} of {}", readers.len());

@@ -16,6 +16,7 @@ use crate::load::submit::SubmitMaker;
 use crate::stand::applied;
 use crate::stand::contender::Contender;
 use crate::stand::satchel::{Satchel, Settings};
+use crate::stand::schema::{APPLIED, SHARDS};
 use crate::stand::servers::Servers;
 use crate::stand::sql::Psql;
 
@@ -80,10 +81,10 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Result<()> {
 fn longest_still_ms(sql: &Psql, from: &str) -> Result<f64> {
     sql.number(&format!(
         "WITH applied AS (
-             SELECT shard, at AS applied_at FROM records WHERE job_id IS NOT NULL AND at > '{from}'
+             SELECT shard, applied_at FROM ({APPLIED}) AS records WHERE applied_at > '{from}'
          ), ends AS (
              SELECT shard, applied_at FROM applied
-             UNION ALL SELECT shard, clock_timestamp() FROM shard_leases
+             UNION ALL SELECT generate_series(0, ({SHARDS}) - 1), clock_timestamp()
          )
          SELECT extract(epoch FROM max(gap)) * 1000
          FROM (SELECT applied_at - lag(applied_at) OVER (PARTITION BY shard ORDER BY applied_at) AS gap FROM ends) AS gaps"

@@ -33,7 +33,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub(crate) page: u16,
     /// For how long pages count, in seconds, newest first and again through the cursor.
-    #[arg(long, value_name = "S", default_value_t = 10)]
+    #[arg(long, value_name = "S", default_value_t = 5)]
     pub(crate) seconds: u64,
     /// Connections that read at once.
     #[arg(long, value_name = "C", default_value_t = 32)]

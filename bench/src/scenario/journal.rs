@@ -7,9 +7,10 @@ use crate::bench::Bench;
 use crate::stand::satchel::{Satchel, Settings};
 use crate::stand::servers::Servers;
 
-/// Both runs of Satchel, one after the other in the same conditions.
+/// Both runs of Satchel by turns.
 pub(crate) fn run(bench: &mut Bench, options: &Options) -> Result<()> {
-    for (scenario, journal) in [("journal, without", "none"), ("journal", "postgres")] {
+    let turns = [("journal, without", "none"), ("journal", "postgres")];
+    for (scenario, journal) in (0..options.rounds).flat_map(|_| turns) {
         let api_env = vec![("SATCHEL_JOURNAL".to_owned(), journal.to_owned())];
         let settings = Settings { api_env, ..Settings::default() };
         let mut satchel = Satchel::start(Servers::start(bench.dir())?, &settings)?;

@@ -25,8 +25,11 @@ pub(crate) struct Options {
     #[arg(long = "rate", default_values_t = [200, 1_000, 5_000], value_parser = clap::value_parser!(u32).range(1..=50_000))]
     pub(crate) rates: Vec<u32>,
     /// How long requests count, after two seconds of warming up.
-    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub(crate) seconds: u64,
+    /// How often each rate is measured; the median counts.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(crate) rounds: u16,
 }
 
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -44,7 +47,8 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Result<()> {
         let workers = contender.best_workers();
         contender.start_workers(workers)?;
         let mut accepted = Vec::new();
-        for rate in &options.rates {
+        let rates = (0..options.rounds).flat_map(|_| &options.rates);
+        for rate in rates {
             measure(bench, contender.as_mut(), *rate, options.seconds, &mut accepted)?;
         }
         contender.stop_workers();

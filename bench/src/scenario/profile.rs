@@ -29,17 +29,17 @@ const MAX_LABEL_CHARS: usize = 60;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Options {
     /// Jobs that are drained.
-    #[arg(long, value_name = "N", default_value_t = 500_000)]
+    #[arg(long, value_name = "N", default_value_t = 200_000)]
     pub(crate) jobs: usize,
     /// For how long the sustained load is looked at, in seconds.
-    #[arg(long, value_name = "S", default_value_t = 10)]
+    #[arg(long, value_name = "S", default_value_t = 6)]
     pub(crate) seconds: u64,
     /// Connections of the sustained load.
     #[arg(long, value_name = "C", default_value_t = 128)]
     pub(crate) connections: u32,
-    /// Ledger entries beforehand, as in `growth`.
+    /// Records beforehand, as in `growth`.
     #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) rows: u64,
+    pub(crate) records: u64,
 }
 
 /// What was seen during a phase.
@@ -67,7 +67,7 @@ impl Look {
 pub(crate) fn run(bench: &mut Bench, options: &Options) -> Result<()> {
     for (phase, look) in [("drain", drain as Phase), ("sustain", sustain as Phase)] {
         let scenario = format!("profile of {phase}");
-        let mut grown = Grown::start(bench, &scenario, options.rows, &statements::SETTINGS)?;
+        let mut grown = Grown::start(bench, &scenario, options.records, &statements::SETTINGS)?;
         let (profile, accepted) = look(&mut grown, options)?;
         grown.satchel.check_runs()?;
         report(bench, &scenario, &profile);
@@ -143,7 +143,6 @@ fn report(bench: &mut Bench, scenario: &str, profile: &Profile) {
     let report = &mut bench.report;
     report.figure(scenario, NAME, "applied", profile.jobs / profile.used.seconds, "jobs/s");
     let cpu_seconds = profile.used.cpu_seconds();
-    report.figure(scenario, NAME, "cpu per job, all", 1e6 * cpu_seconds / jobs, "µs");
     report.figure(scenario, NAME, "cores busy", cpu_seconds / profile.used.seconds, "cores");
     costs::report(report, scenario, NAME, &profile.used, jobs);
     report.figure(scenario, NAME, "log of Postgres", profile.wal_bytes / jobs, "B/job");

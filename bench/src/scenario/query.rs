@@ -24,7 +24,7 @@ const MARK: &str = "pgbench -S";
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Options {
     /// For how long reads count, in seconds.
-    #[arg(long, value_name = "S", default_value_t = 10)]
+    #[arg(long, value_name = "S", default_value_t = 5)]
     pub(crate) seconds: u64,
     /// Connections that read at once.
     #[arg(long, value_name = "C", default_value_t = 32)]
@@ -43,7 +43,7 @@ pub(crate) fn run(bench: &mut Bench, options: &Options) -> Result<()> {
         note: format!("{clients} clients, prepared statements"),
     };
     bench.report.add(row);
-    for kind in bench.contenders() {
+    for kind in bench.contenders().into_iter().filter(|kind| kind.has_reads_of_its_own()) {
         let contender = kind.start(Servers::start(bench.dir())?)?;
         let users: Vec<String> = (0..USERS).map(|user| format!("u{user}")).collect();
         let tally = read(&*contender, &users, options)?;

@@ -15,7 +15,7 @@ const HOT_PERCENT: u8 = 30;
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// How many jobs wait, each time.
-    #[arg(long, default_value_t = 300_000, value_parser = parse_jobs)]
+    #[arg(long, default_value_t = 150_000, value_parser = parse_jobs)]
     pub(crate) jobs: usize,
 }
 

@@ -21,11 +21,14 @@ use crate::stand::usage::Usage;
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// How long answers count, after two seconds of warming up.
-    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub(crate) seconds: u64,
     /// How many connections, each with one request at a time.
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=2_000))]
     pub(crate) connections: u32,
+    /// How often everybody's turn comes; the median counts.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(crate) rounds: u16,
 }
 
 /// A backlog of less than so many seconds' worth of what was accepted is what is on its way, not one that grows.
@@ -33,11 +36,17 @@ const BACKLOG_ON_ITS_WAY_S: f64 = 1.0;
 
 /// Loads every contender.
 pub(crate) fn run(bench: &mut Bench, options: &Options) -> Result<()> {
-    for kind in bench.contenders() {
+    (0..options.rounds).try_for_each(|number| round(bench, options, number))?;
+    bench.report.print_table();
+    Ok(())
+}
+
+/// Loads every contender once.
+pub(super) fn round(bench: &mut Bench, options: &Options, number: u16) -> Result<()> {
+    for kind in bench.turns(number) {
         let mut contender = kind.start(Servers::start(bench.dir())?)?;
         measure(bench, "sustain", contender.as_mut(), options)?;
     }
-    bench.report.print_table();
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::Result;
+use clap::ValueEnum;
 
 use super::process::Child;
 use super::servers::Servers;
@@ -10,24 +11,43 @@ use super::usage::Processes;
 use crate::load::job::Accepted;
 
 /// Which one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     /// Satchel.
     Satchel,
     /// BullMQ and pg behind Fastify.
     Bullmq,
+    /// BullMQ's crate and tokio-postgres behind axum.
+    BullmqRust,
     /// graphile-worker behind Fastify.
     Graphile,
+    /// Restate behind Fastify, a virtual object per player.
+    Restate,
 }
 
 impl Kind {
+    /// All of them, in the order of tables.
+    pub(crate) const ALL: [Self; 5] = [Self::Satchel, Self::Bullmq, Self::BullmqRust, Self::Graphile, Self::Restate];
+
     /// As it is called in tables.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Satchel => "satchel",
             Self::Bullmq => "bullmq",
+            Self::BullmqRust => "bullmq-rust",
             Self::Graphile => "graphile",
+            Self::Restate => "restate",
         }
+    }
+
+    /// Whether its reads are its own: those of all that are behind Fastify are the same program.
+    pub(crate) fn has_reads_of_its_own(self) -> bool {
+        matches!(self, Self::Satchel | Self::Bullmq | Self::BullmqRust)
+    }
+
+    /// Whether it promises that a user's jobs are applied in the order accepted.
+    pub(crate) fn promises_order(self) -> bool {
+        matches!(self, Self::Satchel | Self::Restate)
     }
 }
 
@@ -54,6 +74,10 @@ pub(crate) trait Contender {
     fn stock(&self) -> &[Accepted];
     /// Its API and its workers.
     fn programs(&self) -> (&Child, &[Child]);
+    /// A server of its own, beside Postgres and Redis.
+    fn own_server(&self) -> Option<&Child> {
+        None
+    }
 
     /// Its processes now, without this program.
     fn processes(&self) -> Processes {
@@ -62,6 +86,7 @@ pub(crate) trait Contender {
             api: Some(api.pid()),
             workers: workers.iter().map(Child::pid).collect(),
             redis: Some(servers.redis.pid()),
+            restate: self.own_server().map(Child::pid),
             postgres: Some(servers.postgres.pid()),
         }
     }
@@ -69,6 +94,6 @@ pub(crate) trait Contender {
     /// Fails if any of its programs has ended by itself.
     fn check_runs(&self) -> Result<()> {
         let (api, workers) = self.programs();
-        workers.iter().chain([api]).try_for_each(Child::check_runs)
+        workers.iter().chain([api]).chain(self.own_server()).try_for_each(Child::check_runs)
     }
 }

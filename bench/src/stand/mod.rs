@@ -2,6 +2,7 @@
 
 pub(crate) mod applied;
 pub(crate) mod contender;
+pub(crate) mod disk;
 pub(crate) mod peer;
 pub(crate) mod process;
 pub(crate) mod programs;

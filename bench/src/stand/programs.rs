@@ -36,6 +36,11 @@ pub(crate) fn path(program: &str) -> Result<PathBuf> {
     Ok(dir()?.join(program))
 }
 
+/// The target directory that this program is in.
+pub(crate) fn target() -> Result<PathBuf> {
+    dir()?.parent().map(Path::to_path_buf).context("this program is in no target directory")
+}
+
 /// Where this crate's sources are.
 pub(crate) fn source() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -12,7 +12,7 @@ impl Kind {
     pub(crate) fn start(self, servers: Servers) -> Result<Box<dyn Contender>> {
         Ok(match self {
             Self::Satchel => Box::new(Satchel::start(servers, &Settings::default())?),
-            Self::Bullmq | Self::Graphile => Box::new(Peer::start(self, servers)?),
+            _ => Box::new(Peer::start(self, servers)?),
         })
     }
 }

@@ -21,6 +21,8 @@ pub(crate) enum Component {
     Api,
     /// Redis.
     Redis,
+    /// Restate's server.
+    Restate,
     /// All workers.
     Workers,
     /// The postmaster and all its children, those that have ended included.
@@ -29,7 +31,7 @@ pub(crate) enum Component {
 
 impl Component {
     /// All of them, in the order of a job's way.
-    pub(crate) const ALL: [Self; 5] = [Self::LoadGenerator, Self::Api, Self::Redis, Self::Workers, Self::Postgres];
+    const ALL: [Self; 6] = [Self::LoadGenerator, Self::Api, Self::Redis, Self::Restate, Self::Workers, Self::Postgres];
 
     /// Its name in tables.
     pub(crate) fn name(self) -> &'static str {
@@ -37,6 +39,7 @@ impl Component {
             Self::LoadGenerator => "load generator",
             Self::Api => "api",
             Self::Redis => "redis",
+            Self::Restate => "restate",
             Self::Workers => "worker",
             Self::Postgres => "postgres",
         }
@@ -52,6 +55,8 @@ pub(crate) struct Processes {
     pub(crate) workers: Vec<i32>,
     /// Redis's.
     pub(crate) redis: Option<i32>,
+    /// Restate's, where it is there.
+    pub(crate) restate: Option<i32>,
     /// The postmaster's.
     pub(crate) postgres: Option<i32>,
 }
@@ -83,9 +88,13 @@ impl Usage {
                 Component::LoadGenerator => vec![i32::try_from(std::process::id())?],
                 Component::Api => processes.api.into_iter().collect(),
                 Component::Redis => processes.redis.into_iter().collect(),
+                Component::Restate => processes.restate.into_iter().collect(),
                 Component::Workers => processes.workers.clone(),
                 Component::Postgres => processes.postgres.into_iter().collect(),
             };
+            if ids.is_empty() {
+                continue;
+            }
             let mut cost = Cost::default();
             for id in ids {
                 cost.add(if component == Component::Postgres { of_family(id)? } else { of_process(id)? });
@@ -119,6 +128,11 @@ pub(crate) struct Used {
 }
 
 impl Used {
+    /// The components that there were.
+    pub(crate) fn components(&self) -> impl Iterator<Item = Component> {
+        self.costs.iter().map(|(component, _)| *component)
+    }
+
     /// What a component has used.
     pub(crate) fn cost(&self, component: Component) -> Cost {
         find(&self.costs, component)

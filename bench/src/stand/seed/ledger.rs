@@ -40,13 +40,12 @@ pub(super) fn copy(owner: &Psql, people: &People, users: &[UserKey], catalogue_v
 /// The record of a job, chained to `head`, which is moved on.
 fn follow(head: &mut Head, user: UserKey, job: &Job<'_>, catalogue_version: i64) -> Result<Record> {
     let (at, balance) = (moment(job.at_micros)?, i64::try_from(job.balance())?);
-    let items: Vec<ItemId> = job.items().into_iter().map(ItemId::parse).collect::<Result<_, _>>()?;
-    let granted = |item_id: &ItemId| Granted { item_id: item_id.clone(), quantity: 1, balance };
-    let result = RewardResult { granted: items.iter().map(granted).collect(), skipped: Vec::new() };
-    let stack = |item_id: &ItemId| RecordedChange::Stack(StackChange(item_id.clone(), 1, balance, None));
-    let changes: Vec<RecordedChange> = items.iter().map(stack).collect();
+    let item_id = ItemId::parse(job.item())?;
+    let granted = Granted { item_id: item_id.clone(), quantity: 1, balance };
+    let result = RewardResult { granted: vec![granted], skipped: Vec::new() };
+    let changes = [RecordedChange::Stack(StackChange(item_id.clone(), 1, balance, None))];
     let body = NewBody {
-        canonical: &asked(job, items).canonical(),
+        canonical: &asked(job, item_id).canonical(),
         user_id: job.user_id,
         actor: Some(RecordedActor::Named(ACTOR.into())),
         request_id: &RequestId::from(request_id(job)),
@@ -74,9 +73,9 @@ fn follow(head: &mut Head, user: UserKey, job: &Job<'_>, catalogue_version: i64)
     Ok(record)
 }
 
-/// What was asked: one of each item.
-fn asked(job: &Job<'_>, items: Vec<ItemId>) -> Asked {
-    let reward = RewardInventoryItem { items: items.into_iter().map(ItemQuantity::from).collect() };
+/// What was asked: one of an item.
+fn asked(job: &Job<'_>, item_id: ItemId) -> Asked {
+    let reward = RewardInventoryItem { items: vec![ItemQuantity::from(item_id)] };
     Asked {
         user_id: job.user_id.clone(),
         reason: None,

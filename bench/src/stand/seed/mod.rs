@@ -18,6 +18,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use satchel_model::ids::ShardCount;
 
 pub(crate) use self::people::{ENTRIES_PER_USER, People};
+use super::schema;
 use super::sql::Psql;
 
 /// The tables that are filled, largest first.
@@ -38,9 +39,9 @@ pub(crate) struct Seeded {
 
 /// Fills the freshly migrated database of `owner`, whose catalogue knows the items, with what `people` have done.
 pub(crate) fn fill(owner: &Psql, people: &People) -> Result<Seeded> {
-    let shards: u16 = owner.number("SELECT count(*) FROM shard_leases")?;
+    let shards: u16 = owner.number(schema::SHARDS)?;
     let users = people.keys(ShardCount::new(shards).context("a number of shards that cannot be")?);
-    let catalogue_version: i64 = owner.number("SELECT coalesce(max(version), 1) FROM catalogue_versions")?;
+    let catalogue_version: i64 = owner.number(schema::CATALOGUE_VERSION)?;
     for table in TABLES {
         let is_empty = owner.run(&format!("SELECT NOT EXISTS (SELECT FROM {table})"))?;
         ensure!(is_empty == "t", "{table} is not empty: only a fresh database is seeded");

@@ -4,17 +4,13 @@ use anyhow::{Context, Result, ensure};
 use satchel_model::ids::{JobId, ShardCount, Uid, UserId, UserKey};
 use uuid::Uuid;
 
+use crate::load::job::ITEMS;
 use crate::load::random::Random;
 
 /// Jobs that each user has had.
-pub(super) const JOBS_PER_USER: u64 = 25;
-/// Ledger entries of a job: it rewards so many items.
-pub(super) const ENTRIES_PER_JOB: u64 = 2;
-/// Ledger entries that each user has.
-pub(crate) const ENTRIES_PER_USER: u64 = JOBS_PER_USER * ENTRIES_PER_JOB;
-
-/// What a job rewards, in turn.
-pub(super) const REWARDS: [[&str; 2]; 2] = [["gold", "potion"], ["arrow", "gem"]];
+pub(super) const JOBS_PER_USER: u64 = 50;
+/// Ledger entries that each user has: a job rewards one item, as those of the load do.
+pub(crate) const ENTRIES_PER_USER: u64 = JOBS_PER_USER;
 
 /// The oldest job's age, and for how long jobs came, in days. All are younger than 90 days, after which
 /// housekeeping forgets jobs.
@@ -22,7 +18,7 @@ const OLDEST_DAYS: u64 = 61;
 const SPAN_DAYS: u64 = 60;
 const MICROS_PER_DAY: u64 = 86_400 * 1_000_000;
 
-/// Users, each with [`ENTRIES_PER_USER`] ledger entries.
+/// Users, each with [`JOBS_PER_USER`] jobs.
 #[derive(Debug)]
 pub(crate) struct People {
     ids: Vec<UserId>,
@@ -33,14 +29,14 @@ pub(crate) struct People {
 }
 
 impl People {
-    /// So many that their ledger has `entries` entries, rounded up to a multiple of the players. Every n-th is one of
+    /// So many that they have had `records` jobs, rounded up to a multiple of the players. Every n-th is one of
     /// the `players` that the load plays, `u0`, `u1`, …; the others are named after them (`u7.1`, `u7.2`, …), so that
     /// the players lie evenly among the rest in every table and index.
     ///
     /// `now_micros` is the database's time, in microseconds since 1970.
-    pub(crate) fn new(entries: u64, players: u64, now_micros: u64) -> Result<Self> {
+    pub(crate) fn new(records: u64, players: u64, now_micros: u64) -> Result<Self> {
         ensure!(players > 0, "there must be players");
-        let each = entries.div_ceil(ENTRIES_PER_USER * players);
+        let each = records.div_ceil(JOBS_PER_USER * players);
         let ids = (0..players).flat_map(|player| (0..each).map(move |other| (player, other)));
         let ids = ids.map(|(player, other)| Self::id(player, other)).collect::<Result<_>>()?;
         let first_micros = now_micros.saturating_sub(OLDEST_DAYS * MICROS_PER_DAY);
@@ -61,11 +57,6 @@ impl People {
     pub(super) fn keys(&self, shards: ShardCount) -> Vec<UserKey> {
         let key = |(user_id, number)| UserKey { shard: shards.of_user(user_id), uid: Uid::new(number) };
         self.ids.iter().zip(1..).map(key).collect()
-    }
-
-    /// How many ledger entries they have.
-    pub(crate) fn entries(&self) -> u64 {
-        self.jobs() * ENTRIES_PER_JOB
     }
 
     /// How many users there are for each player, itself included.
@@ -90,6 +81,12 @@ impl People {
                 Job { number, nth, user, user_id, at_micros: self.at_micros(number) }
             })
         })
+    }
+
+    /// The ids of so many jobs, at most, that lie evenly among all.
+    pub(crate) fn job_ids(&self, most: usize) -> Vec<Uuid> {
+        let step = usize::try_from(self.jobs()).unwrap_or(usize::MAX).div_ceil(most.max(1)).max(1);
+        self.all_jobs().step_by(step).map(|job| job.id()).collect()
     }
 
     /// When a job was applied.
@@ -124,15 +121,20 @@ impl Job<'_> {
         JobId::placed(uuid, self.user_id).as_uuid()
     }
 
-    /// What it rewards, one of each.
-    pub(super) fn items(&self) -> [&'static str; 2] {
-        let [even, odd] = REWARDS;
-        if self.nth.is_multiple_of(2) { even } else { odd }
+    /// What it rewards, one of it: all items by turns.
+    pub(super) fn item(&self) -> &'static str {
+        let [gold, potion, arrow, gem] = ITEMS;
+        match self.nth % 4 {
+            0 => gold,
+            1 => potion,
+            2 => arrow,
+            _ => gem,
+        }
     }
 
-    /// What the user has of them afterwards.
+    /// What the user has of it afterwards.
     pub(super) fn balance(&self) -> u64 {
-        self.nth / 2 + 1
+        self.nth / 4 + 1
     }
 }
 
@@ -145,9 +147,9 @@ mod tests {
     const NOW_MICROS: u64 = 1_800_000_000_000_000;
 
     #[test]
-    fn there_are_as_many_entries_as_asked_for_and_players_lie_evenly_among_the_users() {
+    fn there_are_as_many_records_as_asked_for_and_players_lie_evenly_among_the_users() {
         let people = People::new(3_000, 10, NOW_MICROS).unwrap();
-        assert_eq!((people.entries(), people.ids().len(), people.users_per_player()), (3_000, 60, 6));
+        assert_eq!((people.jobs(), people.ids().len(), people.users_per_player()), (3_000, 60, 6));
         let mut ids: Vec<&str> = people.ids().iter().map(UserId::as_str).collect();
         assert_eq!(ids[..7], ["u0", "u0.1", "u0.2", "u0.3", "u0.4", "u0.5", "u1"]);
         ids.sort_unstable();

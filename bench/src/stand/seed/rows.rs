@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 use satchel_model::ids::UserKey;
 use satchel_model::ledger::{Head, LedgerKey};
 
-use super::people::{JOBS_PER_USER, People, REWARDS};
+use super::people::{JOBS_PER_USER, People};
 use super::tables::Columns;
+use crate::load::job::ITEMS;
 use crate::stand::satchel::LEDGER_KEY;
 use crate::stand::sql::Psql;
 
@@ -83,22 +84,21 @@ pub(super) fn copy_holdings(owner: &Psql, people: &People, users: &[UserKey]) ->
     columns.copy(owner, |line| {
         let mut clock = Clock::default();
         for (user, place) in users.iter().zip(0..) {
-            for (items, turn) in REWARDS.iter().zip(0..) {
-                // Of the jobs 0 to 24 every second, from the first or from the second.
-                let last = JOBS_PER_USER - 1 - (JOBS_PER_USER - 1 - turn) % REWARDS.len() as u64;
-                let quantity = last / 2 + 1;
+            for (item, turn) in ITEMS.iter().zip(0..) {
+                // Of the user's jobs every fourth, from this turn on.
+                let turns = ITEMS.len() as u64;
+                let last = JOBS_PER_USER - 1 - (JOBS_PER_USER - 1 - turn) % turns;
+                let quantity = last / turns + 1;
                 let at = clock.text(people.at_micros(last * people.users() + place))?;
-                for item in items {
-                    line.put("uid", user.uid)?;
-                    line.put("quantity", quantity)?;
-                    line.put("granted_total", quantity)?;
-                    line.put("used_total", 0)?;
-                    line.put("last_granted_at", at)?;
-                    line.put("updated_at", at)?;
-                    line.put("shard", user.shard.get())?;
-                    line.put("item_id", item)?;
-                    line.end()?;
-                }
+                line.put("uid", user.uid)?;
+                line.put("quantity", quantity)?;
+                line.put("granted_total", quantity)?;
+                line.put("used_total", 0)?;
+                line.put("last_granted_at", at)?;
+                line.put("updated_at", at)?;
+                line.put("shard", user.shard.get())?;
+                line.put("item_id", item)?;
+                line.end()?;
             }
         }
         Ok(())

@@ -1,0 +1,64 @@
+//! The programs of which each peer consists: scripts for Node, or one program in Rust.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::restate::Restate;
+use super::{node, rust};
+use crate::stand::contender::Kind;
+use crate::stand::servers::Servers;
+
+/// Which of a peer's programs.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Program {
+    Api,
+    Worker,
+    /// Ends when it has queued so many jobs.
+    Fill,
+}
+
+impl Program {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Worker => "worker",
+            Self::Fill => "fill",
+        }
+    }
+}
+
+/// Installs and builds what a peer needs. Everybody's tables are made by a script for Node.
+pub(super) fn ensure_there(kind: Kind) -> Result<()> {
+    node::ensure_installed()?;
+    if kind == Kind::BullmqRust { rust::ensure_built() } else { Ok(()) }
+}
+
+/// One of a peer's programs, told where its servers are.
+pub(super) fn command(kind: Kind, program: Program, servers: &Servers, restate: Option<&Restate>) -> Result<Command> {
+    let name = program.name();
+    let mut command = match kind {
+        Kind::BullmqRust => {
+            let mut command = Command::new(rust::program()?);
+            tell(command.arg(name), servers);
+            command
+        }
+        _ => node(servers, &[&format!("{}/{name}.mjs", kind.name())]),
+    };
+    if let Some(restate) = restate {
+        restate.tell(&mut command);
+    }
+    Ok(command)
+}
+
+/// Node with these arguments in the peers' directory.
+pub(super) fn node(servers: &Servers, arguments: &[&str]) -> Command {
+    let mut command = Command::new("node");
+    command.args(arguments).current_dir(node::peers_dir()).env("NODE_ENV", "production");
+    tell(&mut command, servers);
+    command
+}
+
+fn tell(command: &mut Command, servers: &Servers) {
+    command.env("PG_URL", servers.superuser_url()).env("REDIS_URL", servers.redis_url());
+}
