@@ -6,6 +6,7 @@
 mod bench;
 mod check;
 mod command;
+mod figure;
 mod load;
 mod marks;
 mod report;

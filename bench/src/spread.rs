@@ -1,6 +1,6 @@
 //! What several rounds have in common, and how far they are apart.
 
-use crate::report::number;
+use crate::figure::number;
 
 /// The middle one; of an even number the mean of both in the middle. `None` of none.
 pub(crate) fn median(values: &[f64]) -> Option<f64> {

@@ -32,7 +32,7 @@ pub(crate) const LAYERS: [Row; 19] = [
 /// Means that only these crates have.
 pub(crate) const MEANS: [Row; 6] = [
     ("sqlx", &["store", "testkit"]),
-    ("redis", &["queue"]),
+    ("redis", &["queue", "testkit"]),
     ("actix-web", &["api"]),
     ("reqwest", &["connectors", "testkit", "tests"]),
     ("lapin", &["connectors", "testkit"]),

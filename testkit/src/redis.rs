@@ -222,7 +222,7 @@ pub struct RedisCli {
 }
 
 /// Longest time for a connection, and for an answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Most nodes of a cluster that a command is sent on to.
 const MAX_HOPS: usize = 3;
 

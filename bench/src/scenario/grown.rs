@@ -20,7 +20,11 @@ use crate::stand::seed::{self, People};
 use crate::stand::servers::Servers;
 use crate::stand::sql::Psql;
 
-const NAME: &str = "satchel";
+/// Metrics that the targets ask for.
+pub(super) const DRAIN_OF_EMPTY: &str = "drain, of that of an empty ledger";
+pub(super) const P99_OF_EMPTY: &str = "inventory p99, of that of an empty ledger";
+
+pub(super) const NAME: &str = "satchel";
 /// How often Satchel's counters are looked at, and how long they may stand still.
 const POLL: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_mins(2);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 
-use super::grown::Grown;
+use super::grown::{DRAIN_OF_EMPTY, Grown, NAME, P99_OF_EMPTY};
 use super::{costs, drain, reads, size, soak, targets};
 use crate::bench::Bench;
 use crate::load::job::{Accepted, USERS};
@@ -19,11 +19,6 @@ use crate::stand::seed::People;
 use crate::stand::usage::Usage;
 
 const SCENARIO: &str = "growth";
-pub(super) const NAME: &str = "satchel";
-
-/// Metrics that the targets ask for.
-pub(super) const DRAIN_OF_EMPTY: &str = "drain, of that of an empty ledger";
-pub(super) const P99_OF_EMPTY: &str = "inventory p99, of that of an empty ledger";
 
 /// How many different users, and jobs, reads ask for.
 const MAX_READ: usize = 50_000;

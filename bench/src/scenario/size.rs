@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::growth::NAME;
+use super::grown::NAME;
 use crate::bench::Bench;
 use crate::stand::disk;
 use crate::stand::sql::Psql;

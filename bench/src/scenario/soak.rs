@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::grown::Grown;
-use super::growth::NAME;
+use super::grown::{Grown, NAME};
 use super::size;
 use crate::bench::Bench;
 use crate::load::http::Head;

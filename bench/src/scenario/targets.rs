@@ -1,8 +1,9 @@
 //! The targets: ratios of one run on one machine, with everything on it.
 
-use super::growth::{DRAIN_OF_EMPTY, P99_OF_EMPTY};
+use super::grown::{DRAIN_OF_EMPTY, P99_OF_EMPTY};
 use super::{latency, ratios};
-use crate::report::{Report, Row, number};
+use crate::figure::number;
+use crate::report::{Report, Row};
 use crate::spread;
 
 const SATCHEL: &str = "satchel";

@@ -5,6 +5,7 @@ mod node;
 mod program;
 mod restate;
 mod rust;
+mod script;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
@@ -47,7 +48,7 @@ impl Peer {
     pub(crate) fn start(kind: Kind, servers: Servers) -> Result<Self> {
         program::ensure_there(kind)?;
         let jwt_secret = format!("{}{}", Uuid::now_v7().simple(), Uuid::now_v7().simple());
-        run_once(&servers, "node schema.mjs", program::node(&servers, &["schema.mjs"]))?;
+        run_once(&servers, "node schema.mjs", script::node(&servers, &["schema.mjs"]))?;
         let restate = if kind == Kind::Restate { Some(Restate::start(&servers)?) } else { None };
         let (api, address) = start_api(kind, &servers, restate.as_ref(), &jwt_secret)?;
         Ok(Self { workers: Vec::new(), api, restate, kind, address, jwt_secret, workers_started: 0, servers })

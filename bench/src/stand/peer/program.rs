@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::restate::Restate;
-use super::{node, rust};
+use super::{node, rust, script};
 use crate::stand::contender::Kind;
 use crate::stand::servers::Servers;
 
@@ -40,25 +40,13 @@ pub(super) fn command(kind: Kind, program: Program, servers: &Servers, restate: 
     let mut command = match kind {
         Kind::BullmqRust => {
             let mut command = Command::new(rust::program()?);
-            tell(command.arg(name), servers);
+            script::tell(command.arg(name), servers);
             command
         }
-        _ => node(servers, &[&format!("{}/{name}.mjs", kind.name())]),
+        _ => script::node(servers, &[&format!("{}/{name}.mjs", kind.name())]),
     };
     if let Some(restate) = restate {
         restate.tell(&mut command);
     }
     Ok(command)
-}
-
-/// Node with these arguments in the peers' directory.
-pub(super) fn node(servers: &Servers, arguments: &[&str]) -> Command {
-    let mut command = Command::new("node");
-    command.args(arguments).current_dir(node::peers_dir()).env("NODE_ENV", "production");
-    tell(&mut command, servers);
-    command
-}
-
-fn tell(command: &mut Command, servers: &Servers) {
-    command.env("PG_URL", servers.superuser_url()).env("REDIS_URL", servers.redis_url());
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use satchel_private::free_port;
 
-use super::{node, program, run_once};
+use super::{node, run_once, script};
 use crate::stand::process::Child;
 use crate::stand::servers::Servers;
 
@@ -77,11 +77,11 @@ impl Restate {
 
     /// Lets it ask the service what it offers: for that a worker runs for a moment.
     fn register(&self, servers: &Servers) -> Result<()> {
-        let mut worker = program::node(servers, &["restate/worker.mjs"]);
+        let mut worker = script::node(servers, &["restate/worker.mjs"]);
         self.tell(&mut worker);
         let worker = Child::spawn("the peer's worker", &mut worker, &servers.dir().join("first-worker.log"))?;
         worker.wait_for_line("ready", START_PATIENCE)?;
-        let mut register = program::node(servers, &["restate/register.mjs"]);
+        let mut register = script::node(servers, &["restate/register.mjs"]);
         self.tell(&mut register);
         run_once(servers, "node restate/register.mjs", register)
     }
