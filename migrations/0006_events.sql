@@ -36,25 +36,38 @@ CREATE TRIGGER refuse_change BEFORE UPDATE OR TRUNCATE ON event_batches
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 ALTER TABLE event_batches ENABLE ALWAYS TRIGGER refuse_change;
 
--- The events one by one. `batch` is the number of the first one of each one's row: whoever asks for a part of a shard's events names
--- the batches that it lies in, by which they are found.
-CREATE VIEW events AS
-SELECT batches.shard, batches.seq AS batch, batches.seq + told.nth - 1 AS seq, batches.at, told.uid, user_names.user_id, told.job_id,
-       said.kind ->> 0 AS name, (said.kind ->> 1)::smallint AS version, (said.kind ->> 2)::boolean AS is_quiet,
-       told.details::json ->> 'id' AS id, (told.details::json ->> 'occurredAt')::timestamptz AS occurred_at,
-       told.details::json -> 'data' AS data
-FROM event_batches AS batches
-CROSS JOIN LATERAL UNNEST(uids, job_ids, kind_of, details) WITH ORDINALITY AS told (uid, job_id, kind, details, nth)
-CROSS JOIN LATERAL (SELECT batches.kinds -> COALESCE(told.kind, 0)::integer) AS said (kind)
-LEFT JOIN user_names ON user_names.shard = batches.shard AND user_names.uid = told.uid;
-
--- The batch that has an event of this number, by its own first number; 0 if none has.
-CREATE FUNCTION event_batch_of(of_shard integer, of_seq bigint) RETURNS bigint
-LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
-BEGIN
-    RETURN (SELECT COALESCE(max(seq), 0) FROM event_batches WHERE shard = of_shard AND seq <= of_seq);
-END
+-- The events of a shard from one number to another, one by one; `batch` is the number of the first one of each one's row. Rows are
+-- found by the primary key, and of a row only the part that is asked for is unfolded: each run of a function asks for one event. (It
+-- has no search_path of its own, so that it becomes part of the statement that asks.)
+CREATE FUNCTION events_between(of_shard integer, first_seq bigint, last_seq bigint)
+RETURNS TABLE (
+    shard integer, batch bigint, seq bigint, at timestamptz, uid bigint, user_id text, job_id uuid, name text, version smallint,
+    is_quiet boolean, id text, occurred_at timestamptz, data json
+)
+LANGUAGE sql STABLE AS $$
+    SELECT batches.shard, batches.seq, batches.seq + part.low + told.nth - 2, batches.at, told.uid, user_names.user_id, told.job_id,
+           said.kind ->> 0, (said.kind ->> 1)::smallint, (said.kind ->> 2)::boolean,
+           told.details::json ->> 'id', (told.details::json ->> 'occurredAt')::timestamptz, told.details::json -> 'data'
+    FROM event_batches AS batches
+    CROSS JOIN LATERAL (
+        SELECT LEAST(GREATEST(first_seq - batches.seq, 0), batches.count)::integer + 1 AS low,
+               LEAST(last_seq - batches.seq + 1, batches.count)::integer AS high
+    ) AS part
+    CROSS JOIN LATERAL UNNEST(uids[low:high], job_ids[low:high], kind_of[low:high], details[low:high]) WITH ORDINALITY
+        AS told (uid, job_id, kind, details, nth)
+    CROSS JOIN LATERAL (SELECT batches.kinds -> COALESCE(told.kind, 0)::integer) AS said (kind)
+    LEFT JOIN user_names ON user_names.shard = batches.shard AND user_names.uid = told.uid
+    WHERE batches.shard = of_shard AND batches.seq <= last_seq
+      AND batches.seq >= COALESCE(
+          (SELECT max(earlier.seq) FROM event_batches AS earlier WHERE earlier.shard = of_shard AND earlier.seq <= first_seq), 0
+      )
 $$;
+
+-- For people: the programs ask for parts.
+CREATE VIEW events AS
+SELECT told.*
+FROM shard_counters
+CROSS JOIN LATERAL events_between(shard_counters.shard, 1, shard_counters.events) AS told;
 
 -- Counts what was decided and adds what happened, of each shard in one row: this alone does so. Of the events of all shards, one
 -- shard's behind the other's, the shard's own begin at `firsts`. An empty array says what all have: the first kind, no details.
@@ -127,8 +140,8 @@ END
 $$;
 
 -- Forgets events that happened more than `retention_days` days ago, batch by batch, about `max_events` of each shard at most, the
--- oldest first: but none of a batch that was not wholly given to functions, nor any from one that an unfinished run is for. The service itself cannot
--- delete events, and through this none younger than a day.
+-- oldest first: but none of a batch that was not wholly given to functions, nor any from one that an unfinished run is for. The service
+-- itself cannot delete events, and through this none younger than a day.
 -- `has_more`: some shard may have more.
 CREATE FUNCTION forget_events(retention_days integer, max_events integer, OUT removed bigint, OUT has_more boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$

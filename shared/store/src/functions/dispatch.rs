@@ -111,10 +111,8 @@ pub async fn next(
            FROM UNNEST($1::integer[], $2::bigint[], $3::bigint[]) AS wanted (shard, after, until)
            CROSS JOIN LATERAL (
                SELECT shard, seq, user_id, name
-               FROM events
-               WHERE shard = wanted.shard AND batch >= event_batch_of(wanted.shard, wanted.after + 1)
-                 AND batch <= wanted.until AND seq > wanted.after AND seq <= wanted.until
-                 AND ($4::text[] IS NULL OR name = ANY($4))
+               FROM events_between(wanted.shard, wanted.after + 1, wanted.until)
+               WHERE ($4::text[] IS NULL OR name = ANY($4))
                  AND ($6 OR is_quiet IS NULL)
                ORDER BY batch, seq
                LIMIT $5

@@ -90,8 +90,7 @@ pub async fn runs(
                   function_runs.user_id, status, replay_id, attempts, failures AS "failures: Json<Vec<Failure>>",
                   cancel_reason, created_at, due_at, finished_at
            FROM function_runs
-           LEFT JOIN events ON events.shard = function_runs.shard AND events.seq = event_seq
-                    AND batch = event_batch_of(function_runs.shard, event_seq)
+           LEFT JOIN LATERAL events_between(function_runs.shard, event_seq, event_seq) AS events ON true
            WHERE function_id = $1
              AND ($2::text IS NULL OR status = $2)
              AND ($3::text IS NULL OR target = $3)
@@ -121,8 +120,7 @@ pub async fn run(pool: &Pool, run_id: RunId) -> Result<Option<Run>, StoreError> 
                   function_runs.user_id, status, replay_id, attempts, failures AS "failures: Json<Vec<Failure>>",
                   cancel_reason, created_at, due_at, finished_at
            FROM function_runs
-           LEFT JOIN events ON events.shard = function_runs.shard AND events.seq = event_seq
-                    AND batch = event_batch_of(function_runs.shard, event_seq)
+           LEFT JOIN LATERAL events_between(function_runs.shard, event_seq, event_seq) AS events ON true
            WHERE run_id = $1"#,
         run_id.as_uuid(),
     )

@@ -81,14 +81,13 @@ pub async fn page(pool: &Pool, filter: &Filter, after: Option<After>, limit: i64
                FROM shard_counters
                CROSS JOIN LATERAL (
                    SELECT *
-                   FROM events
-                   WHERE events.shard = shard_counters.shard
-                     -- What happened at one moment stands in one batch, or in several: never does a batch have two moments.
-                     AND batch >= CASE WHEN $3::timestamptz IS NULL THEN 0
-                                       ELSE first_event_since(shard_counters.shard, $3) END
-                     AND batch < CASE WHEN $4::timestamptz IS NULL THEN shard_counters.events + 1
-                                      ELSE first_event_since(shard_counters.shard, $4) END
-                     AND ($5::timestamptz IS NULL OR (at, shard, seq) < ($5, $6, $7))
+                   FROM events_between(
+                       shard_counters.shard,
+                       CASE WHEN $3::timestamptz IS NULL THEN 1 ELSE first_event_since(shard_counters.shard, $3) END,
+                       CASE WHEN $4::timestamptz IS NULL THEN shard_counters.events
+                            ELSE first_event_since(shard_counters.shard, $4) - 1 END
+                   ) AS events
+                   WHERE ($5::timestamptz IS NULL OR (at, shard, seq) < ($5, $6, $7))
                      AND ($1::text IS NULL OR name = $1)
                      AND ($2::text IS NULL OR uid = (SELECT uid FROM user_names WHERE user_id = $2 AND shard = $9::integer))
                    ORDER BY batch DESC, seq DESC
@@ -133,9 +132,8 @@ pub async fn find(pool: &Pool, place: Place) -> Result<Option<Event>, StoreError
         r#"SELECT events.shard AS "shard!", events.seq AS "seq!", user_id, name AS "name!",
                   version AS "version!", events.at AS "at!", events.job_id, id, occurred_at,
                   data AS "data: Json<Box<RawValue>>", is_quiet, records.body AS "body?"
-           FROM events
-           LEFT JOIN records ON records.job_id = events.job_id
-           WHERE events.shard = $1 AND batch = event_batch_of($1, $2) AND events.seq = $2"#,
+           FROM events_between($1, $2, $2) AS events
+           LEFT JOIN records ON records.job_id = events.job_id"#,
         i32::from(place.shard.get()),
         place.seq,
     )

@@ -114,7 +114,7 @@ cancel_runs: satchel_api, satchel_worker
 change_rules: satchel_api
 check_catalogue_version: PUBLIC
 choose_parked_jobs:
-event_batch_of: PUBLIC
+events_between: PUBLIC
 expire_parked_jobs: satchel_api, satchel_worker
 find_holdings: satchel_worker
 first_event_since: PUBLIC
