@@ -59,7 +59,7 @@ pub use postgres::{Database, Server};
 pub use process::{Process, binary};
 pub use psql::Session;
 pub use rabbitmq::{Message, TestRabbit};
-pub use redis::{RedisCli, RedisKind, TestRedis};
+pub use redis::{RedisCommands, RedisKind, TestRedis};
 pub use refused_start::refused_start;
 pub use satchel::{ENVELOPE_KEY, LEDGER_KEY, Satchel};
 pub use setup::Setup;

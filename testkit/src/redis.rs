@@ -49,7 +49,7 @@ pub struct TestRedis {
     servers: Mutex<Servers>,
     dir: PathBuf,
     /// Commands on it.
-    pub cli: RedisCli,
+    pub commands: RedisCommands,
     env: Vec<(String, String)>,
 }
 
@@ -69,15 +69,15 @@ impl TestRedis {
         servers.nodes().iter().for_each(|node| janitor::watch(node.pid().unsigned_abs()));
         let url = url.expose_secret().to_owned();
         let password = url.trim_start_matches("redis://:").split('@').next().unwrap_or_default().to_owned();
-        let cli = RedisCli { ports: servers.nodes().iter().map(PrivateRedis::port).collect(), password };
+        let commands = RedisCommands { ports: servers.nodes().iter().map(PrivateRedis::port).collect(), password };
         let plain = vec![("REDIS_URL".to_owned(), url)];
         let env = match kind {
             RedisKind::Password => plain,
-            RedisKind::OwnUser => own_user(&cli),
-            RedisKind::Tls => behind_tls(&cli),
+            RedisKind::OwnUser => own_user(&commands),
+            RedisKind::Tls => behind_tls(&commands),
             RedisKind::Cluster => [plain, vec![("SATCHEL_REDIS_CLUSTER".to_owned(), "true".to_owned())]].concat(),
         };
-        Self { servers: Mutex::new(servers), dir, cli, env }
+        Self { servers: Mutex::new(servers), dir, commands, env }
     }
 
     /// Its connection URL.
@@ -87,17 +87,17 @@ impl TestRedis {
 
     /// The port of its first server.
     pub fn port(&self) -> u16 {
-        self.cli.ports[0]
+        self.commands.ports[0]
     }
 
     /// Its connection URL, over another port of this machine.
     pub(crate) fn url_over(&self, port: u16) -> String {
-        format!("redis://:{}@127.0.0.1:{port}/0", self.cli.password)
+        format!("redis://:{}@127.0.0.1:{port}/0", self.commands.password)
     }
 
     /// The password that it asks for.
     pub fn password(&self) -> &str {
-        &self.cli.password
+        &self.commands.password
     }
 
     /// What the programs are told of it.
@@ -179,19 +179,19 @@ impl Drop for TestRedis {
 }
 
 /// Makes the user as the shipped file says it; gives what the programs are told.
-fn own_user(cli: &RedisCli) -> Vec<(String, String)> {
+fn own_user(commands: &RedisCommands) -> Vec<(String, String)> {
     let (name, password) = OWN_USER;
     assert!(SHIPPED_USERS.starts_with("user default off "), "{SHIPPED_USERS}");
     let hash = hex::encode(Sha256::digest(password));
     let rules = SHIPPED_USERS.lines().find_map(|line| line.strip_prefix("user satchel ")).expect("the user");
     let rules = rules.replace("@REDIS_PASSWORD_SHA256@", &hash);
     let rules: Vec<&str> = rules.split(' ').collect();
-    cli.run(&[&["ACL", "SETUSER", name], rules.as_slice()].concat());
-    vec![("REDIS_URL".to_owned(), format!("redis://{name}:{password}@127.0.0.1:{}/0", cli.ports[0]))]
+    commands.run(&[&["ACL", "SETUSER", name], rules.as_slice()].concat());
+    vec![("REDIS_URL".to_owned(), format!("redis://{name}:{password}@127.0.0.1:{}/0", commands.ports[0]))]
 }
 
 /// Opens a second port behind TLS; gives what the programs are told.
-fn behind_tls(cli: &RedisCli) -> Vec<(String, String)> {
+fn behind_tls(commands: &RedisCommands) -> Vec<(String, String)> {
     let certificates = Certificates::make();
     let path = |name: &str| certificates.path(name).to_str().expect("a path of text").to_owned();
     let (authority, certificate, key) = (path("ca.crt"), path("server.crt"), path("server.key"));
@@ -201,12 +201,12 @@ fn behind_tls(cli: &RedisCli) -> Vec<(String, String)> {
         ("tls-key-file", &key),
         ("tls-auth-clients", "yes"),
     ] {
-        cli.run(&["CONFIG", "SET", setting, value]);
+        commands.run(&["CONFIG", "SET", setting, value]);
     }
     let port = crate::port::free_port().to_string();
-    cli.run(&["CONFIG", "SET", "tls-port", &port]);
+    commands.run(&["CONFIG", "SET", "tls-port", &port]);
     vec![
-        ("REDIS_URL".to_owned(), format!("rediss://:{}@127.0.0.1:{port}/0", cli.password)),
+        ("REDIS_URL".to_owned(), format!("rediss://:{}@127.0.0.1:{port}/0", commands.password)),
         ("REDIS_CA_FILE".to_owned(), authority),
         ("REDIS_CERT_FILE".to_owned(), path("client.crt")),
         ("REDIS_KEY_FILE".to_owned(), path("client.key")),
@@ -216,7 +216,7 @@ fn behind_tls(cli: &RedisCli) -> Vec<(String, String)> {
 /// Commands on one server, or on a cluster, answered as `redis-cli` prints it. (A connection of our own: a process for each look costs
 /// more than the look.)
 #[derive(Debug, Clone)]
-pub struct RedisCli {
+pub struct RedisCommands {
     ports: Vec<u16>,
     password: String,
 }
@@ -226,7 +226,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Most nodes of a cluster that a command is sent on to.
 const MAX_HOPS: usize = 3;
 
-impl RedisCli {
+impl RedisCommands {
     /// Runs one command, in a cluster where its key is, and gives what it answers. Fails the test if it is refused.
     pub fn run(&self, command: &[&str]) -> String {
         let mut port = self.ports[0];

@@ -5,7 +5,7 @@ use satchel_model::operations::Envelope;
 use satchel_wire::envelope::{EnvelopeKey, SealedEnvelope};
 use sha2::Sha256;
 
-use crate::{ENVELOPE_KEY, RedisCli, Satchel};
+use crate::{ENVELOPE_KEY, RedisCommands, Satchel};
 
 /// Adds an entry. KEYS[1]: the stream; ARGV: field, value in hexadecimal digits, field, … Returns its id.
 /// (Command line arguments cannot hold all bytes, so the values are written as digits.)
@@ -56,7 +56,7 @@ pub fn seal_by(key: &str, envelope: &Envelope) -> SealedEnvelope {
     EnvelopeKey::new(&key.into()).expect("a key long enough").seal(envelope)
 }
 
-impl RedisCli {
+impl RedisCommands {
     /// The streams that there are, of normal and of high jobs, in order.
     pub fn streams(&self) -> Vec<String> {
         let mut streams = self.keys();

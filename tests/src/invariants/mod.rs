@@ -59,6 +59,7 @@ pub fn violations(satchel: &Satchel) -> Vec<String> {
     facts.quantities_are_the_sums_of_the_ledger(&mut violations);
     facts.every_chain_verifies(&mut violations);
     roots::each_batch_has_its_root(&satchel.database.owner, &mut violations);
+    roots::each_record_is_under_a_root(&satchel.database.owner, &mut violations);
     facts.events_are_numbered_without_gaps(&mut violations);
     facts.every_job_is_told_of_once(&retired, &mut violations);
     let accepted = satchel.journal.accepted();
@@ -126,7 +127,7 @@ async fn nothing_is_left_in_the_journal(satchel: &Satchel) {
 async fn nothing_is_left_in_redis(satchel: &Satchel) {
     let left = Mutex::default();
     let nothing = wait::look_until(|| {
-        let found = satchel.redis.cli.leftovers();
+        let found = satchel.redis.commands.leftovers();
         let nothing = found.is_empty();
         *left.lock().unwrap() = found;
         nothing

@@ -4,6 +4,22 @@ use satchel_model::ledger::ChainHash;
 use satchel_testkit::Psql;
 use serde_json::Value;
 
+/// E: each record that a job changed something by stands under a batch's root. (Not where the shard's first events are forgotten: the
+/// roots went with them.)
+pub(super) fn each_record_is_under_a_root(owner: &Psql, violations: &mut Vec<String>) {
+    let alone = owner.rows(
+        "SELECT shard, uid, seq, job_id
+         FROM records
+         WHERE count > 0 AND job_id IS NOT NULL
+           AND EXISTS (SELECT FROM event_batches WHERE event_batches.shard = records.shard AND seq = 1)
+           AND NOT EXISTS (
+               SELECT FROM event_batches
+               WHERE event_batches.shard = records.shard AND recorded_at = records.at AND records.job_id = ANY(job_ids)
+           )",
+    );
+    violations.extend(alone.iter().map(|record| format!("E: no batch has the root of {record}")));
+}
+
 /// E: each batch has the root of the tree of the hashes of its jobs' records.
 pub(super) fn each_batch_has_its_root(owner: &Psql, violations: &mut Vec<String>) {
     let batches = owner.rows(

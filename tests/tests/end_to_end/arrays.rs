@@ -111,10 +111,10 @@ async fn entries_that_the_queue_does_not_take_are_told_one_by_one() {
     let satchel = Setup::new().workers(0).start().await;
     let game = satchel.game();
     game.submit(&reward_pieces("u1", "gold", 1)).await.expect(202);
-    let blocked = satchel.redis.cli.busy_streams().remove(0);
+    let blocked = satchel.redis.commands.busy_streams().remove(0);
     // What is no stream takes no entry. Keep the one that is there for later.
-    satchel.redis.cli.run(&["RENAME", &blocked, "kept"]);
-    satchel.redis.cli.run(&["SET", &blocked, "no stream"]);
+    satchel.redis.commands.run(&["RENAME", &blocked, "kept"]);
+    satchel.redis.commands.run(&["SET", &blocked, "no stream"]);
 
     let users: Vec<String> = (0..20).map(|i| format!("player-{i}")).chain(["u1".to_owned()]).collect();
     let jobs: Vec<Value> = users.iter().map(|user| reward_pieces(user, "gold", 1)).collect();
@@ -125,7 +125,7 @@ async fn entries_that_the_queue_does_not_take_are_told_one_by_one() {
     let taken = answers.iter().filter(|answer| answer["status"] == "queued").count();
     assert!((1..=20).contains(&taken), "{answer}");
 
-    satchel.redis.cli.run(&["RENAME", "kept", &blocked]);
+    satchel.redis.commands.run(&["RENAME", "kept", &blocked]);
     satchel.start_worker();
     invariants::check(&satchel).await;
     let finished = satchel.database.owner.number("SELECT count(*) FROM jobs");

@@ -117,8 +117,8 @@ async fn whatever_stands_in_the_place_of_redis_is_left_when_redis_is_back() {
     lead_astray(&satchel, "a web server", web.port()).await;
     lead_astray(&satchel, "another password", other.port()).await;
     lead_astray(&satchel, "nobody", closed).await;
-    other.cli.run(&["REPLICAOF", "127.0.0.1", &closed.to_string()]);
-    other.cli.run(&["CONFIG", "SET", "requirepass", satchel.redis.password()]);
+    other.commands.run(&["REPLICAOF", "127.0.0.1", &closed.to_string()]);
+    other.commands.run(&["CONFIG", "SET", "requirepass", satchel.redis.password()]);
     lead_astray(&satchel, "a replica", other.port()).await;
     for output in [satchel.api_output(), satchel.worker_output()] {
         let count = |line: &str| output.matches(line).count();

@@ -206,7 +206,7 @@ impl Meter {
         self.wire.forget();
         self.satchel.resume().await;
         load::finished(&self.satchel, self.satchel.journal.acceptances()).await;
-        wait::until_true("the queue is empty", || self.satchel.redis.cli.leftovers().is_empty()).await;
+        wait::until_true("the queue is empty", || self.satchel.redis.commands.leftovers().is_empty()).await;
         self.pause().await;
         Cost {
             transactions: self.wire.transactions().into_iter().filter(is_batch).collect(),
@@ -221,12 +221,12 @@ impl Meter {
     }
 
     fn forget_commands(&self) {
-        self.satchel.redis.cli.run(&["CONFIG", "RESETSTAT"]);
+        self.satchel.redis.commands.run(&["CONFIG", "RESETSTAT"]);
     }
 
     /// How often each command was run since, but for [`LOOKING`].
     fn commands(&self) -> BTreeMap<String, usize> {
-        let told = self.satchel.redis.cli.run(&["INFO", "commandstats"]);
+        let told = self.satchel.redis.commands.run(&["INFO", "commandstats"]);
         let command = |line: &str| {
             let (name, numbers) = line.trim().strip_prefix("cmdstat_")?.split_once(":calls=")?;
             Some((name.to_owned(), numbers.split(',').next()?.parse().ok()?))

@@ -89,7 +89,7 @@ async fn a_job_that_becomes_due_while_no_worker_lives_is_applied_by_the_next_one
     let satchel = Setup::new().workers(0).start().await;
     let due = in_s(1);
     let id = satchel.game().submit(&not_before(reward_pieces("u1", "arrow", 1), due)).await.expect(202).job_id();
-    assert_eq!(satchel.redis.cli.delayed(), 1);
+    assert_eq!(satchel.redis.commands.delayed(), 1);
     wait::until_true("it is due", || Utc::now() > due).await;
     satchel.start_worker();
     satchel.finished(&id).await;
@@ -106,7 +106,7 @@ async fn a_time_in_the_past_is_no_delay() {
         reward_pieces("u1", "arrow", 4),
     ]);
     satchel.game().submit(&jobs).await.expect(202);
-    assert_eq!((satchel.redis.cli.waiting(), satchel.redis.cli.delayed()), (4, 0));
+    assert_eq!((satchel.redis.commands.waiting(), satchel.redis.commands.delayed()), (4, 0));
     satchel.start_worker();
     invariants::check(&satchel).await;
     assert_eq!(deltas(&satchel, "u1").await, [1, 2, 3, 4]);
@@ -129,7 +129,7 @@ async fn a_time_out_of_range_or_shape_is_refused() {
     let id =
         game.submit(&not_before(reward_pieces("u1", "arrow", 1), in_s(90 * day_s - 600))).await.expect(202).job_id();
     assert_eq!(satchel.job(&id).await["status"], "queued");
-    assert_eq!(satchel.redis.cli.delayed(), 1);
+    assert_eq!(satchel.redis.commands.delayed(), 1);
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn a_job_submitted_after_another_was_due_stays_behind_it_while_no_worker_l
     let due = in_s(2);
     let reward = |user: &str| not_before(satchel_testkit::job::reward(user, json!(["vault", "key"])), due);
     game.submit(&json!([reward("u1"), reward("u2")])).await.expect(202);
-    assert_eq!(satchel.redis.cli.delayed(), 2);
+    assert_eq!(satchel.redis.commands.delayed(), 2);
     wait::until_true("it is due", || Utc::now() > due).await;
     // A high job brings its player's others forward, so of one player there is none.
     let after = [use_item("u1", "vault", 1), use_item("u2", "vault", 1), high(reward_pieces("u2", "key", 1))];

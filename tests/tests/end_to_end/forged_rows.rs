@@ -160,7 +160,7 @@ async fn a_forged_row_in_front_of_true_jobs_holds_nobody_up() {
     // The same where Redis has forgotten everything, and one of the true rows was changed.
     satchel.stop_worker(Signal::SIGTERM);
     let later = satchel.game().submit(&jobs).await.expect(202).job_ids();
-    satchel.redis.cli.run(&["FLUSHALL"]);
+    satchel.redis.commands.run(&["FLUSHALL"]);
     raise_quantity(&satchel, "journal", &later[0]);
     satchel.journal.lose(&later[0]);
     satchel.database.owner.run("UPDATE journal SET accepted_at = now() - interval '1 minute'");
@@ -227,7 +227,7 @@ async fn rows_that_the_key_before_the_current_one_signed_still_count() {
     satchel.status_becomes(&ids[0], "parked").await;
     satchel.stop_worker(Signal::SIGTERM);
     satchel.game().submit(&reward_pieces("u2", "arrow", 1)).await.expect(202);
-    satchel.redis.cli.run(&["FLUSHALL"]);
+    satchel.redis.commands.run(&["FLUSHALL"]);
     satchel.database.owner.run("UPDATE journal SET accepted_at = now() - interval '1 minute'");
     poison::clear(&satchel);
     satchel.start_worker_with(&[("SATCHEL_ENVELOPE_KEY", OTHER_KEY), ("SATCHEL_ENVELOPE_KEY_PREVIOUS", ENVELOPE_KEY)]);

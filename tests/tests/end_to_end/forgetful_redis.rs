@@ -41,7 +41,7 @@ async fn is_emptied(kind: RedisKind) {
     let accepted = satchel.game().unlucky().submit(&reward_pieces("u2", "arrow", 1)).await.expect(202);
     let since = Utc::now();
     looked_twice(&satchel).await;
-    satchel.redis.cli.run_everywhere(&["FLUSHALL"]);
+    satchel.redis.commands.run_everywhere(&["FLUSHALL"]);
     let told = told(&satchel).await;
     assert!(told["shards"].as_i64().unwrap() > 0, "{told}");
     assert!(time(&told["lostSince"]) <= since && time(&told["at"]) > since, "{told}");

@@ -64,13 +64,13 @@ async fn a_queue_that_could_lose_jobs_is_said_so() {
         ("maxmemory-policy", "allkeys-lru", "noeviction"),
         ("appendonly", "no", "yes"),
     ] {
-        satchel.redis.cli.run(&["CONFIG", "SET", setting, weak]);
+        satchel.redis.commands.run(&["CONFIG", "SET", setting, weak]);
         wait::until(&format!("/readyz warns of {setting} {weak}"), || async {
             let warnings = warnings(&satchel).await;
             warnings.iter().any(|warning| warning.contains(&format!("{setting} {weak}"))).then_some(())
         })
         .await;
-        satchel.redis.cli.run(&["CONFIG", "SET", setting, strong]);
+        satchel.redis.commands.run(&["CONFIG", "SET", setting, strong]);
         wait::until("/readyz warns no more", || async { warnings(&satchel).await.is_empty().then_some(()) }).await;
     }
     ready_with(&satchel, 200).await;
@@ -89,30 +89,30 @@ async fn a_redis_that_refuses_writes_makes_it_unready_and_is_said_so() {
             "Not enough good replicas",
         ),
     ] {
-        satchel.redis.cli.run(&begin);
+        satchel.redis.commands.run(&begin);
         let said = ready_with(&satchel, 503).await;
-        satchel.redis.cli.run(&end);
+        satchel.redis.commands.run(&end);
         let report: serde_json::Value = serde_json::from_str(&said).unwrap();
         let (redis, postgres) = (&report["checks"]["redis"], &report["checks"]["postgres"]);
         assert_eq!((&redis["status"], &postgres["status"]), (&"unavailable".into(), &"ok".into()), "{said}");
         assert!(redis["reason"].as_str().unwrap().contains(reason), "{said}");
         ready_with(&satchel, 200).await;
     }
-    assert_eq!(satchel.redis.cli.leftovers(), Vec::<String>::new(), "the small writes are gone");
+    assert_eq!(satchel.redis.commands.leftovers(), Vec::<String>::new(), "the small writes are gone");
     invariants::check(&satchel).await;
 }
 
 #[tokio::test]
 async fn a_journal_keeps_it_ready_while_redis_refuses_and_nothing_is_warned_of_that_it_prevents() {
     let satchel = Setup::new().journaled().start().await;
-    satchel.redis.cli.run(&["CONFIG", "SET", "appendfsync", "everysec"]);
-    satchel.redis.cli.run(&["CONFIG", "SET", "maxmemory", "1"]);
+    satchel.redis.commands.run(&["CONFIG", "SET", "appendfsync", "everysec"]);
+    satchel.redis.commands.run(&["CONFIG", "SET", "maxmemory", "1"]);
     wait::until("/readyz says that Redis takes no jobs", || async {
         let warnings = warnings(&satchel).await;
         (warnings.len() == 1 && warnings[0].contains("journal")).then_some(())
     })
     .await;
-    satchel.redis.cli.run(&["CONFIG", "SET", "maxmemory", "0"]);
+    satchel.redis.commands.run(&["CONFIG", "SET", "maxmemory", "0"]);
     wait::until("/readyz warns no more", || async { warnings(&satchel).await.is_empty().then_some(()) }).await;
     let report = satchel.anyone().get("/readyz").await.expect(200).json();
     assert_eq!(report["checks"]["redis"]["durability"]["appendfsync"], "everysec", "{report}");

@@ -33,7 +33,7 @@ async fn redis_emptied_under_load_again_and_again_loses_and_swaps_nothing() {
         for player in 0..10 {
             satchel.game().submit(&sequence(&format!("other-{part}-{player}"))).await.expect(202);
         }
-        satchel.redis.cli.run(&["FLUSHALL"]);
+        satchel.redis.commands.run(&["FLUSHALL"]);
     }
     load::more_accepted(&satchel, 100).await;
     load.stop().await;
@@ -70,7 +70,7 @@ async fn the_api_and_a_worker_killed_and_redis_emptied_under_load_lose_and_doubl
     for _ in 0..3 {
         load::more_accepted(&satchel, 100).await;
         satchel.kill_api();
-        satchel.redis.cli.run(&["FLUSHALL"]);
+        satchel.redis.commands.run(&["FLUSHALL"]);
         satchel.stop_worker(nix::sys::signal::Signal::SIGKILL);
         satchel.start_worker();
         satchel.start_api().await;
@@ -90,8 +90,8 @@ async fn a_deleted_stream_is_fed_again_in_its_order() {
         satchel.game().submit(&sequence(&user)).await.expect(202);
         users.push(user);
     }
-    for stream in satchel.redis.cli.streams() {
-        satchel.redis.cli.run(&["DEL", &stream]);
+    for stream in satchel.redis.commands.streams() {
+        satchel.redis.commands.run(&["DEL", &stream]);
     }
     let statistics = satchel.operator().get("/api/v1/queues/stats").await.expect(200).json();
     assert_eq!(statistics["stats"]["waiting"], 40, "what Redis has forgotten waits all the same");
@@ -115,7 +115,7 @@ async fn a_poison_job_that_only_the_journal_has_is_parked_and_the_right_one() {
         use_item("u1", "arrow", 3),
     ]);
     let mut ids = satchel.game().submit(&jobs).await.expect(202).job_ids();
-    satchel.redis.cli.run(&["FLUSHALL"]);
+    satchel.redis.commands.run(&["FLUSHALL"]);
     // This one brings the others with it.
     ids.push(satchel.game().submit(&reward_pieces("u1", "arrow", 5)).await.expect(202).job_id());
     for user in neighbours("u1", 3) {
@@ -125,7 +125,7 @@ async fn a_poison_job_that_only_the_journal_has_is_parked_and_the_right_one() {
     let parked = satchel.status_becomes(&ids[1], "parked").await;
     assert_eq!(parked["attempts"], 3, "{parked}");
     invariants::check_with_parked(&satchel, &[&[&ids[1], &ids[2], &ids[3]]]).await;
-    satchel.redis.cli.run(&["FLUSHALL"]);
+    satchel.redis.commands.run(&["FLUSHALL"]);
     poison::clear(&satchel);
     satchel.retry(&ids[1]).await.expect(202);
     invariants::check(&satchel).await;
@@ -144,7 +144,7 @@ async fn keys_are_told_apart_by_postgres_alone_before_and_after_a_job_is_decided
         game.submit_under("k", &reward_pieces("u1", "arrow", 2)).await.problem(422);
     };
     check_key().await;
-    satchel.redis.cli.run(&["FLUSHALL"]);
+    satchel.redis.commands.run(&["FLUSHALL"]);
     check_key().await;
     satchel.start_worker();
     satchel.finished(&id).await;
@@ -168,7 +168,7 @@ async fn a_delayed_job_that_redis_forgot_is_applied_when_it_is_due() {
     let due = Utc::now() + TimeDelta::seconds(3);
     let job = not_before(reward_pieces("u1", "arrow", 1), due);
     let id = satchel.game().submit(&job).await.expect(202).job_id();
-    satchel.redis.cli.run(&["FLUSHALL"]);
+    satchel.redis.commands.run(&["FLUSHALL"]);
     assert_eq!(satchel.job(&id).await["status"], "queued");
     invariants::check(&satchel).await;
     let early = format!("SELECT count(*) FROM jobs WHERE applied_at < '{due}'");
@@ -220,7 +220,7 @@ async fn delayed_jobs_that_redis_forgets_keep_their_order() {
     game.submit(&json!(jobs)).await.expect(202);
     let early = not_before(reward_pieces("u1", "arrow", 100), due - TimeDelta::milliseconds(5));
     game.submit(&early).await.expect(202);
-    satchel.redis.cli.run(&["FLUSHALL"]);
+    satchel.redis.commands.run(&["FLUSHALL"]);
     wait::until_true("they are due", || Utc::now() > due).await;
     game.submit(&use_item("u1", "arrow", 100)).await.expect(202);
     invariants::check(&satchel).await;

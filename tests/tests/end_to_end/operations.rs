@@ -82,8 +82,8 @@ async fn repetitions_of_what_waits_are_one_waiting_job() {
     satchel.stats_become(&[("waiting", 4), ("completed", 0)]).await;
 
     // One that Redis has lost meanwhile is queued again: its repetition is no false promise.
-    for stream in satchel.redis.cli.streams() {
-        satchel.redis.cli.run(&["DEL", &stream]);
+    for stream in satchel.redis.commands.streams() {
+        satchel.redis.commands.run(&["DEL", &stream]);
     }
     satchel.stats_become(&[("waiting", 0)]).await;
     game.submit_under("k", &job).await.expect(202);

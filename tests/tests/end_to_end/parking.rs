@@ -187,7 +187,7 @@ async fn a_worker_killed_while_a_job_is_retried_counts_no_attempt_twice() {
     check_failed(&satchel.failed().await[0], &ids[1], 3);
     // Redis need not remember any of them.
     satchel.kill_workers();
-    satchel.redis.cli.run(&["FLUSHALL"]);
+    satchel.redis.commands.run(&["FLUSHALL"]);
     poison::clear(&satchel);
     satchel.start_worker();
     satchel.retry(&ids[1]).await.expect(202);
@@ -209,7 +209,7 @@ async fn the_keys_of_parked_jobs_are_remembered() {
     invariants::check_with_parked(&satchel, &[&texts(&ids)]).await;
     for flushed in [false, true] {
         if flushed {
-            satchel.redis.cli.run(&["FLUSHALL"]);
+            satchel.redis.commands.run(&["FLUSHALL"]);
         }
         for ((key, job), id) in ["poison", "behind"].into_iter().zip(&jobs).zip(&ids) {
             let again = game.submit_under(key, job).await.expect(202);

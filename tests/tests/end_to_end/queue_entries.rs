@@ -33,7 +33,7 @@ fn envelope(job: &Value, role: Role, subject: &str) -> Envelope {
 async fn satchel_with_waiting_job() -> (Satchel, String) {
     let satchel = Setup::new().workers(0).start().await;
     satchel.game().submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
-    let mut streams = satchel.redis.cli.busy_streams();
+    let mut streams = satchel.redis.commands.busy_streams();
     assert_eq!(streams.len(), 1);
     (satchel, streams.remove(0))
 }
@@ -57,7 +57,7 @@ async fn check_quarantined(satchel: &Satchel, bad: i64, arrows: i64) {
 #[tokio::test]
 async fn unsigned_wrongly_signed_and_edited_entries_are_quarantined_and_the_rest_goes_on() {
     let (satchel, stream) = satchel_with_waiting_job().await;
-    let redis = &satchel.redis.cli;
+    let redis = &satchel.redis.commands;
     let good = redis.first_sealed(&stream);
     let gold_for = |user: &str| envelope(&reward_pieces(user, "gold", 1_000), Role::Service, "game");
     let body = seal_by(OTHER_KEY, &gold_for("u2")).body;
@@ -78,7 +78,7 @@ async fn unsigned_wrongly_signed_and_edited_entries_are_quarantined_and_the_rest
 #[tokio::test]
 async fn garbage_in_a_stream_is_quarantined_and_the_rest_goes_on() {
     let (satchel, stream) = satchel_with_waiting_job().await;
-    let redis = &satchel.redis.cli;
+    let redis = &satchel.redis.commands;
     redis.add(&stream, &[("hello", b"world")]);
     redis.add(&stream, &[("v", b"one"), ("body", b"{}"), ("mac", b"x")]);
     redis.add(&stream, &[("v", b"1"), ("body", b"\xff\x00\xfe"), ("mac", b"\x00")]);
@@ -92,7 +92,7 @@ async fn garbage_in_a_stream_is_quarantined_and_the_rest_goes_on() {
 async fn a_signed_entry_in_another_shards_stream_is_quarantined() {
     let (satchel, stream) = satchel_with_waiting_job().await;
     let other = if stream.contains("s00") { "satchel:{s01}:jobs" } else { "satchel:{s00}:jobs" };
-    satchel.redis.cli.copy_entries(&stream, other);
+    satchel.redis.commands.copy_entries(&stream, other);
     check_quarantined(&satchel, 1, 2).await;
 }
 
@@ -100,13 +100,13 @@ async fn a_signed_entry_in_another_shards_stream_is_quarantined() {
 async fn entries_that_come_twice_have_one_effect() {
     let (satchel, stream) = satchel_with_waiting_job().await;
     for _ in 0..3 {
-        satchel.redis.cli.copy_entries(&stream, &stream);
+        satchel.redis.commands.copy_entries(&stream, &stream);
     }
-    let again = satchel.redis.cli.first_sealed(&stream);
+    let again = satchel.redis.commands.first_sealed(&stream);
     check_quarantined(&satchel, 0, 2).await;
     // And long after it was applied, too.
-    satchel.redis.cli.add_sealed(&stream, &again);
-    wait::until_true("the stream is empty", || satchel.redis.cli.waiting() == 0).await;
+    satchel.redis.commands.add_sealed(&stream, &again);
+    wait::until_true("the stream is empty", || satchel.redis.commands.waiting() == 0).await;
     invariants::check(&satchel).await;
     assert_eq!(satchel.holdings("u1").await, [("arrow".to_owned(), 2)]);
 }
@@ -124,7 +124,7 @@ async fn the_worker_asks_again_who_may_submit_what() {
         },
     ];
     for envelope in &forged {
-        satchel.redis.cli.add_sealed(&stream, &seal(&satchel, envelope));
+        satchel.redis.commands.add_sealed(&stream, &seal(&satchel, envelope));
     }
     satchel.start_worker();
     for envelope in &forged {
@@ -142,13 +142,13 @@ async fn a_job_id_that_belongs_to_another_job_has_no_second_effect() {
     let second =
         Envelope { job: envelope(&reward_pieces("u1", "gold", 7), Role::Service, "game").job, ..first.clone() };
     for envelope in [&first, &second] {
-        satchel.redis.cli.add_sealed(&stream, &seal(&satchel, envelope));
+        satchel.redis.commands.add_sealed(&stream, &seal(&satchel, envelope));
     }
     satchel.start_worker();
     let job = satchel.finished(&first.job_id.to_string()).await;
     assert_eq!(job["result"]["granted"][0]["balance"], 1);
-    satchel.redis.cli.add_sealed(&stream, &seal(&satchel, &second));
-    wait::until_true("the stream is empty", || satchel.redis.cli.waiting() == 0).await;
+    satchel.redis.commands.add_sealed(&stream, &seal(&satchel, &second));
+    wait::until_true("the stream is empty", || satchel.redis.commands.waiting() == 0).await;
     invariants::check(&satchel).await;
     assert_eq!(satchel.holdings("u1").await, [("arrow".to_owned(), 1), ("gold".to_owned(), 1)]);
 }
@@ -158,7 +158,7 @@ async fn a_job_too_old_to_be_told_from_a_repeated_one_is_rejected() {
     let (satchel, stream) = satchel_with_waiting_job().await;
     let long_ago: DateTime<Utc> = "2001-01-01T00:00:00Z".parse().unwrap();
     let old = Envelope { submitted_at: long_ago, ..envelope(&reward("u1", json!(["key"])), Role::Service, "game") };
-    satchel.redis.cli.add_sealed(&stream, &seal(&satchel, &old));
+    satchel.redis.commands.add_sealed(&stream, &seal(&satchel, &old));
     satchel.start_worker();
     let job = satchel.finished(&old.job_id.to_string()).await;
     assert_eq!((&job["status"], &job["result"]["code"]), (&json!("rejected"), &json!("expired")), "{job}");
@@ -195,7 +195,7 @@ async fn a_signed_entry_that_holds_no_valid_job_is_quarantined() {
     ] {
         let wrong = body.replacen(part, instead, 1);
         assert_ne!(wrong, body, "{part} is in the body");
-        satchel.redis.cli.add_sealed(&stream, &seal_as(&satchel, 1, wrong.as_bytes()));
+        satchel.redis.commands.add_sealed(&stream, &seal_as(&satchel, 1, wrong.as_bytes()));
     }
     check_quarantined(&satchel, 7, 2).await;
 }
@@ -218,21 +218,22 @@ async fn a_job_of_an_unknown_type_waits_for_a_newer_worker_and_its_shard_with_it
 
 async fn check_waits_for_a_newer_worker(satchel: &Satchel, stream: &str, newer: &SealedEnvelope) {
     let game = satchel.game();
-    satchel.redis.cli.add_sealed(stream, newer);
+    satchel.redis.commands.add_sealed(stream, newer);
     let behind = game.submit(&reward_pieces("u1", "arrow", 1)).await.expect(202).job_id();
     satchel.start_worker();
     for player in 0..20 {
         game.submit(&reward_pieces(&format!("player-{player}"), "arrow", 1)).await.expect(202);
     }
-    wait::until_true("only the shard of the newer entry waits", || satchel.redis.cli.busy_streams() == [stream]).await;
+    wait::until_true("only the shard of the newer entry waits", || satchel.redis.commands.busy_streams() == [stream])
+        .await;
     wait::until("what came before the newer entry is applied", || async {
         (satchel.holdings("u1").await == [("arrow".to_owned(), 1)]).then_some(())
     })
     .await;
     assert_eq!(game.get(&format!("/api/v1/jobs/{behind}")).await.expect(200).json()["status"], "queued");
     // The newer worker comes and takes it.
-    let ids = satchel.redis.cli.run(&["XRANGE", stream, "-", "+", "COUNT", "1"]);
-    satchel.redis.cli.run(&["XDEL", stream, ids.lines().next().unwrap()]);
+    let ids = satchel.redis.commands.run(&["XRANGE", stream, "-", "+", "COUNT", "1"]);
+    satchel.redis.commands.run(&["XDEL", stream, ids.lines().next().unwrap()]);
     invariants::check(satchel).await;
     assert_eq!(satchel.holdings("u1").await, [("arrow".to_owned(), 2)]);
     assert_eq!(quarantined(satchel), 0);

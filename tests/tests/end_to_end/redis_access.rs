@@ -44,8 +44,8 @@ async fn check_everything_works(satchel: &Satchel) {
 
 /// Redis remembers the commands that a user was not allowed, and counts them.
 fn assert_nothing_was_denied(satchel: &Satchel) {
-    assert_eq!(satchel.redis.cli.run(&["ACL", "LOG"]).trim(), "");
-    let errors = satchel.redis.cli.run(&["INFO", "errorstats"]);
+    assert_eq!(satchel.redis.commands.run(&["ACL", "LOG"]).trim(), "");
+    let errors = satchel.redis.commands.run(&["INFO", "errorstats"]);
     assert!(!errors.contains("NOPERM"), "{errors}");
 }
 
@@ -83,7 +83,7 @@ async fn a_cluster_of_three_nodes_is_one_queue() {
     let satchel = Setup::new().brisk().redis(RedisKind::Cluster).workers(2).start().await;
     satchel.anyone().get("/readyz").await.expect(200);
     check_everything_works(&satchel).await;
-    let nodes = satchel.redis.cli.run_everywhere(&["KEYS", "satchel:*"]);
+    let nodes = satchel.redis.commands.run_everywhere(&["KEYS", "satchel:*"]);
     assert!(nodes.len() == 3 && nodes.iter().all(|keys| !keys.is_empty()), "each node has some of the shards");
 }
 

@@ -42,14 +42,14 @@ async fn a_full_redis_is_answered_with_503_while_workers_drain_and_then_recovers
     for i in 0..20 {
         game.submit(&reward_pieces(&format!("u{i}"), "gold", 1)).await.expect(202);
     }
-    satchel.redis.cli.run(&["CONFIG", "SET", "maxmemory", "1"]);
+    satchel.redis.commands.run(&["CONFIG", "SET", "maxmemory", "1"]);
     game.submit_under("full", &reward("u1", json!(["key"]))).await.problem(503);
     satchel.start_worker();
     wait::until_true("the queue is drained though Redis is full", || {
         satchel.database.owner.number("SELECT count(*) FROM jobs") == 20
     })
     .await;
-    satchel.redis.cli.run(&["CONFIG", "SET", "maxmemory", "0"]);
+    satchel.redis.commands.run(&["CONFIG", "SET", "maxmemory", "0"]);
     game.submit_until_accepted("full", &reward("u1", json!(["key"]))).await;
     invariants::check(&satchel).await;
 }
@@ -59,8 +59,8 @@ async fn a_deleted_stream_is_made_anew_and_work_goes_on() {
     let satchel = Satchel::start().await;
     let game = satchel.game();
     game.submit_and_wait(&reward_pieces("u1", "gold", 1)).await.expect(200);
-    for key in satchel.redis.cli.streams() {
-        satchel.redis.cli.run(&["DEL", &key]);
+    for key in satchel.redis.commands.streams() {
+        satchel.redis.commands.run(&["DEL", &key]);
     }
     for player in 0..load::PLAYERS {
         game.submit_and_wait(&reward_pieces(&format!("player-{player}"), "gold", 1)).await.expect(200);
@@ -76,7 +76,7 @@ async fn an_emptied_redis_is_taken_up_again() {
     let job = reward_pieces("u1", "gold", 1);
     let first = game.submit_under("k", &job).await.expect(202).job_id();
     satchel.finished(&first).await;
-    satchel.redis.cli.run(&["FLUSHALL"]);
+    satchel.redis.commands.run(&["FLUSHALL"]);
     // What was applied is remembered by Postgres, whatever Redis has forgotten.
     let again = game.submit_under("k", &job).await;
     assert_eq!(again.job_id(), first);

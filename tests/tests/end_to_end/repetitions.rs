@@ -94,16 +94,16 @@ async fn a_job_that_is_delivered_again_is_a_repetition_whatever_the_catalogue_sa
     let satchel = Setup::new().workers(0).start().await;
     satchel.publish(&lax()).await;
     let job_id = satchel.game().tell(&event("first", 1)).await.expect(202).job_id();
-    let stream = satchel.redis.cli.busy_streams().remove(0);
-    let again = satchel.redis.cli.first_sealed(&stream);
+    let stream = satchel.redis.commands.busy_streams().remove(0);
+    let again = satchel.redis.commands.first_sealed(&stream);
     satchel.start_worker();
     let job = satchel.finished(&job_id).await;
     assert_eq!(job["status"], "applied", "{job}");
 
     for catalogue in [strict(), test_catalogue()] {
         satchel.publish(&catalogue).await;
-        satchel.redis.cli.add_sealed(&stream, &again);
-        wait::until_true("the entry is finished", || satchel.redis.cli.waiting() == 0).await;
+        satchel.redis.commands.add_sealed(&stream, &again);
+        wait::until_true("the entry is finished", || satchel.redis.commands.waiting() == 0).await;
         assert_eq!(satchel.finished(&job_id).await, job);
     }
     invariants::check(&satchel).await;

@@ -34,7 +34,7 @@ async fn what_waits_shows_its_time_and_priority_and_is_withdrawn_by_who_may() {
 
     let answer = withdraw(&game, &id).await.expect(200).json();
     assert_eq!((&answer["status"], &answer["result"]["code"]), (&json!("rejected"), &json!("withdrawn")), "{answer}");
-    assert_eq!(satchel.redis.cli.leftovers(), Vec::<String>::new());
+    assert_eq!(satchel.redis.commands.leftovers(), Vec::<String>::new());
     withdraw(&game, &id).await.problem(409);
     let again = game.submit_under("k", &job).await.expect(202);
     assert_eq!((again.job_id(), again.header("Idempotent-Replayed")), (id.clone(), "true"));

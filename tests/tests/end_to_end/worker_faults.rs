@@ -30,7 +30,7 @@ async fn a_worker_killed_in_mid_drain_again_and_again_loses_and_doubles_nothing_
     let jobs = soak::rounds(80, 200);
     let mut kills = 0;
     while kills < wanted {
-        if satchel.redis.cli.waiting() < jobs * load::PLAYERS {
+        if satchel.redis.commands.waiting() < jobs * load::PLAYERS {
             fill(&satchel, jobs).await;
         }
         let before = finished(&satchel);
@@ -38,7 +38,7 @@ async fn a_worker_killed_in_mid_drain_again_and_again_loses_and_doubles_nothing_
         wait::until_true("the worker has committed something", || finished(&satchel) > before).await;
         satchel.kill_workers();
         // Killed with nothing left to do would be no kill in mid-drain.
-        kills += usize::from(satchel.redis.cli.waiting() > 0);
+        kills += usize::from(satchel.redis.commands.waiting() > 0);
     }
     satchel.start_worker();
     invariants::check(&satchel).await;
@@ -196,7 +196,7 @@ async fn what_a_worker_committed_and_could_not_delete_before_it_was_killed_has_o
     wait::until_true("the worker has committed", || finished(&satchel) == 2).await;
     satchel.kill_workers();
     satchel.redis.start();
-    assert_eq!(satchel.redis.cli.waiting(), 1);
+    assert_eq!(satchel.redis.commands.waiting(), 1);
     satchel.start_worker();
     invariants::check(&satchel).await;
     assert_eq!(satchel.holdings("u1").await, [("arrow".to_owned(), 2)]);

@@ -28,13 +28,13 @@ async fn programs_of_another_installation_take_nothing_and_say_why() {
 async fn a_worker_whose_redis_becomes_another_installations_takes_nothing() {
     let satchel = Setup::new().brisk().start().await;
     satchel.game().submit_and_wait(&reward_pieces("u1", "arrow", 1)).await.expect(200);
-    let id = satchel.redis.cli.run(&["GET", "satchel:{s00}:installation"]);
+    let id = satchel.redis.commands.run(&["GET", "satchel:{s00}:installation"]);
     satchel.redis.kill();
     satchel.redis.start();
-    satchel.redis.cli.run(&["SET", "satchel:{s00}:installation", "0190a5e4-8c6e-7000-8000-000000000000"]);
+    satchel.redis.commands.run(&["SET", "satchel:{s00}:installation", "0190a5e4-8c6e-7000-8000-000000000000"]);
     // Connections that were made before know no better.
     for connections in ["normal", "pubsub"] {
-        satchel.redis.cli.run(&["CLIENT", "KILL", "TYPE", connections]);
+        satchel.redis.commands.run(&["CLIENT", "KILL", "TYPE", connections]);
     }
     wait::until_true("the worker says so", || satchel.worker_output().contains("another installation")).await;
     wait::until("the API refuses jobs", || async {
@@ -44,7 +44,7 @@ async fn a_worker_whose_redis_becomes_another_installations_takes_nothing() {
     .await;
     let ready = satchel.anyone().get("/readyz").await.expect(503).json();
     assert!(ready.to_string().contains("another installation"), "{ready}");
-    satchel.redis.cli.run(&["SET", "satchel:{s00}:installation", &id]);
+    satchel.redis.commands.run(&["SET", "satchel:{s00}:installation", &id]);
     wait::until("the API takes jobs again", || async {
         let answer = satchel.game().submit(&reward_pieces("u1", "arrow", 1)).await;
         (answer.status == 202).then_some(())
