@@ -106,7 +106,8 @@ LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
     number bigint;
 BEGIN
-    LOOP
+    -- Who meets another one here waits in the INSERT and finds what that one made.
+    FOR attempt IN 1 .. 3 LOOP
         SELECT uid INTO number FROM user_names WHERE user_id = of_user AND shard = of_shard;
         IF FOUND THEN
             RETURN number;
@@ -116,6 +117,7 @@ BEGIN
         )
         INSERT INTO users (shard, uid) SELECT shard, uid FROM made;
     END LOOP;
+    RAISE EXCEPTION 'user % of shard % was given no number', of_user, of_shard;
 END
 $$;
 

@@ -200,7 +200,7 @@ BEGIN
     END IF;
     ended := archive_parked_jobs(choose_parked_jobs(NULL, NULL, NULL, before, most), actor, 'expired', outcome);
     IF ended IS NULL THEN
-        RETURN 0;
+        RETURN 0::bigint;
     END IF;
     INSERT INTO operator_actions (actor, request_id, action, detail)
     VALUES (
@@ -212,7 +212,7 @@ BEGIN
             'jobIds', ended
         )
     );
-    RETURN cardinality(ended);
+    RETURN cardinality(ended)::bigint;
 END
 $$;
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what Satchel needs to be built and run here and is not there yet: a C compiler (for linking and for
 # two libraries), Postgres, Redis and curl; after `deps.sh tests` also what only its tests need: openssl,
-# libfaketime, RabbitMQ and Python 3. Says first what it will install. Starts no service.
+# libfaketime, RabbitMQ, Python 3 and (not on macOS) plpgsql_check. Says first what it will install. Starts no service.
 set -euo pipefail
 
 purpose=${1:-}
@@ -41,6 +41,16 @@ has_rabbitmq() {
     has rabbitmq-server
 }
 
+# Where Debian and Ubuntu keep it. Homebrew has none.
+has_plpgsql_check() {
+    has apt-get || return 0
+    local control
+    for control in /usr/share/postgresql/*/extension/plpgsql_check.control; do
+        if [ -e "$control" ]; then return 0; fi
+    done
+    return 1
+}
+
 missing() {
     has cc || echo compiler
     has_postgres || echo postgres
@@ -52,6 +62,7 @@ missing() {
         has python3 || echo python
         has_faketime || echo faketime
         has_rabbitmq || echo rabbitmq
+        has_plpgsql_check || echo plpgsql_check
     fi
 }
 
@@ -73,10 +84,19 @@ as_root() {
     fi
 }
 
+# The newest Postgres that is installed here, or the one that would be.
+postgres_version() {
+    local installed
+    installed=$(find /usr/lib/postgresql -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null | sort -n | tail -n 1) || true
+    echo "${installed:-$(apt-cache depends postgresql | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p')}"
+}
+
 # The services that these packages bring are not started: Satchel runs private ones, and other software here may
 # rely on what runs now. Debian asks /usr/sbin/policy-rc.d before starting any (101: not allowed).
 with_apt() {
     local package packages=() policy=/usr/sbin/policy-rc.d
+    echo "deps: missing:" $needs >&2
+    as_root apt-get update -q
     for package in $needs; do
         case $package in
             compiler) packages+=(build-essential) ;;
@@ -88,10 +108,10 @@ with_apt() {
             python) packages+=(python3) ;;
             faketime) packages+=(libfaketime) ;;
             rabbitmq) packages+=(rabbitmq-server) ;;
+            plpgsql_check) packages+=("postgresql-$(postgres_version)-plpgsql-check") ;;
         esac
     done
     echo "deps: installing with apt-get: ${packages[*]}" >&2
-    as_root apt-get update -q
     if [ ! -e "$policy" ]; then
         trap "as_root rm -f $policy" EXIT
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null

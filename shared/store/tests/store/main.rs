@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod at_once;
+mod checked;
 mod database;
 mod events;
 mod failed;
