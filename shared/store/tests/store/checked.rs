@@ -1,4 +1,4 @@
-//! The schema's functions under plpgsql_check, which finds what Postgres itself finds only where a statement runs.
+//! The schema's functions under `plpgsql_check`, which finds what Postgres itself finds only where a statement runs.
 
 use crate::database::Database;
 
