@@ -12,6 +12,10 @@ use tempfile::TempDir;
 
 use crate::submit::installation;
 
+/// How long a scenario waits for Redis, in milliseconds: longer than a program does, since other tests run beside it
+/// and one of its calls brings thousands of jobs.
+const DEADLINE_MS: u32 = 20_000;
+
 /// A queue's ground, empty at the start of each scenario.
 pub(crate) struct Ground {
     redis: Option<Redis>,
@@ -33,13 +37,16 @@ impl Ground {
     /// A queue in which nothing is. What the last scenario left must have been finished.
     pub(crate) async fn fresh(&mut self) -> Arc<dyn Queue> {
         self.check_empty().await;
-        let config = match &self.redis {
+        let mut config = match &self.redis {
             Some(redis) => {
                 redis.run_everywhere(&["FLUSHALL"]).await;
                 redis.config()
             }
             None => Config::Memory(MemoryStore::default()),
         };
+        if let Config::Redis(config) = &mut config {
+            config.deadline_ms = DEADLINE_MS;
+        }
         open(&config, &installation()).unwrap()
     }
 
