@@ -4,7 +4,7 @@
 -- Who is who. What grows with a user names its number alone, so that this row is all that ties it to a person.
 CREATE TABLE user_names (
     user_id text COLLATE "C" NOT NULL,
-    shard smallint NOT NULL CHECK (shard >= 0),
+    shard integer NOT NULL CHECK (shard >= 0),
     uid bigint GENERATED ALWAYS AS IDENTITY,
     PRIMARY KEY (user_id, shard),
     UNIQUE (shard, uid)
@@ -17,7 +17,7 @@ CREATE TABLE users (
     version bigint NOT NULL DEFAULT 0 CHECK (version >= 0),
     -- The decision time of the last job that changed something; NULL before the first.
     decided_at timestamptz,
-    shard smallint NOT NULL,
+    shard integer NOT NULL,
     -- Whether jobs of this user are in parked_jobs: then nothing of theirs is applied from the queue.
     is_blocked boolean NOT NULL DEFAULT false,
     -- The last record's hash; 32 zero bytes before the first.
@@ -36,7 +36,7 @@ CREATE TABLE holdings (
     last_granted_at timestamptz,
     last_used_at timestamptz,
     updated_at timestamptz NOT NULL,
-    shard smallint NOT NULL,
+    shard integer NOT NULL,
     item_id text COLLATE "C" NOT NULL,
     PRIMARY KEY (shard, uid, item_id)
 ) WITH (fillfactor = 80);
@@ -44,7 +44,7 @@ CREATE TABLE holdings (
 -- What reward rules have given for, of those that give once for each value. Kept for ever.
 CREATE TABLE rule_grants (
     uid bigint NOT NULL,
-    shard smallint NOT NULL,
+    shard integer NOT NULL,
     rule_id text COLLATE "C" NOT NULL,
     -- As JSON: 1 and "1" differ.
     value text COLLATE "C" NOT NULL,
@@ -63,7 +63,7 @@ CREATE TABLE records (
     at timestamptz NOT NULL,
     -- In the record of the user that the job names; NULL for other parties.
     job_id uuid,
-    shard smallint NOT NULL,
+    shard integer NOT NULL,
     -- How many changes it has.
     count smallint NOT NULL CHECK (count >= 0),
     is_rejected boolean NOT NULL,
@@ -78,11 +78,32 @@ CREATE TABLE records (
 );
 -- One place in the chain, one record.
 CREATE UNIQUE INDEX records_chain ON records (shard, uid, seq) WHERE count > 0;
--- A job is decided once, for ever, whoever its user is.
-CREATE UNIQUE INDEX records_job ON records (job_id) WHERE job_id IS NOT NULL;
+-- A job is decided once, for ever. Its id comes first, since it is asked for by its id alone.
+CREATE UNIQUE INDEX records_job ON records (job_id, shard) WHERE job_id IS NOT NULL;
 -- What changes nothing is forgotten one day: rejected jobs without a key, and so an id of version 7, sooner than others, whose
 -- keys are remembered by these rows.
 CREATE INDEX records_passing ON records ((is_rejected AND substr(job_id::text, 15, 1) = '7'), at) WHERE count = 0;
+
+-- Which shard has decided a job whose id does not lead to it (docs/adr/0012-job-ids-lead-to-shards.md): of such ids, records_job
+-- keeps one shard from deciding twice, this every other.
+CREATE TABLE job_claims (
+    job_id uuid PRIMARY KEY,
+    shard integer NOT NULL
+);
+
+-- Claims jobs for shards, before their records are added: those that no other shard has decided.
+CREATE FUNCTION claim_jobs(of_jobs uuid[], of_shards integer[]) RETURNS uuid[]
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+    -- Whoever claims the same job waits here. Two that claim several wait for each other in one direction only.
+    INSERT INTO job_claims (job_id, shard)
+    SELECT claimed.job_id, claimed.shard
+    FROM UNNEST(of_jobs, of_shards) AS claimed (job_id, shard)
+    ORDER BY claimed.job_id
+    ON CONFLICT DO NOTHING;
+    RETURN ARRAY(SELECT job_id FROM UNNEST(of_jobs, of_shards) AS claimed (job_id, shard) JOIN job_claims USING (job_id, shard));
+END
+$$;
 
 -- Records are added, never changed, but for the seals of those that change nothing, which a new key signs anew. These records go
 -- when their time has come.
@@ -158,21 +179,25 @@ BEGIN
     has_more := false;
     FOREACH of_kind IN ARRAY ARRAY[true, false] LOOP
         WITH passing AS (
-            SELECT ctid, job_id
+            SELECT ctid
             FROM records
             WHERE count = 0
               AND (is_rejected AND substr(job_id::text, 15, 1) = '7') = of_kind
               AND at < now() - make_interval(days => CASE WHEN of_kind THEN LEAST(rejected_days, retention_days) ELSE retention_days END)
               AND NOT EXISTS (
-                  SELECT FROM withdrawals WHERE withdrawals.job_id = records.job_id AND keep_until > now()
+                  SELECT
+                  FROM withdrawals
+                  WHERE withdrawals.job_id = records.job_id AND withdrawals.shard = records.shard AND keep_until > now()
               )
             ORDER BY at
             LIMIT most
             FOR UPDATE SKIP LOCKED
         ), deleted AS (
-            DELETE FROM records WHERE ctid = ANY(ARRAY(SELECT ctid FROM passing)) AND count = 0 RETURNING job_id
+            DELETE FROM records WHERE ctid = ANY(ARRAY(SELECT ctid FROM passing)) AND count = 0 RETURNING job_id, shard
         ), forgotten AS (
-            DELETE FROM withdrawals WHERE job_id IN (SELECT job_id FROM deleted)
+            DELETE FROM withdrawals USING deleted WHERE withdrawals.job_id = deleted.job_id AND withdrawals.shard = deleted.shard
+        ), released AS (
+            DELETE FROM job_claims USING deleted WHERE job_claims.job_id = deleted.job_id AND job_claims.shard = deleted.shard
         )
         SELECT count(*) INTO gone FROM deleted;
         removed := removed + gone;

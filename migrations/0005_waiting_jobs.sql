@@ -5,7 +5,7 @@
 -- Accepted jobs that Postgres keeps until they are decided or parked (SATCHEL_JOURNAL=postgres).
 CREATE SEQUENCE journal_seq;
 CREATE TABLE journal (
-    job_id uuid PRIMARY KEY,
+    job_id uuid NOT NULL,
     user_id text COLLATE "C" NOT NULL,
     shard integer NOT NULL,
     -- The order accepted.
@@ -21,7 +21,8 @@ CREATE TABLE journal (
     mac bytea NOT NULL CHECK (octet_length(mac) = 32),
     accepted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- When it was last put into the queue again.
-    refed_at timestamptz
+    refed_at timestamptz,
+    PRIMARY KEY (job_id, shard)
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
 CREATE INDEX journal_by_user ON journal (user_id, seq);
 CREATE INDEX journal_by_shard ON journal (shard, seq) WHERE not_before IS NULL;
@@ -39,7 +40,7 @@ $$;
 CREATE TABLE parked_jobs (
     user_id text COLLATE "C" NOT NULL,
     position bigint GENERATED ALWAYS AS IDENTITY,
-    job_id uuid NOT NULL UNIQUE,
+    job_id uuid NOT NULL,
     shard integer NOT NULL CHECK (shard BETWEEN 0 AND 65535),
     state text NOT NULL CHECK (state IN ('retrying', 'parked', 'blocked')),
     type text NOT NULL,
@@ -58,7 +59,8 @@ CREATE TABLE parked_jobs (
     next_attempt_at timestamptz CHECK ((state = 'retrying') = (next_attempt_at IS NOT NULL)),
     parked_at timestamptz CHECK ((state = 'parked') = (parked_at IS NOT NULL)),
     added_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (user_id, position)
+    PRIMARY KEY (user_id, position, shard),
+    UNIQUE (job_id, shard)
 ) WITH (fillfactor = 80);
 CREATE INDEX parked_jobs_due ON parked_jobs (shard, next_attempt_at) WHERE state = 'retrying';
 CREATE INDEX parked_jobs_failed ON parked_jobs (parked_at, job_id) WHERE state = 'parked';
@@ -84,7 +86,7 @@ CREATE TABLE archived_jobs (
     archived_by text NOT NULL,
     reason text NOT NULL CHECK (reason IN ('removed', 'expired', 'withdrawn')),
     -- The same id may come again when the job's record has been forgotten.
-    PRIMARY KEY (job_id, archived_at)
+    PRIMARY KEY (job_id, archived_at, shard)
 );
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON archived_jobs
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
@@ -93,11 +95,13 @@ ALTER TABLE archived_jobs ENABLE ALWAYS TRIGGER append_only;
 -- Jobs withdrawn before they were decided. A copy may still wait in the queue until it is due, and is refused by the job's
 -- record: so long that record is kept.
 CREATE TABLE withdrawals (
-    job_id uuid PRIMARY KEY,
+    job_id uuid NOT NULL,
+    shard integer NOT NULL,
     withdrawn_by text NOT NULL,
     request_id text NOT NULL,
     withdrawn_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    keep_until timestamptz NOT NULL
+    keep_until timestamptz NOT NULL,
+    PRIMARY KEY (job_id, shard)
 );
 
 -- Queue entries that could not be trusted or read, kept as they were for an operator.

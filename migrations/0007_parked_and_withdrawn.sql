@@ -110,11 +110,15 @@ $$;
 CREATE FUNCTION archive_parked_jobs(of_jobs uuid[], archiver text, why text, outcome json) RETURNS uuid[]
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
+    claimed uuid[];
     ended record;
 BEGIN
     IF (outcome ->> 'code') IS DISTINCT FROM why THEN
         RAISE EXCEPTION 'a job that is archived as % ends so', why USING ERRCODE = 'insufficient_privilege';
     END IF;
+    SELECT claim_jobs(array_agg(job_id), array_agg(shard)) INTO claimed
+    FROM parked_jobs
+    WHERE job_id = ANY(of_jobs) AND parked_at IS NOT NULL;
     WITH gone AS (
         DELETE FROM parked_jobs WHERE job_id = ANY(of_jobs) AND parked_at IS NOT NULL RETURNING *
     ), archived AS (
@@ -132,12 +136,13 @@ BEGIN
         FROM gone
         JOIN user_names ON user_names.user_id = gone.user_id AND user_names.shard = gone.shard
         JOIN users ON users.shard = user_names.shard AND users.uid = user_names.uid
+        WHERE job_id = ANY(claimed)
         ORDER BY job_id
         -- It cannot be there: a job that was decided is not in parked_jobs. If it is all the same, it stays as it is.
-        ON CONFLICT (job_id) WHERE job_id IS NOT NULL DO NOTHING
+        ON CONFLICT (job_id, shard) WHERE job_id IS NOT NULL DO NOTHING
         RETURNING shard, uid, job_id
     ), told AS (
-        SELECT decided.shard::integer AS shard, uid, decided.job_id, position,
+        SELECT decided.shard, uid, decided.job_id, position,
                CASE WHEN (body -> 'job' ->> 'quiet')::boolean THEN 1 ELSE 0 END::smallint AS kind
         FROM decided
         JOIN gone USING (job_id)
@@ -234,6 +239,9 @@ BEGIN
         RAISE EXCEPTION 'a job is withdrawn as withdrawn, and remembered for a year at most'
             USING ERRCODE = 'insufficient_privilege';
     END IF;
+    IF cardinality(claim_jobs(ARRAY[of_job], ARRAY[of_shard])) = 0 THEN
+        RETURN false;
+    END IF;
     SELECT version INTO last_seq FROM users WHERE shard = of_shard AND uid = of_uid FOR NO KEY UPDATE;
     SELECT * INTO journaled FROM journal WHERE job_id = of_job;
     SELECT * INTO parked FROM parked_jobs WHERE job_id = of_job;
@@ -242,11 +250,12 @@ BEGIN
     VALUES (of_uid, last_seq, clock_timestamp(), of_job, of_shard, 0, true,
             undecided_body(of_user, of_type, job ->> 'reason', submitter, request, submitted, parked.attempts,
                            COALESCE(journaled.payload_hash, parked.payload_hash, hash), outcome))
-    ON CONFLICT (job_id) WHERE job_id IS NOT NULL DO NOTHING;
+    ON CONFLICT (job_id, shard) WHERE job_id IS NOT NULL DO NOTHING;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    INSERT INTO withdrawals (job_id, withdrawn_by, request_id, keep_until) VALUES (of_job, withdrawer, request, until);
+    INSERT INTO withdrawals (job_id, shard, withdrawn_by, request_id, keep_until)
+    VALUES (of_job, of_shard, withdrawer, request, until);
     DELETE FROM journal WHERE job_id = of_job;
     DELETE FROM parked_jobs WHERE job_id = of_job;
     IF parked.parked_at IS NOT NULL THEN

@@ -17,7 +17,7 @@ CREATE TABLE functions (
 -- others are held, and the next one is queued when that one ends. So what waits for its turn is not looked at again and
 -- again, however much it is.
 CREATE TABLE function_runs (
-    run_id uuid PRIMARY KEY,
+    run_id uuid NOT NULL,
     function_id text COLLATE "C" NOT NULL,
     -- For whom, where a function has several receivers of one event, e.g. webhook endpoints.
     target text COLLATE "C" NOT NULL,
@@ -51,7 +51,8 @@ CREATE TABLE function_runs (
     due_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at timestamptz
-        CHECK ((status IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL))
+        CHECK ((status IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)),
+    PRIMARY KEY (run_id, shard)
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
 
 -- What is due, of a function, and of a target of one.
@@ -105,6 +106,8 @@ CREATE TRIGGER queue_held_run AFTER UPDATE OF status ON function_runs
 -- What steps of runs have resulted in. Written once.
 CREATE TABLE function_steps (
     run_id uuid NOT NULL,
+    -- The run's.
+    shard integer NOT NULL,
     -- SHA-256 of the step's id.
     step_hash bytea NOT NULL CHECK (octet_length(step_hash) = 32),
     -- Which use of that id in the run, counted from 0.
@@ -112,7 +115,7 @@ CREATE TABLE function_steps (
     step_id text NOT NULL,
     result json NOT NULL,
     saved_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (run_id, step_hash, nth)
+    PRIMARY KEY (run_id, step_hash, nth, shard)
 );
 CREATE TRIGGER refuse_change BEFORE UPDATE OR TRUNCATE ON function_steps
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

@@ -2,9 +2,9 @@
 
 -- The users of a batch that its worker does not remember, and what they have of the items that are asked for, all of one moment and
 -- without locks; users that are not there are made. An item that nobody asks for is ''. A user or item may be named twice.
-CREATE FUNCTION find_holdings(of_users text[], of_shards smallint[], of_items text[])
+CREATE FUNCTION find_holdings(of_users text[], of_shards integer[], of_items text[])
 RETURNS TABLE (
-    nth bigint, shard smallint, uid bigint, version bigint, hash bytea, decided_at timestamptz, is_blocked boolean, mac bytea,
+    nth bigint, shard integer, uid bigint, version bigint, hash bytea, decided_at timestamptz, is_blocked boolean, mac bytea,
     quantity bigint, granted_total bigint, used_total bigint
 )
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
@@ -45,11 +45,12 @@ $$;
 CREATE FUNCTION apply_batch(
     worker uuid, lease_shards integer[], lease_epochs bigint[], by_catalogue bigint,
     moment timestamptz,
-    record_shards smallint[], record_uids bigint[], record_seqs bigint[], record_jobs uuid[], record_counts smallint[],
+    record_shards integer[], record_uids bigint[], record_seqs bigint[], record_jobs uuid[], record_counts smallint[],
     record_rejected boolean[], record_bodies text[], record_seals bytea[],
-    user_shards smallint[], user_uids bigint[], found_versions bigint[], found_hashes bytea[],
+    claimed_jobs uuid[], claimed_shards integer[],
+    user_shards integer[], user_uids bigint[], found_versions bigint[], found_hashes bytea[],
     user_versions bigint[], user_hashes bytea[], user_times timestamptz[], user_macs bytea[],
-    held_shards smallint[], held_uids bigint[], held_items text[], held_quantities bigint[], held_granted bigint[],
+    held_shards integer[], held_uids bigint[], held_items text[], held_quantities bigint[], held_granted bigint[],
     held_used bigint[], held_granted_at timestamptz[], held_used_at timestamptz[], held_found bigint[], known bigint,
     counted_shards integer[], counted_applied bigint[], counted_rejected bigint[], counted_events integer[],
     counted_firsts integer[], counted_kinds text[], counted_roots bytea[],
@@ -102,6 +103,9 @@ BEGIN
         IF updated < cardinality(user_uids) THEN
             RAISE EXCEPTION 'a ledger does not end where it did' USING ERRCODE = 'SA002';
         END IF;
+    END IF;
+    IF cardinality(claimed_jobs) > 0 AND cardinality(claim_jobs(claimed_jobs, claimed_shards)) < cardinality(claimed_jobs) THEN
+        RAISE EXCEPTION 'another shard has decided the job' USING ERRCODE = 'unique_violation', CONSTRAINT = 'job_claims_pkey';
     END IF;
     IF cardinality(record_uids) > 0 THEN
         INSERT INTO records (shard, uid, seq, at, job_id, count, is_rejected, body, seal)

@@ -3,7 +3,7 @@
 -- key. A test holds all this against what a database says (shared/store/tests/store/roles.rs).
 
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION set_queue_paused, uid_of, undecided_body, forget_jobs, publish_catalogue, change_rules,
+REVOKE EXECUTE ON FUNCTION set_queue_paused, uid_of, claim_jobs, undecided_body, forget_jobs, publish_catalogue, change_rules,
     take_back_journaled, add_events, forget_events, let_next_go, choose_parked_jobs, archive_parked_jobs, add_rejections,
     retry_parked_jobs, remove_parked_jobs, expire_parked_jobs, withdraw_job, cancel_runs, retry_run, redeliver_run, give_up_runs,
     forget_runs, forget_paces, tell_webhook_ping, find_holdings, apply_batch
@@ -40,13 +40,14 @@ GRANT DELETE, INSERT (endpoint_id, url, events, description, is_enabled, secret)
             consecutive_failures, failing_since, open_until, updated_at) ON webhook_endpoints TO satchel_api;
 
 -- What a worker does.
-GRANT EXECUTE ON FUNCTION find_holdings, apply_batch, add_events, uid_of, let_next_go TO satchel_worker;
+GRANT EXECUTE ON FUNCTION find_holdings, apply_batch, add_events, claim_jobs, uid_of, let_next_go TO satchel_worker;
 GRANT INSERT ON rules_gate TO satchel_worker;
 GRANT INSERT (user_id, shard) ON user_names TO satchel_worker;
 GRANT INSERT (shard, uid), UPDATE (version, hash, mac, decided_at, is_blocked) ON users TO satchel_worker;
 GRANT INSERT, UPDATE (quantity, granted_total, used_total, last_granted_at, last_used_at, updated_at)
     ON holdings TO satchel_worker;
 GRANT INSERT ON records, rule_grants, quarantined_entries TO satchel_worker;
+GRANT SELECT, INSERT ON job_claims TO satchel_worker;
 GRANT DELETE, UPDATE (refed_at) ON journal TO satchel_worker;
 GRANT DELETE, INSERT, UPDATE (state, attempts, tries, failures, next_attempt_at, parked_at) ON parked_jobs TO satchel_worker;
 GRANT SELECT, DELETE, INSERT (worker_id, expires_at, ttl_ms), UPDATE (expires_at, ttl_ms, alive_since)
@@ -58,7 +59,7 @@ GRANT UPDATE (dispatched) ON event_cursors TO satchel_worker;
 GRANT INSERT (function_id, description, seen_at), UPDATE (description, seen_at) ON functions TO satchel_worker;
 GRANT INSERT (run_id, function_id, target, shard, event_seq, user_id, event_name, replay_id, is_ordered, status),
     UPDATE (status, epoch, worker_id, attempts, tries, failures, due_at, finished_at) ON function_runs TO satchel_worker;
-GRANT INSERT (run_id, step_hash, nth, step_id, result) ON function_steps TO satchel_worker;
+GRANT INSERT (run_id, shard, step_hash, nth, step_id, result) ON function_steps TO satchel_worker;
 GRANT SELECT, INSERT, UPDATE (spent_until) ON function_paces TO satchel_worker;
 GRANT DELETE, UPDATE (next_seq) ON function_replay_shards TO satchel_worker;
 GRANT UPDATE (is_enabled, disabled_reason, consecutive_failures, failing_since, open_until)

@@ -24,7 +24,7 @@ async fn the_programs_can_neither_update_nor_delete_nor_truncate_it() {
         "DELETE FROM records WHERE false",
         "TRUNCATE records",
         "INSERT INTO records SELECT * FROM records
-         ON CONFLICT (job_id) WHERE job_id IS NOT NULL DO UPDATE SET body = '{}'",
+         ON CONFLICT (job_id, shard) WHERE job_id IS NOT NULL DO UPDATE SET body = '{}'",
         "WITH gone AS (DELETE FROM records RETURNING *) SELECT * FROM gone",
     ] {
         for login in [api, worker] {

@@ -23,6 +23,8 @@ pub struct JobId(Uuid);
 
 /// Where in a UUID the place is: its octets 6 and 7, but for the version.
 const PLACE_SHIFT: u32 = 64;
+/// The last bit, which is set in the ids of version 8 that have no place, and in no others of that version.
+const NO_PLACE: u128 = 1;
 
 impl JobId {
     /// The one that `caller`'s `key` always names for this user: version 8 over a SHA-256 of the three. Whoever repeats a
@@ -36,14 +38,18 @@ impl JobId {
     /// sender's alone, whoever it is about, so that this one leads nowhere.
     #[must_use]
     pub fn of_event(caller: &str, id: &EventId) -> Self {
-        Self(named(b"satchel/event-job-id/1\0", &[caller], id.as_str()))
+        Self::without_place(named(b"satchel/event-job-id/1\0", &[caller], id.as_str()))
     }
 
     /// The one of the job that a step of a function submits: one step, one job, whomever it is for at which attempt, so that this
     /// one leads nowhere either.
     #[must_use]
     pub fn of_step(function: &str, key: &IdempotencyKey) -> Self {
-        Self(named(b"satchel/job-id/1\0", &[function], key.as_str()))
+        Self::without_place(named(b"satchel/job-id/1\0", &[function], key.as_str()))
+    }
+
+    fn without_place(uuid: Uuid) -> Self {
+        Self(Uuid::from_u128(uuid.as_u128() | NO_PLACE))
     }
 
     /// A new one for this user, of a UUID of version 7.
@@ -57,6 +63,12 @@ impl JobId {
     #[must_use]
     pub(super) fn place(self) -> u16 {
         u16::try_from(self.0.as_u128() >> PLACE_SHIFT & u128::from(PLACES - 1)).unwrap_or_default()
+    }
+
+    /// Whether it leads to its user's shard, if Satchel has made it.
+    #[must_use]
+    pub fn has_place(self) -> bool {
+        !self.is_of_key() || self.0.as_u128() & NO_PLACE == 0
     }
 
     /// Whether an idempotency key or an event's id names it.
@@ -80,7 +92,7 @@ impl JobId {
     }
 }
 
-/// A UUID of version 8: the first bytes of a SHA-256.
+/// A UUID of version 8: the first bytes of a SHA-256, the last bit 0.
 fn named(domain: &[u8], scope: &[&str], name: &str) -> Uuid {
     let mut hash = Sha256::new();
     hash.update(domain);
@@ -93,7 +105,7 @@ fn named(domain: &[u8], scope: &[&str], name: &str) -> Uuid {
     let digest: [u8; 32] = hash.finalize().into();
     let mut bytes = [0; 16];
     bytes.copy_from_slice(digest.first_chunk::<16>().unwrap_or(&[0; 16]));
-    Uuid::new_v8(bytes)
+    Uuid::from_u128(Uuid::new_v8(bytes).as_u128() & !NO_PLACE)
 }
 
 impl From<Uuid> for JobId {
@@ -141,6 +153,19 @@ mod tests {
             assert_eq!((fresh.get_version_num(), named.get_version_num()), (7, 8));
             let others = |uuid: Uuid| uuid.as_u128() & !(0xfff << PLACE_SHIFT);
             assert_eq!(others(fresh), others(of_time));
+            assert!(ids.into_iter().all(JobId::has_place));
+        }
+    }
+
+    #[test]
+    fn ids_of_events_and_steps_say_that_they_have_no_place() {
+        for number in 0..100 {
+            let of_event = JobId::of_event("service:game", &EventId::parse(&format!("e{number}")).unwrap());
+            let of_step = JobId::of_step("function:f", &IdempotencyKey::parse(&format!("k{number}")).unwrap());
+            let of_key =
+                JobId::of_key("service:game", &user("u"), &IdempotencyKey::parse(&format!("k{number}")).unwrap());
+            assert_eq!([of_event, of_step, of_key].map(JobId::has_place), [false, false, true]);
+            assert!(of_event.is_of_key() && of_step.is_of_key());
         }
     }
 }

@@ -50,7 +50,7 @@ pub async fn apply(
     on: Remembered<'_>,
     progress: Progress<'_>,
 ) -> Result<Result<DateTime<Utc>, Refusal>, StoreError> {
-    let lease_shards: Vec<i32> = on.leases.iter().map(|lease| lease.shard.get().into()).collect();
+    let lease_shards: Vec<i32> = on.leases.iter().map(|lease| stored::shard_number(lease.shard)).collect();
     let epochs: Vec<i64> = on.leases.iter().map(|lease| lease.epoch).collect();
     let columns = Columns::of(progress, on.heads);
     let done = query_with!(
@@ -59,7 +59,7 @@ pub async fn apply(
            FROM apply_batch(
                 $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
                 $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28,
-                $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42
+                $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44
            )"#,
         on.worker_id,
         &lease_shards,
@@ -100,7 +100,7 @@ pub type Seen = (Found, Option<Holding>);
 /// If Postgres is away.
 pub async fn find(session: &mut Session, wanted: &[Wanted<'_>]) -> Result<Vec<Seen>, StoreError> {
     let user_ids: Vec<&str> = wanted.iter().map(|wanted| wanted.user_id.as_str()).collect();
-    let shards: Vec<i16> = wanted.iter().map(|wanted| stored::shard_number(wanted.shard)).collect();
+    let shards: Vec<i32> = wanted.iter().map(|wanted| stored::shard_number(wanted.shard)).collect();
     let item_ids: Vec<&str> = wanted.iter().map(|wanted| wanted.item_id.map_or("", ItemId::as_str)).collect();
     let rows = sqlx::query!(
         r#"SELECT nth AS "nth!", shard AS "shard!", uid AS "uid!", version AS "version!", hash AS "hash!", decided_at,

@@ -27,6 +27,8 @@ macro_rules! query_with {
             &$columns.records.rejected,
             &$columns.records.bodies as &[&str],
             &$columns.records.seals as &[&[u8]],
+            &$columns.records.claimed_jobs,
+            &$columns.records.claimed_shards,
             &$columns.heads.shards,
             &$columns.heads.uids,
             &$columns.heads.found_versions as &[Option<i64>],
@@ -88,7 +90,7 @@ impl<'a> Columns<'a> {
 
 /// Decided jobs.
 pub(super) struct Records<'a> {
-    pub(super) shards: Vec<i16>,
+    pub(super) shards: Vec<i32>,
     pub(super) uids: Vec<i64>,
     pub(super) seqs: Vec<i64>,
     pub(super) job_ids: Vec<Option<Uuid>>,
@@ -96,10 +98,18 @@ pub(super) struct Records<'a> {
     pub(super) rejected: Vec<bool>,
     pub(super) bodies: Vec<&'a str>,
     pub(super) seals: Vec<&'a [u8]>,
+    /// Jobs whose ids do not lead to their shard.
+    pub(super) claimed_jobs: Vec<Uuid>,
+    pub(super) claimed_shards: Vec<i32>,
 }
 
 impl<'a> Records<'a> {
     fn of(records: &'a [Record]) -> Self {
+        let claim = |record: &Record| {
+            let job_id = record.job_id.filter(|job_id| !job_id.has_place())?;
+            Some((job_id.as_uuid(), stored::shard_number(record.user.shard)))
+        };
+        let (claimed_jobs, claimed_shards) = records.iter().filter_map(claim).unzip();
         Self {
             shards: records.iter().map(|record| stored::shard_number(record.user.shard)).collect(),
             uids: records.iter().map(|record| record.user.uid.get()).collect(),
@@ -109,13 +119,15 @@ impl<'a> Records<'a> {
             rejected: records.iter().map(|record| record.is_rejected).collect(),
             bodies: records.iter().map(|record| record.body.as_str()).collect(),
             seals: records.iter().map(|record| record.seal.as_bytes()).collect(),
+            claimed_jobs,
+            claimed_shards,
         }
     }
 }
 
 /// Holdings.
 pub(super) struct Holdings<'a> {
-    pub(super) shards: Vec<i16>,
+    pub(super) shards: Vec<i32>,
     pub(super) uids: Vec<i64>,
     pub(super) item_ids: Vec<&'a str>,
     pub(super) quantities: Vec<i64>,
@@ -147,7 +159,7 @@ impl<'a> Holdings<'a> {
 
 /// Where ledgers end, in order of shard and number: all batches lock them in that order.
 pub(super) struct Heads<'a> {
-    pub(super) shards: Vec<i16>,
+    pub(super) shards: Vec<i32>,
     pub(super) uids: Vec<i64>,
     /// Where they ended before; `None` where that is not compared.
     pub(super) found_versions: Vec<Option<i64>>,

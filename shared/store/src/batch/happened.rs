@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::outcome::ShardCounts;
+use crate::db::stored;
 
 /// What is added to each shard's counters, in order of the shards: all batches lock them in that order.
 pub(super) struct Counters {
@@ -100,7 +101,7 @@ impl Happened {
         for shard in shards {
             firsts.push(i32::try_from(kind_of.len()).unwrap_or(i32::MAX).saturating_add(1));
             let (own, others) =
-                rest.split_at(rest.partition_point(|event| i32::from(event.user.shard.get()) <= *shard));
+                rest.split_at(rest.partition_point(|event| stored::shard_number(event.user.shard) <= *shard));
             let mut own_kinds = Kinds::default();
             kind_of.extend(own.iter().map(|event| own_kinds.index(event)));
             kinds.push(own_kinds.text());

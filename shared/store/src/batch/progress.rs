@@ -8,8 +8,8 @@ use super::columns::{Columns, query_with};
 pub use super::outcome::{Progress, ShardCounts};
 use crate::{StoreError, Tx};
 
-/// The index that keeps a job from being decided twice.
-const ONE_DECISION: &str = "records_job";
+/// What keeps a job from being decided twice: in one shard, and in two.
+const ONE_DECISION: [&str; 2] = ["records_job", "job_claims_pkey"];
 /// The SQLSTATE of a holding that is not as it was found.
 const CHANGED: &str = "SA001";
 
@@ -25,7 +25,7 @@ pub async fn write(tx: &mut Tx<'_>, progress: Progress<'_>) -> Result<(), StoreE
         "SELECT FROM apply_batch(
                 NULL, NULL, NULL, NULL, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
                 $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28,
-                $29, $30, $31, $32, $33, $34, $35, $36, $37, $38
+                $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40
          )"
     )
     .execute(&mut *tx.0)
@@ -37,7 +37,9 @@ pub async fn write(tx: &mut Tx<'_>, progress: Progress<'_>) -> Result<(), StoreE
 /// What Postgres refuses of a batch's writes.
 pub(super) fn refused(error: Error) -> StoreError {
     match &error {
-        Error::Database(refusal) if refusal.constraint() == Some(ONE_DECISION) => StoreError::Decided,
+        Error::Database(refusal) if refusal.constraint().is_some_and(|name| ONE_DECISION.contains(&name)) => {
+            StoreError::Decided
+        }
         Error::Database(refusal) if refusal.code().as_deref() == Some(CHANGED) => StoreError::Changed,
         _ => error.into(),
     }

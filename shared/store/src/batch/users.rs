@@ -28,13 +28,13 @@ pub async fn lock(tx: &mut Tx<'_>, places: &[(&UserId, Shard)]) -> Result<HashMa
     let mut found = lock_existing(tx, places).await?;
     let missing = || places.iter().filter(|(user_id, _)| !found.contains_key(*user_id));
     let user_ids: Vec<&str> = missing().map(|(user_id, _)| user_id.as_str()).collect();
-    let shards: Vec<i16> = missing().map(|(_, shard)| stored::shard_number(*shard)).collect();
+    let shards: Vec<i32> = missing().map(|(_, shard)| stored::shard_number(*shard)).collect();
     if !user_ids.is_empty() {
         sqlx::query!(
             r#"WITH made AS (
                    INSERT INTO user_names (user_id, shard)
                    SELECT user_id, shard
-                   FROM UNNEST($1::text[], $2::smallint[]) AS missing (user_id, shard)
+                   FROM UNNEST($1::text[], $2::integer[]) AS missing (user_id, shard)
                    ORDER BY user_id COLLATE "C"
                    ON CONFLICT DO NOTHING
                    RETURNING shard, uid
@@ -59,16 +59,16 @@ pub async fn lock(tx: &mut Tx<'_>, places: &[(&UserId, Shard)]) -> Result<HashMa
 /// If Postgres is away.
 pub async fn key(tx: &mut Tx<'_>, user_id: &UserId, shard: Shard) -> Result<UserKey, StoreError> {
     let shard = stored::shard_number(shard);
-    let uid = sqlx::query_scalar!(r#"SELECT uid_of($1, $2) AS "uid!""#, user_id.as_str(), i32::from(shard));
+    let uid = sqlx::query_scalar!(r#"SELECT uid_of($1, $2) AS "uid!""#, user_id.as_str(), shard);
     Ok(stored::user_key(shard, uid.fetch_one(&mut *tx.0).await?)?)
 }
 
 async fn lock_existing(tx: &mut Tx<'_>, places: &[(&UserId, Shard)]) -> Result<HashMap<UserId, Found>, StoreError> {
     let user_ids: Vec<&str> = places.iter().map(|(user_id, _)| user_id.as_str()).collect();
-    let shards: Vec<i16> = places.iter().map(|(_, shard)| stored::shard_number(*shard)).collect();
+    let shards: Vec<i32> = places.iter().map(|(_, shard)| stored::shard_number(*shard)).collect();
     let rows = sqlx::query!(
         "SELECT user_names.user_id, users.shard, users.uid, version, hash, decided_at, is_blocked, mac
-         FROM UNNEST($1::text[], $2::smallint[]) AS wanted (user_id, shard)
+         FROM UNNEST($1::text[], $2::integer[]) AS wanted (user_id, shard)
          JOIN user_names USING (user_id, shard)
          JOIN users ON users.shard = user_names.shard AND users.uid = user_names.uid
          ORDER BY users.shard, users.uid

@@ -37,14 +37,14 @@ pub(crate) fn payload_hash(bytes: &[u8]) -> Result<PayloadHash, Unreadable> {
     bytes.try_into().map(PayloadHash).map_err(|error| Unreadable::new("payload_hash", error))
 }
 
-/// A shard as the tables of users keep it: there are 4096 at most.
-pub(crate) fn shard_number(shard: Shard) -> i16 {
-    i16::try_from(shard.get()).unwrap_or(i16::MAX)
+/// A shard as Postgres keeps it.
+pub(crate) fn shard_number(shard: Shard) -> i32 {
+    shard.get().into()
 }
 
 /// Where a user's rows are.
-pub(crate) fn user_key(shard: i16, uid: i64) -> Result<UserKey, Unreadable> {
-    Ok(UserKey { shard: self::shard(shard.into())?, uid: Uid::new(uid) })
+pub(crate) fn user_key(shard: i32, uid: i64) -> Result<UserKey, Unreadable> {
+    Ok(UserKey { shard: self::shard(shard)?, uid: Uid::new(uid) })
 }
 
 pub(crate) fn shard(number: i32) -> Result<Shard, Unreadable> {
@@ -56,7 +56,7 @@ pub(crate) fn sealed(version: i32, body: String, mac: Vec<u8>) -> SealedEnvelope
     SealedEnvelope { version: u32::try_from(version).unwrap_or_default(), body: body.into_bytes(), mac }
 }
 
-/// Shards as Postgres keeps them.
+/// The same of several.
 pub(crate) fn shard_numbers(shards: &[Shard]) -> Vec<i32> {
-    shards.iter().map(|shard| shard.get().into()).collect()
+    shards.iter().copied().map(shard_number).collect()
 }

@@ -11,12 +11,12 @@ use crate::{StoreError, Tx};
 /// # Errors
 /// If Postgres is away.
 pub async fn load(tx: &mut Tx<'_>, pairs: &[(UserKey, ItemId)]) -> Result<Vec<(UserKey, ItemId, Holding)>, StoreError> {
-    let shards: Vec<i16> = pairs.iter().map(|(user, _)| stored::shard_number(user.shard)).collect();
+    let shards: Vec<i32> = pairs.iter().map(|(user, _)| stored::shard_number(user.shard)).collect();
     let uids: Vec<i64> = pairs.iter().map(|(user, _)| user.uid.get()).collect();
     let item_ids: Vec<&str> = pairs.iter().map(|(_, item_id)| item_id.as_str()).collect();
     let rows = sqlx::query!(
         "SELECT holdings.shard, holdings.uid, holdings.item_id, quantity, granted_total, used_total
-         FROM UNNEST($1::smallint[], $2::bigint[], $3::text[]) AS wanted (shard, uid, item_id)
+         FROM UNNEST($1::integer[], $2::bigint[], $3::text[]) AS wanted (shard, uid, item_id)
          JOIN holdings USING (shard, uid, item_id)",
         &shards,
         &uids,

@@ -10,13 +10,13 @@ use crate::{StoreError, Tx};
 
 impl StoredFact for RuleGrant {
     async fn load(tx: &mut Tx<'_>, keys: &[(UserKey, OnceKey)]) -> Result<Vec<(UserKey, OnceKey, bool)>, StoreError> {
-        let shards: Vec<i16> = keys.iter().map(|(user, _)| stored::shard_number(user.shard)).collect();
+        let shards: Vec<i32> = keys.iter().map(|(user, _)| stored::shard_number(user.shard)).collect();
         let uids: Vec<i64> = keys.iter().map(|(user, _)| user.uid.get()).collect();
         let rule_ids: Vec<&str> = keys.iter().map(|(_, key)| key.rule_id.as_str()).collect();
         let values: Vec<&str> = keys.iter().map(|(_, key)| key.value.as_str()).collect();
         let rows = sqlx::query!(
             "SELECT rule_grants.shard, rule_grants.uid, rule_grants.rule_id, rule_grants.value
-         FROM UNNEST($1::smallint[], $2::bigint[], $3::text[], $4::text[]) AS wanted (shard, uid, rule_id, value)
+         FROM UNNEST($1::integer[], $2::bigint[], $3::text[], $4::text[]) AS wanted (shard, uid, rule_id, value)
          JOIN rule_grants USING (shard, uid, rule_id, value)",
             &shards,
             &uids,
@@ -36,14 +36,14 @@ impl StoredFact for RuleGrant {
     /// Fails if a rule has given for one of them before.
     async fn write(tx: &mut Tx<'_>, writes: &[Write<'_, Self>]) -> Result<(), StoreError> {
         let given = || writes.iter().filter(|write| *write.value);
-        let shards: Vec<i16> = given().map(|write| stored::shard_number(write.user.shard)).collect();
+        let shards: Vec<i32> = given().map(|write| stored::shard_number(write.user.shard)).collect();
         let uids: Vec<i64> = given().map(|write| write.user.uid.get()).collect();
         let rule_ids: Vec<&str> = given().map(|write| write.key.rule_id.as_str()).collect();
         let values: Vec<&str> = given().map(|write| write.key.value.as_str()).collect();
         sqlx::query!(
             "INSERT INTO rule_grants (shard, uid, rule_id, value)
          SELECT *
-         FROM UNNEST($1::smallint[], $2::bigint[], $3::text[], $4::text[])",
+         FROM UNNEST($1::integer[], $2::bigint[], $3::text[], $4::text[])",
             &shards,
             &uids,
             &rule_ids as &[&str],

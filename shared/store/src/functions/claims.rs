@@ -212,7 +212,8 @@ async fn begin(
         return Ok(Vec::new());
     }
     let run_ids: Vec<Uuid> = chosen.iter().map(|(run_id, _)| *run_id).collect();
-    let epoch = |shard: i32| leases.iter().find(|lease| i32::from(lease.shard.get()) == shard).map(|lease| lease.epoch);
+    let epoch =
+        |shard: i32| leases.iter().find(|lease| stored::shard_number(lease.shard) == shard).map(|lease| lease.epoch);
     let epochs: Vec<Option<i64>> = chosen.iter().map(|(_, shard)| epoch(*shard)).collect();
     let rows = sqlx::query!(
         r#"UPDATE function_runs

@@ -168,7 +168,7 @@ pub async fn add_runs(tx: &mut Tx<'_>, runs: &[NewRun<'_>]) -> Result<(), StoreE
     let run_ids: Vec<Uuid> = runs.iter().map(id).collect();
     let function_ids: Vec<&str> = runs.iter().map(|run| run.function_id.as_str()).collect();
     let targets: Vec<&str> = runs.iter().map(|run| run.target).collect();
-    let shards: Vec<i32> = runs.iter().map(|run| run.event.place.shard.get().into()).collect();
+    let shards: Vec<i32> = runs.iter().map(|run| stored::shard_number(run.event.place.shard)).collect();
     let seqs: Vec<i64> = runs.iter().map(|run| run.event.place.seq).collect();
     let user_ids: Vec<&str> = runs.iter().map(|run| run.event.user_id.as_str()).collect();
     let names: Vec<&str> = runs.iter().map(|run| run.event.name.as_str()).collect();
@@ -194,7 +194,7 @@ pub async fn add_runs(tx: &mut Tx<'_>, runs: &[NewRun<'_>]) -> Result<(), StoreE
          FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::bigint[], $6::text[], $7::text[],
                      $8::uuid[], $9::boolean[])
              AS made (run_id, function_id, target, shard, event_seq, user_id, event_name, replay_id, is_ordered)
-         ON CONFLICT (run_id) DO NOTHING",
+         ON CONFLICT (run_id, shard) DO NOTHING",
         &run_ids,
         &function_ids as &[&str],
         &targets as &[&str],

@@ -144,7 +144,7 @@ pub async fn left(
 /// # Errors
 /// If Postgres is away.
 pub async fn advance(tx: &mut Tx<'_>, replay_id: Uuid, reached: Place, last: i64) -> Result<(), StoreError> {
-    let shard = i32::from(reached.shard.get());
+    let shard = stored::shard_number(reached.shard);
     if reached.seq >= last {
         sqlx::query!("DELETE FROM function_replay_shards WHERE shard = $1 AND replay_id = $2", shard, replay_id)
             .execute(&mut *tx.0)

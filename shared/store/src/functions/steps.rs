@@ -107,12 +107,14 @@ pub async fn save(
 ) -> Result<Saved, StoreError> {
     let row = sqlx::query!(
         r#"WITH mine AS (
-               SELECT is_cancelled FROM function_runs WHERE run_id = $1 AND status = 'running' AND epoch = $2 AND attempts = $7
+               SELECT shard, is_cancelled
+               FROM function_runs
+               WHERE run_id = $1 AND status = 'running' AND epoch = $2 AND attempts = $7
            ), added AS (
-               INSERT INTO function_steps (run_id, step_hash, nth, step_id, result)
-               SELECT $1, $3, $4, $5, $6::text::json
+               INSERT INTO function_steps (run_id, shard, step_hash, nth, step_id, result)
+               SELECT $1, shard, $3, $4, $5, $6::text::json
                FROM mine
-               ON CONFLICT (run_id, step_hash, nth) DO NOTHING
+               ON CONFLICT (run_id, step_hash, nth, shard) DO NOTHING
                RETURNING result
            )
            SELECT is_cancelled,

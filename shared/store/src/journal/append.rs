@@ -113,7 +113,7 @@ async fn append_part(pool: &Pool, entries: &[JournalEntry<'_>]) -> Result<HashMa
 async fn insert(connection: &mut PgConnection, entries: &[&JournalEntry<'_>]) -> Result<HashSet<Uuid>, StoreError> {
     let user_ids: Vec<_> = entries.iter().map(|entry| entry.envelope.job.user_id.as_str()).collect();
     let job_ids: Vec<_> = entries.iter().map(|entry| entry.envelope.job_id.as_uuid()).collect();
-    let shards: Vec<_> = entries.iter().map(|entry| i32::from(entry.shard.get())).collect();
+    let shards: Vec<_> = entries.iter().map(|entry| stored::shard_number(entry.shard)).collect();
     let types: Vec<_> = entries.iter().map(|entry| entry.envelope.job.work.name()).collect();
     let payload_hashes: Vec<_> = entries.iter().map(|entry| &entry.payload_hash.0[..]).collect();
     let actors: Vec<_> = entries.iter().map(|entry| entry.envelope.actor.to_string()).collect();
@@ -135,9 +135,11 @@ async fn insert(connection: &mut PgConnection, entries: &[&JournalEntry<'_>]) ->
                       CASE WHEN not_before > statement_timestamp() THEN not_before END,
                       $10, body, mac, statement_timestamp()
                FROM numbered
+               -- Another shard's job may have the id of an event as well.
+               WHERE NOT EXISTS (SELECT FROM journal AS other WHERE other.job_id = numbered.job_id)
                -- Two that add the same ids wait for each other in one direction only.
                ORDER BY job_id
-               ON CONFLICT (job_id) DO NOTHING
+               ON CONFLICT (job_id, shard) DO NOTHING
                RETURNING job_id
            )
            SELECT job_id AS "job_id!"

@@ -83,7 +83,7 @@ pub async fn forgotten(
     older_than_ms: u32,
     max_jobs: i64,
 ) -> Result<Vec<Journaled>, StoreError> {
-    let shards: Vec<_> = beginnings.iter().map(|beginning| i32::from(beginning.shard.get())).collect();
+    let shards: Vec<_> = beginnings.iter().map(|beginning| stored::shard_number(beginning.shard)).collect();
     let seqs: Vec<_> = beginnings.iter().map(|beginning| beginning.seq).collect();
     let rows = sqlx::query_as!(
         Row,

@@ -74,7 +74,7 @@ impl Rekeyed {
 /// If Postgres is away, the login may not, or a user's row is locked for too long.
 pub async fn run(pool: &Pool, keys: &LedgerKeys, mut tell: impl FnMut(&Rekeyed)) -> Result<Rekeyed, StoreError> {
     let mut done = Rekeyed::default();
-    let mut after = Some((i16::MIN, i64::MIN));
+    let mut after = Some((i32::MIN, i64::MIN));
     while let Some(place) = after {
         after = sign_heads(pool, keys, place, &mut done).await?;
         tell(&done);
@@ -91,9 +91,9 @@ pub async fn run(pool: &Pool, keys: &LedgerKeys, mut tell: impl FnMut(&Rekeyed))
 async fn sign_heads(
     pool: &Pool,
     keys: &LedgerKeys,
-    after: (i16, i64),
+    after: (i32, i64),
     done: &mut Rekeyed,
-) -> Result<Option<(i16, i64)>, StoreError> {
+) -> Result<Option<(i32, i64)>, StoreError> {
     let mut tx = pool.0.begin().await?;
     // In the order in which batches lock them.
     let rows = sqlx::query!(
@@ -133,7 +133,7 @@ async fn sign_heads(
     let signed = sqlx::query!(
         "UPDATE users
          SET mac = signed.mac
-         FROM UNNEST($1::smallint[], $2::bigint[], $3::bytea[]) AS signed (shard, uid, mac)
+         FROM UNNEST($1::integer[], $2::bigint[], $3::bytea[]) AS signed (shard, uid, mac)
          WHERE users.shard = signed.shard AND users.uid = signed.uid",
         &shards,
         &uids,

@@ -67,7 +67,7 @@ pub struct WorkerStats {
 /// # Errors
 /// If Postgres is away.
 pub async fn report_active(session: &mut Session, worker_id: Uuid, active: &[(Shard, u32)]) -> Result<(), StoreError> {
-    let shards: Vec<_> = active.iter().map(|(shard, _)| i32::from(shard.get())).collect();
+    let shards: Vec<_> = active.iter().map(|(shard, _)| stored::shard_number(*shard)).collect();
     let jobs: Vec<_> = active.iter().map(|(_, jobs)| i32::try_from(*jobs).unwrap_or(i32::MAX)).collect();
     sqlx::query!(
         "UPDATE shard_activity

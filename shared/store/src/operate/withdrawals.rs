@@ -10,6 +10,7 @@ use satchel_model::rejection::{Rejection, RejectionCode};
 use serde_json::json;
 
 use crate::actions::{self, Action, Operator};
+use crate::db::stored;
 use crate::{Pool, StoreError};
 
 /// A job that waits, wherever.
@@ -54,7 +55,7 @@ pub async fn withdraw(
         r#"SELECT withdraw_job($1, $2, $3, $4, $5, $6::text::json, $7, $8, $9, $10, $11, $12) AS "is_withdrawn!""#,
         job.job_id.as_uuid(),
         job.user_id.as_str(),
-        i32::from(job.shard.get()),
+        stored::shard_number(job.shard),
         job.job_type,
         &payload_hash[..],
         rejection.get(),

@@ -96,7 +96,7 @@ async fn insert(
 ) -> Result<Vec<JobId>, StoreError> {
     let user_ids: Vec<_> = jobs.iter().map(|job| job.envelope.job.user_id.as_str()).collect();
     let job_ids: Vec<_> = jobs.iter().map(|job| job.envelope.job_id.as_uuid()).collect();
-    let shards: Vec<_> = jobs.iter().map(|job| i32::from(job.shard.get())).collect();
+    let shards: Vec<_> = jobs.iter().map(|job| stored::shard_number(job.shard)).collect();
     let types: Vec<_> = jobs.iter().map(|job| job.envelope.job.work.name()).collect();
     let payload_hashes: Vec<_> = jobs.iter().map(|job| &job.payload_hash.0[..]).collect();
     let actors: Vec<_> = jobs.iter().map(|job| job.envelope.actor.to_string()).collect();
@@ -129,8 +129,10 @@ async fn insert(
                                ELSE jsonb_build_array(jsonb_build_object('at', clock_timestamp(), 'error', $12))
                           END AS failures
                ) AS failed
+               -- Another shard's job may have the id of an event as well.
+               WHERE NOT EXISTS (SELECT FROM parked_jobs AS other WHERE other.job_id = given.job_id)
                ORDER BY place
-               ON CONFLICT (job_id) DO NOTHING
+               ON CONFLICT (job_id, shard) DO NOTHING
            )
            SELECT given.job_id AS "job_id!"
            FROM given
@@ -258,7 +260,9 @@ pub async fn chain(tx: &mut Tx<'_>, user_ids: &[String], max_jobs: i64) -> Resul
 pub async fn release(tx: &mut Tx<'_>, done: &[JobId], user_ids: &[&UserId]) -> Result<(), StoreError> {
     let done: Vec<_> = done.iter().map(JobId::as_uuid).collect();
     let user_ids: Vec<_> = user_ids.iter().map(|user_id| user_id.as_str()).collect();
-    sqlx::query!("DELETE FROM parked_jobs WHERE job_id = ANY($1)", &done).execute(&mut *tx.0).await?;
+    sqlx::query!("DELETE FROM parked_jobs WHERE job_id = ANY($1) AND user_id = ANY($2)", &done, &user_ids as &[&str],)
+        .execute(&mut *tx.0)
+        .await?;
     let_next_go(&mut tx.0, &user_ids).await
 }
 

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::let_next_go;
+use crate::db::stored;
 use crate::{StoreError, Tx};
 
 /// Most bytes kept of one entry: twice what the API ever writes. The rest of a longer one is dropped, its
@@ -39,7 +40,7 @@ pub async fn insert(tx: &mut Tx<'_>, entries: &[Quarantined]) -> Result<(), Stor
 }
 
 async fn insert_chunk(tx: &mut Tx<'_>, entries: &[Quarantined]) -> Result<(), StoreError> {
-    let shards: Vec<_> = entries.iter().map(|entry| i32::from(entry.shard.get())).collect();
+    let shards: Vec<_> = entries.iter().map(|entry| stored::shard_number(entry.shard)).collect();
     let entry_ids: Vec<_> = entries.iter().map(|entry| entry.entry_id.as_str()).collect();
     let digests: Vec<_> = entries.iter().map(|entry| Sha256::digest(&entry.body).to_vec()).collect();
     let reasons: Vec<_> = entries.iter().map(|entry| entry.reason.as_str()).collect();

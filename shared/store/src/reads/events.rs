@@ -104,10 +104,10 @@ pub async fn page(pool: &Pool, filter: &Filter, after: Option<After>, limit: i64
         filter.from,
         until,
         after.map(|after| after.at),
-        after.map_or(0, |after| i32::from(after.place.shard.get())),
+        after.map_or(0, |after| stored::shard_number(after.place.shard)),
         after.map_or(0, |after| after.place.seq),
         limit,
-        filter.user.as_ref().map(|(_, shard)| i32::from(shard.get())),
+        filter.user.as_ref().map(|(_, shard)| stored::shard_number(*shard)),
     )
     .fetch_all(&pool.0)
     .await?;
@@ -134,7 +134,7 @@ pub async fn find(pool: &Pool, place: Place) -> Result<Option<Event>, StoreError
                   data AS "data: Json<Box<RawValue>>", is_quiet, records.body AS "body?"
            FROM events_between($1, $2, $2) AS events
            LEFT JOIN records ON records.job_id = events.job_id"#,
-        i32::from(place.shard.get()),
+        stored::shard_number(place.shard),
         place.seq,
     )
     .fetch_optional(&pool.0)

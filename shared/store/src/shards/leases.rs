@@ -189,7 +189,7 @@ pub enum Fence {
 /// # Errors
 /// If Postgres is away.
 pub async fn fence(tx: &mut Tx<'_>, worker_id: Uuid, leases: &[Lease]) -> Result<Fence, StoreError> {
-    let shards: Vec<_> = leases.iter().map(|lease| i32::from(lease.shard.get())).collect();
+    let shards: Vec<_> = leases.iter().map(|lease| stored::shard_number(lease.shard)).collect();
     let epochs: Vec<_> = leases.iter().map(|lease| lease.epoch).collect();
     let kept = sqlx::query!(
         r#"SELECT clock_timestamp() AS "now!", shard AS "shard!",
@@ -224,12 +224,13 @@ pub async fn fence(tx: &mut Tx<'_>, worker_id: Uuid, leases: &[Lease]) -> Result
 async fn why_not(tx: &mut Tx<'_>, worker_id: Uuid, leases: &[Lease], kept: &[i32]) -> Result<Fence, StoreError> {
     let owned =
         sqlx::query!("SELECT shard, epoch FROM shard_leases WHERE owner = $1", worker_id).fetch_all(&mut *tx.0).await?;
-    let is_owned =
-        |lease: &Lease| owned.iter().any(|row| row.shard == i32::from(lease.shard.get()) && row.epoch == lease.epoch);
+    let is_owned = |lease: &Lease| {
+        owned.iter().any(|row| row.shard == stored::shard_number(lease.shard) && row.epoch == lease.epoch)
+    };
     if !leases.iter().all(is_owned) {
         return Ok(Fence::Lost);
     }
-    let is_locked = |shard: &Shard| !kept.contains(&i32::from(shard.get()));
+    let is_locked = |shard: &Shard| !kept.contains(&stored::shard_number(*shard));
     Ok(Fence::Locked(leases.iter().map(|lease| lease.shard).filter(is_locked).collect()))
 }
 

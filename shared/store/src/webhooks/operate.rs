@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::endpoint::Row;
 use super::{Endpoint, FUNCTION, MAX_ENDPOINTS, function_id, secrets};
 use crate::actions::{self, Action, Operator};
-use crate::db::stored::Unreadable;
+use crate::db::stored::{self, Unreadable};
 use crate::functions::cancel;
 use crate::{Pool, StoreError};
 
@@ -233,7 +233,7 @@ pub async fn ping(pool: &Pool, endpoint_id: Uuid, shards: ShardCount, by: &Opera
     let seq = sqlx::query_scalar!(
         r#"SELECT tell_webhook_ping($1, $2, $3) AS "seq!""#,
         endpoint_id,
-        i32::from(shard.get()),
+        stored::shard_number(shard),
         event_id,
     );
     let run_id = RunId::of(&function_id()?, &endpoint_id.to_string(), shard, seq.fetch_one(&mut *tx).await?, None);

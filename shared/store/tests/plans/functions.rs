@@ -24,8 +24,8 @@ pub(crate) const GROW: &str = "
         SELECT gen_random_uuid(), 'a-b-c', CASE WHEN n % 2 = 0 THEN 't' ELSE '' END, n % 64, n, 'u' || n % 100, 'a/b',
             CASE WHEN n < 10 THEN 'failed' ELSE 'succeeded' END, now() - interval '1 day' + n * interval '1 s', now()
         FROM generate_series(1, 20000) n;
-    INSERT INTO function_steps (run_id, step_hash, nth, step_id, result)
-        SELECT run_id, decode(repeat('00', 32), 'hex'), 0, 's', '1' FROM function_runs;
+    INSERT INTO function_steps (run_id, shard, step_hash, nth, step_id, result)
+        SELECT run_id, shard, decode(repeat('00', 32), 'hex'), 0, 's', '1' FROM function_runs;
     INSERT INTO functions (function_id, seen_at, description)
         SELECT 'x-y-z', now(), description FROM functions WHERE function_id = 'a-b-c';
     INSERT INTO function_runs (run_id, function_id, target, shard, event_seq, user_id, event_name, status, due_at)

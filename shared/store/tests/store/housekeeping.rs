@@ -87,13 +87,16 @@ async fn what_was_withdrawn_is_kept_as_long_as_it_may_come_back() {
     let database = Database::new().await;
     database.psql(DECIDED);
     database.psql(
-        "INSERT INTO withdrawals (job_id, withdrawn_by, request_id, keep_until)
-         SELECT job_id, 'o', 'r', now() + CASE rank() OVER (ORDER BY at) WHEN 1 THEN -1 ELSE 1 END * interval '1 day'
-         FROM records WHERE count = 0 ORDER BY at LIMIT 3",
+        "INSERT INTO withdrawals (job_id, shard, withdrawn_by, request_id, keep_until)
+         SELECT job_id, shard, 'o', 'r', now() + CASE rank() OVER (ORDER BY at) WHEN 1 THEN -1 ELSE 1 END * interval '1 day'
+         FROM records WHERE count = 0 ORDER BY at LIMIT 3;
+         INSERT INTO job_claims (job_id, shard) SELECT job_id, shard FROM withdrawals",
     );
     assert_eq!(database.psql("SELECT removed, has_more FROM forget_jobs(100, 100, 1000)"), "99|f");
     assert_eq!(database.psql("SELECT count(*) FROM withdrawals JOIN records USING (job_id)"), "2");
     assert_eq!(database.psql("SELECT count(*) FROM withdrawals"), "2", "one has gone with its record");
+    assert_eq!(database.psql("SELECT count(*) FROM job_claims JOIN records USING (job_id, shard)"), "2");
+    assert_eq!(database.psql("SELECT count(*) FROM job_claims"), "2", "the third may be decided anew by any shard");
 }
 
 #[tokio::test]
@@ -196,8 +199,8 @@ const EVENTS: &str = "
         SELECT gen_random_uuid(), 'a-b-c', '', 3, 101 - n, 'u1', 'a/b',
             CASE WHEN n = 60 THEN 'sleeping' ELSE 'succeeded' END, CASE WHEN n <> 60 THEN now() - n * interval '1 day' END
         FROM generate_series(1, 100) n;
-    INSERT INTO function_steps (run_id, step_hash, nth, step_id, result)
-        SELECT run_id, decode(repeat('00', 32), 'hex'), 0, 's', '1' FROM function_runs";
+    INSERT INTO function_steps (run_id, shard, step_hash, nth, step_id, result)
+        SELECT run_id, shard, decode(repeat('00', 32), 'hex'), 0, 's', '1' FROM function_runs";
 
 #[tokio::test]
 async fn events_and_ended_runs_are_forgotten_after_their_retention_but_none_that_is_needed() {

@@ -2,15 +2,17 @@
 
 use satchel_model::facts::Holding;
 use satchel_model::fold::HoldingChange;
-use satchel_model::ids::ItemId;
+use satchel_model::ids::{EventId, ItemId, JobId};
 use satchel_model::ledger::{Record, RecordedChange, StackChange, UsedChange};
+use satchel_model::operations::Envelope;
 use satchel_model::records::JobStatus;
 use satchel_store::failed::{self, Filter};
 use satchel_store::progress::{self, Progress};
 use satchel_store::{Session, StoreError, Tx, jobs};
+use tokio::sync::Notify;
 
 use crate::database::Database;
-use crate::job::{OPERATOR, body, decide, find, next_record, park, reward, user};
+use crate::job::{OPERATOR, body, decide, find, next_record, park, reward, shard, user};
 
 fn stack(id: &str, delta: i64, balance: i64, cause: Option<&str>) -> RecordedChange {
     RecordedChange::Stack(StackChange(ItemId::parse(id).unwrap(), delta, balance, cause.map(Into::into)))
@@ -93,9 +95,8 @@ async fn a_job_is_decided_once_and_a_number_is_given_once() {
     let (job, other) = (reward("ann", 1), reward("ann", 2));
     let changes = [stack("gold", 1, 1, None)];
     decide(&mut session, &job, &changes).await;
-    // Whoever its user is.
-    for (user_id, changes) in [("ann", &changes[..]), ("bob", &changes[..]), ("bob", &changes[..0])] {
-        let (mut tx, found) = find(&mut session, &user(user_id)).await;
+    for changes in [&changes[..], &changes[..0]] {
+        let (mut tx, found) = find(&mut session, &user("ann")).await;
         let text = body(&job, &job.job.canonical(), changes).text();
         let (record, _) = next_record(&found, Some(job.job_id), changes.len(), text);
         let refused = write(&mut tx, record).await;
@@ -112,6 +113,58 @@ async fn a_job_is_decided_once_and_a_number_is_given_once() {
     drop(tx);
     session.reset();
     assert_eq!(database.psql("SELECT count(*) FROM records"), "1");
+}
+
+/// Writes the record of a job for a user in another transaction, once it does not wait for this one any more.
+async fn write_of(database: &Database, user_id: &str, job: &Envelope) -> Result<(), StoreError> {
+    let mut session = database.session();
+    let (mut tx, found) = find(&mut session, &user(user_id)).await;
+    let (record, _) = next_record(&found, Some(job.job_id), 0, body(job, &job.job.canonical(), &[]).text());
+    write(&mut tx, record).await?;
+    tx.commit().await
+}
+
+#[tokio::test]
+async fn a_job_whose_id_leads_to_no_shard_is_decided_in_one_of_them() {
+    let database = Database::new().await;
+    let (ann, bob) =
+        ("ann", ["bob", "cat", "dan", "eve"].into_iter().find(|id| shard(&user(id)) != shard(&user("ann"))));
+    let bob = bob.unwrap();
+    for is_decided in [true, false] {
+        let mut job = reward(ann, 1);
+        job.job_id = JobId::of_event("service:game", &EventId::parse(&format!("e-{is_decided}")).unwrap());
+        let written = Notify::new();
+        let anns = async {
+            let mut session = database.session();
+            let (mut tx, found) = find(&mut session, &user(ann)).await;
+            let (record, _) = next_record(&found, Some(job.job_id), 0, body(&job, &job.job.canonical(), &[]).text());
+            write(&mut tx, record).await.unwrap();
+            written.notify_one();
+            database.someone_waits().await;
+            if is_decided {
+                tx.commit().await.unwrap();
+            } else {
+                drop(tx);
+            }
+            session.reset();
+        };
+        let bobs = async {
+            written.notified().await;
+            write_of(&database, bob, &job).await
+        };
+        let ((), other) = tokio::join!(anns, bobs);
+        match other {
+            Err(StoreError::Decided) => assert!(is_decided),
+            other => assert!(!is_decided && other.is_ok(), "{other:?}"),
+        }
+        // Whoever comes later is refused in any case.
+        for user_id in [ann, bob] {
+            let refused = write_of(&database, user_id, &job).await;
+            assert!(matches!(refused, Err(StoreError::Decided)), "{user_id}: {refused:?}");
+        }
+    }
+    assert_eq!(database.psql("SELECT count(*), count(DISTINCT job_id) FROM records"), "2|2");
+    assert_eq!(database.psql("SELECT count(*) FROM job_claims JOIN records USING (job_id, shard)"), "2");
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ function_runs
   satchel_worker SELECT, INSERT (event_name, event_seq, function_id, is_ordered, replay_id, run_id, shard, status, target, user_id), UPDATE (attempts, due_at, epoch, failures, finished_at, status, tries, worker_id)
 function_steps
   satchel_api SELECT
-  satchel_worker SELECT, INSERT (nth, result, run_id, step_hash, step_id)
+  satchel_worker SELECT, INSERT (nth, result, run_id, shard, step_hash, step_id)
 functions
   satchel_api SELECT, UPDATE (is_paused, pause_changed_at, pause_changed_by, pause_reason)
   satchel_worker SELECT, INSERT (description, function_id, seen_at), UPDATE (description, seen_at)
@@ -45,6 +45,8 @@ holdings
 inventory
 items
   satchel_api SELECT
+job_claims
+  satchel_worker SELECT, INSERT
 jobs
 journal
   satchel_api SELECT, INSERT (accepted_at, actor, body, envelope_version, job_id, mac, not_before, payload_hash, seq, shard, submitted_at, type, user_id)
@@ -114,6 +116,7 @@ cancel_runs: satchel_api, satchel_worker
 change_rules: satchel_api
 check_catalogue_version: PUBLIC
 choose_parked_jobs:
+claim_jobs: satchel_worker
 events_between: PUBLIC
 expire_parked_jobs: satchel_api, satchel_worker
 find_holdings: satchel_worker

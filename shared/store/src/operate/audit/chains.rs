@@ -19,7 +19,7 @@ const PAGE_USERS: i64 = 500;
 /// The users of a page: all numbers between two, whether somebody has them or not.
 #[derive(Debug, Clone, Copy)]
 struct Page {
-    shard: i16,
+    shard: i32,
     from: i64,
     /// Included.
     to: i64,
@@ -28,7 +28,7 @@ struct Page {
 type Users = BTreeMap<i64, Stored>;
 
 /// Checks all users of a shard.
-pub(super) async fn check(tx: &mut Transaction, shard: i16, audit: &Audit) -> Result<(), StoreError> {
+pub(super) async fn check(tx: &mut Transaction, shard: i32, audit: &Audit) -> Result<(), StoreError> {
     let mut from = Some(i64::MIN);
     while let Some(first) = from {
         let mut users = Users::new();
@@ -43,7 +43,7 @@ pub(super) async fn check(tx: &mut Transaction, shard: i16, audit: &Audit) -> Re
 }
 
 /// Reads a page of heads: the last number of the page.
-async fn read_heads(tx: &mut Transaction, shard: i16, from: i64, users: &mut Users) -> Result<i64, StoreError> {
+async fn read_heads(tx: &mut Transaction, shard: i32, from: i64, users: &mut Users) -> Result<i64, StoreError> {
     let rows = sqlx::query!(
         "SELECT uid, version, hash, decided_at, mac
          FROM users

@@ -111,6 +111,10 @@ impl<'r> Fields<'r> {
         Ok(i16::from_be_bytes(self.fixed()?))
     }
 
+    pub(super) fn int4(&mut self) -> Result<i32, Unreadable> {
+        Ok(i32::from_be_bytes(self.fixed()?))
+    }
+
     pub(super) fn int8(&mut self) -> Result<i64, Unreadable> {
         Ok(i64::from_be_bytes(self.fixed()?))
     }

@@ -36,7 +36,7 @@ type Transaction = sqlx::Transaction<'static, sqlx::Postgres>;
 enum Part {
     Parked,
     Unchanged { is_keyless: bool },
-    Shard(i16),
+    Shard(i32),
 }
 
 /// What all connections share.
@@ -126,13 +126,12 @@ async fn parts(tx: &mut Transaction) -> Result<Vec<Part>, StoreError> {
            )
            SELECT shard AS "shard!"
            FROM ends
-           CROSS JOIN LATERAL generate_series(low::integer, high::integer) AS shard"#
+           CROSS JOIN LATERAL generate_series(low, high) AS shard"#
     )
     .fetch_all(&mut **tx)
     .await?;
     let whole = [Part::Parked, Part::Unchanged { is_keyless: false }, Part::Unchanged { is_keyless: true }];
-    let shards = shards.into_iter().filter_map(|shard| i16::try_from(shard).ok());
-    Ok(whole.into_iter().chain(shards.map(Part::Shard)).collect())
+    Ok(whole.into_iter().chain(shards.into_iter().map(Part::Shard)).collect())
 }
 
 /// The findings, with the names of users that still have one.
@@ -143,11 +142,11 @@ async fn named(pool: &Pool, found: Vec<(Subject, String)>) -> Result<Vec<Finding
             Subject::Named(_) => None,
         })
     };
-    let shards: Vec<i16> = users().map(|user| stored::shard_number(user.shard)).collect();
+    let shards: Vec<i32> = users().map(|user| stored::shard_number(user.shard)).collect();
     let uids: Vec<i64> = users().map(|user| user.uid.get()).collect();
     let rows = sqlx::query!(
         "SELECT user_names.shard, user_names.uid, user_names.user_id
-         FROM UNNEST($1::smallint[], $2::bigint[]) AS wanted (shard, uid)
+         FROM UNNEST($1::integer[], $2::bigint[]) AS wanted (shard, uid)
          JOIN user_names USING (shard, uid)",
         &shards,
         &uids,

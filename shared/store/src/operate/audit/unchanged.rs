@@ -29,7 +29,7 @@ pub(super) async fn check(tx: &mut Transaction, is_keyless: bool, audit: &Audit)
     let mut untold = 0;
     while let Some(row) = rows.next().await? {
         let mut fields = row.fields()?;
-        let user = stored::user_key(fields.int2()?, fields.int8()?)?;
+        let user = stored::user_key(fields.int4()?, fields.int8()?)?;
         let mut record = Record {
             user,
             seq: fields.int8()?,
