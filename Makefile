@@ -25,11 +25,12 @@ test: test-deps ## Install what is missing and run every test
 	scripts/side-by-side.sh \
 		"RUST_TEST_THREADS=4 $(CARGO) test --workspace --test 'en*'" \
 		"nice $(CARGO) test --workspace --lib --bins"
-	# What builds takes the longest.
+	# What builds takes the longest; what asks the queue mostly waits.
 	scripts/side-by-side.sh \
 		"$(CARGO) test --workspace --test 'ex*'" \
-		"$(CARGO) test --workspace --test 'q*'" \
-		"$(CARGO) test --workspace --test '[!eq]*'"
+		"RUST_TEST_THREADS=9 $(CARGO) test --workspace --test 'q*'" \
+		"$(CARGO) test --workspace --test 'sm*'" \
+		"$(CARGO) test --workspace --test '[!eqs]*' --test 'st*'"
 
 test-long: test-deps ## Run in full what is long by nature and `make test` tries for a while (half an hour)
 	$(CARGO) build --workspace --all-targets

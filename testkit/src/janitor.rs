@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
-use nix::sys::statvfs::statvfs;
+use satchel_private::temporary_parent;
 
 /// `KILL PID` and `QUIT PID` note a process and its last signal, `- PID` forgets it, the end of input is the end of
 /// the test process. Directories are removed until they stay removed: a dying process may still write.
@@ -34,22 +34,6 @@ const SCRIPT: &str = r#"
     done
 "#;
 
-/// A file system in memory, where there is one. Nothing of a test's has to outlive the machine, and what is synced there, as Redis
-/// does with each entry, keeps nobody waiting for a disk.
-const MEMORY: &str = "/dev/shm";
-/// The room that it must have for that, in bytes; the tests use a part of it.
-const ROOM_BYTES: u128 = 6 << 30;
-
-/// Where everything is to be: where `TMPDIR` says, or in memory, or where temporary files are.
-fn parent() -> PathBuf {
-    let has_room = || {
-        let free = statvfs(MEMORY).ok()?;
-        Some(u128::from(free.blocks_available()) * u128::from(free.fragment_size()) >= ROOM_BYTES)
-    };
-    let in_memory = std::env::var_os("TMPDIR").is_none() && has_room().unwrap_or(false);
-    if in_memory { PathBuf::from(MEMORY) } else { std::env::temp_dir() }
-}
-
 struct Janitor {
     dir: PathBuf,
     pipe: Mutex<ChildStdin>,
@@ -60,7 +44,10 @@ struct Janitor {
 fn janitor() -> &'static Janitor {
     static JANITOR: OnceLock<Janitor> = OnceLock::new();
     JANITOR.get_or_init(|| {
-        let dir = tempfile::Builder::new().prefix("satchel-e2e-").tempdir_in(parent()).expect("a temporary directory");
+        let dir = tempfile::Builder::new()
+            .prefix("satchel-e2e-")
+            .tempdir_in(temporary_parent())
+            .expect("a temporary directory");
         let dir = dir.keep();
         // Postgres refuses to run as root; whoever runs it instead must be able to pass through.
         std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755)).expect("permissions");

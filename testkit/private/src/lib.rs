@@ -15,6 +15,7 @@ mod postgres;
 mod process;
 mod programs;
 mod redis;
+mod temporary;
 mod watched;
 
 pub use error::PrivateError;
@@ -23,3 +24,4 @@ pub use port::free_port;
 pub use postgres::{PostgresOptions, PrivatePostgres, SUPERUSER};
 pub use redis::{PrivateCluster, PrivateRedis, RedisOptions};
 pub use secrecy::{ExposeSecret, SecretString};
+pub use temporary::temporary_parent;

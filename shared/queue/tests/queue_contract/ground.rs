@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use satchel_private::{ExposeSecret, PrivateCluster, PrivateRedis, RedisOptions};
+use satchel_private::{ExposeSecret, PrivateCluster, PrivateRedis, RedisOptions, temporary_parent};
 use satchel_queue::{Config, MemoryStore, Queue, open};
 use satchel_settings::Env;
 use tempfile::TempDir;
@@ -90,14 +90,14 @@ const CLUSTER_RULES: &str = "+cluster|slots +readonly +asking";
 
 impl Redis {
     pub(crate) fn server() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir_in(temporary_parent()).unwrap();
         let server = PrivateRedis::start(&RedisOptions::new(dir.path())).unwrap();
         Self::of(dir, server, BTreeMap::new())
     }
 
     /// One server on which Satchel is a user of its own.
     pub(crate) fn own_user() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir_in(temporary_parent()).unwrap();
         let mut options = RedisOptions::new(dir.path());
         options.settings = vec![format!("user satchel {}", own_user_rules())];
         let server = PrivateRedis::start(&options).unwrap();
@@ -107,7 +107,7 @@ impl Redis {
 
     /// One server that speaks TLS as well, with clients that have a certificate.
     pub(crate) fn tls() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir_in(temporary_parent()).unwrap();
         make_certificates(dir.path());
         let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -129,7 +129,7 @@ impl Redis {
     }
 
     pub(crate) fn cluster() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir_in(temporary_parent()).unwrap();
         let mut cluster = PrivateCluster::start(dir.path()).unwrap();
         let url = cluster.url().expose_secret().to_owned();
         let variables =

@@ -16,7 +16,7 @@ use satchel_model::ledger::{Head, LedgerKey, Mac, NewBody, Record, RecordedChang
 use satchel_model::operations::Envelope;
 use satchel_model::operations::Submission;
 use satchel_model::records::NewEvent;
-use satchel_private::{PostgresOptions, PrivatePostgres, SecretString};
+use satchel_private::{PostgresOptions, PrivatePostgres, SecretString, temporary_parent};
 use satchel_store::actions::Operator;
 use satchel_store::leases::Fence;
 use satchel_store::parked::NewParked;
@@ -224,7 +224,7 @@ async fn ask_everything(session: &mut Session, pool: &Pool, steps: &Pool, reader
 
 #[tokio::test]
 async fn no_hot_query_reads_a_whole_table_even_if_it_was_planned_on_an_empty_one() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir_in(temporary_parent()).unwrap();
     let postgres =
         PrivatePostgres::start(&PostgresOptions { shared_buffers_mib: 32, ..PostgresOptions::new(dir.path()) });
     let postgres = postgres.unwrap();

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
 use satchel_model::ids::ShardCount;
-use satchel_private::{PostgresOptions, PrivatePostgres};
+use satchel_private::{PostgresOptions, PrivatePostgres, temporary_parent};
 use satchel_store::audit::{self, AuditReport};
 use satchel_store::{Pool, PoolConfig, Program, RolePasswords, Session, StoreError, migrate};
 use tempfile::TempDir;
@@ -30,7 +30,7 @@ impl Server {
         if let Some(server) = shared.upgrade() {
             return server;
         }
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir_in(temporary_parent()).unwrap();
         let options = PostgresOptions { shared_buffers_mib: 32, ..PostgresOptions::new(dir.path()) };
         let postgres = PrivatePostgres::start(&options).unwrap();
         migrate(&postgres.owner_url("satchel"), &RolePasswords::default(), ShardCount::new(SHARDS)).await.unwrap();
