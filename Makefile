@@ -20,7 +20,7 @@ run: deps ## Install what is missing, build, and run the whole service on this m
 
 test: test-deps ## Install what is missing and run every test
 	# The programs and their tests at once: apart, their crates would be built with other features each time.
-	$(CARGO) build --workspace --all-targets
+	$$(command -v mold >/dev/null && echo mold -run) $(CARGO) build --workspace --all-targets
 	# The end-to-end tests wait a lot: what computes for a short while has what they leave of the machine.
 	scripts/side-by-side.sh \
 		"RUST_TEST_THREADS=4 $(CARGO) test --workspace --test 'en*'" \

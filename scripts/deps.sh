@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what Satchel needs to be built and run here and is not there yet: a C compiler (for linking and for
 # two libraries), Postgres, Redis and curl; after `deps.sh tests` also what only its tests need: openssl,
-# libfaketime, RabbitMQ, Python 3 and (not on macOS) plpgsql_check. Says first what it will install. Starts no service.
+# libfaketime, RabbitMQ, Python 3 and (not on macOS) plpgsql_check and mold, which links them sooner. Says first what it will install. Starts no service.
 set -euo pipefail
 
 purpose=${1:-}
@@ -51,6 +51,12 @@ has_plpgsql_check() {
     return 1
 }
 
+# Not for macOS.
+has_mold() {
+    has apt-get || return 0
+    has mold
+}
+
 missing() {
     has cc || echo compiler
     has_postgres || echo postgres
@@ -63,6 +69,7 @@ missing() {
         has_faketime || echo faketime
         has_rabbitmq || echo rabbitmq
         has_plpgsql_check || echo plpgsql_check
+        has_mold || echo mold
     fi
 }
 
@@ -108,6 +115,7 @@ with_apt() {
             python) packages+=(python3) ;;
             faketime) packages+=(libfaketime) ;;
             rabbitmq) packages+=(rabbitmq-server) ;;
+            mold) packages+=(mold) ;;
             plpgsql_check) packages+=("postgresql-$(postgres_version)-plpgsql-check") ;;
         esac
     done

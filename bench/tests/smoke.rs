@@ -12,7 +12,7 @@ fn bench(arguments: &[&str]) -> Output {
 #[test]
 fn a_small_drain_is_right_and_told_in_json() {
     // More than fit into one batch.
-    let output = bench(&["drain", "--jobs", "7000", "--no-peers", "--json"]);
+    let output = bench(&["drain", "--jobs", "3500", "--rounds", "1", "--no-peers", "--json"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
     let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
