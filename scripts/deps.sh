@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what Satchel needs to be built and run here and is not there yet: a C compiler (for linking and for
 # two libraries), Postgres, Redis and curl; after `deps.sh tests` also what only its tests need: openssl,
-# libfaketime, RabbitMQ, Python 3 and (not on macOS) plpgsql_check and mold, which links them sooner. Says first what it will install. Starts no service.
+# libfaketime, RabbitMQ, Python 3 and (not on macOS) plpgsql_check, and mold, which links them sooner. Says first
+# what it will install. Starts no service.
 set -euo pipefail
 
 purpose=${1:-}
