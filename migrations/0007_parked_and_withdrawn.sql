@@ -239,10 +239,11 @@ BEGIN
         RAISE EXCEPTION 'a job is withdrawn as withdrawn, and remembered for a year at most'
             USING ERRCODE = 'insufficient_privilege';
     END IF;
+    SELECT version INTO last_seq FROM users WHERE shard = of_shard AND uid = of_uid FOR NO KEY UPDATE;
+    -- After the user's row, as batches do.
     IF cardinality(claim_jobs(ARRAY[of_job], ARRAY[of_shard])) = 0 THEN
         RETURN false;
     END IF;
-    SELECT version INTO last_seq FROM users WHERE shard = of_shard AND uid = of_uid FOR NO KEY UPDATE;
     SELECT * INTO journaled FROM journal WHERE job_id = of_job;
     SELECT * INTO parked FROM parked_jobs WHERE job_id = of_job;
     job := COALESCE(parked.body, journaled.body::json) -> 'job';
