@@ -85,7 +85,7 @@ CREATE UNIQUE INDEX records_job ON records (job_id, shard) WHERE job_id IS NOT N
 CREATE INDEX records_passing ON records ((is_rejected AND substr(job_id::text, 15, 1) = '7'), at) WHERE count = 0;
 
 -- Which shard has decided a job whose id does not lead to it (docs/adr/0012-job-ids-lead-to-shards.md): of such ids, records_job
--- keeps one shard from deciding twice, this every other.
+-- keeps one shard from deciding twice, this every other. (Of withdrawn and archived jobs all, whatever their ids.)
 CREATE TABLE job_claims (
     job_id uuid PRIMARY KEY,
     shard integer NOT NULL

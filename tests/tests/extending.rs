@@ -81,7 +81,7 @@ fn copy_tree(from: &Path, to: &Path) {
     }
 }
 
-/// Unit tests of crates that the page does not touch are not built: to build them is half of the work.
+/// Unit tests of crates that the page does not touch are not built: to build them is a third of the time.
 fn leave_out_other_tests(copy: &Path, changes: &[Change]) {
     let manifest = fs::read_to_string(copy.join("Cargo.toml")).unwrap();
     let paths = manifest.lines().filter_map(|line| line.strip_prefix("satchel-")?.split('"').nth(1));

@@ -115,7 +115,7 @@ async fn a_job_is_decided_once_and_a_number_is_given_once() {
     assert_eq!(database.psql("SELECT count(*) FROM records"), "1");
 }
 
-/// Writes the record of a job for a user in another transaction, once it does not wait for this one any more.
+/// Writes the record of a job for a user, in a transaction of its own.
 async fn write_of(database: &Database, user_id: &str, job: &Envelope) -> Result<(), StoreError> {
     let mut session = database.session();
     let (mut tx, found) = find(&mut session, &user(user_id)).await;
