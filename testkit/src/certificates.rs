@@ -15,7 +15,7 @@ impl Certificates {
     pub fn make() -> Self {
         let made = Self { dir: scratch_dir("certificates") };
         std::fs::write(made.path("extensions"), "subjectAltName=IP:127.0.0.1\n").expect("a file");
-        let key = ["-newkey", "rsa:2048", "-nodes", "-keyout"];
+        let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout"];
         made.openssl(&["req", "-x509", "-days", "2", "-subj", "/CN=tests", "-out", "ca.crt"], &key, &["ca.key"]);
         for name in ["server", "client"] {
             let (request, private) = (format!("{name}.csr"), format!("{name}.key"));

@@ -1,4 +1,4 @@
-//! RabbitMQ for tests: a private node for each, with what it needs below a directory of its own.
+//! RabbitMQ for tests: nodes that only they know, each with what it needs below a directory of its own.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use lapin::options::{BasicGetOptions, ExchangeDeclareOptions, QueueBindOptions, 
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
 use serde_json::Value;
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use crate::port::free_port;
@@ -31,14 +32,15 @@ const ERLANG_FLAGS: &str = "-start_epmd false -noshell -noinput -kernel inet_dis
 /// How many ports are tried: another process may take one just before the node does.
 const MAX_PORTS_TRIED: usize = 10;
 /// Beyond this an answer of the node counts as missing.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
-/// One test's RabbitMQ, gone with it.
+/// A RabbitMQ, gone with its test or with the process.
 pub struct TestRabbit {
     // Dropped in this order: the node, then the name server of Erlang that it is registered at.
     node: Mutex<Process>,
     _names: Process,
     place: Place,
+    certificates: Certificates,
 }
 
 /// Where a node lives: the same for all its processes.
@@ -70,22 +72,20 @@ impl Message {
 }
 
 impl TestRabbit {
-    /// Starts one; returns when it takes connections.
+    /// The one that this process's tests share, each with an exchange of its own: a start costs as much as several tests.
+    pub async fn shared() -> &'static Self {
+        static SHARED: OnceCell<TestRabbit> = OnceCell::const_new();
+        SHARED.get_or_init(Self::start).await
+    }
+
+    /// Starts one for a test that kills it; returns when it takes connections.
     pub async fn start() -> Self {
-        Self::start_with(None).await
-    }
-
-    /// Starts one that takes connections by TLS, too.
-    pub async fn start_tls(certificates: &Certificates) -> Self {
-        Self::start_with(Some(certificates)).await
-    }
-
-    async fn start_with(certificates: Option<&Certificates>) -> Self {
+        let certificates = Certificates::make();
         for _ in 0..MAX_PORTS_TRIED {
-            let place = Place::new(certificates);
+            let place = Place::new(&certificates);
             let names = place.start_names();
             if let Some(node) = place.start_node().await {
-                return Self { node: Mutex::new(node), _names: names, place };
+                return Self { node: Mutex::new(node), _names: names, place, certificates };
             }
         }
         panic!("RabbitMQ ended at once in {MAX_PORTS_TRIED} tries");
@@ -99,6 +99,11 @@ impl TestRabbit {
     /// Its connection URL for TLS.
     pub fn tls_url(&self) -> String {
         Place::url_of("amqps", self.place.tls_port)
+    }
+
+    /// The certificate of who signed its own one.
+    pub fn authority(&self) -> PathBuf {
+        self.certificates.path("ca.crt")
     }
 
     /// SIGKILL.
@@ -172,28 +177,21 @@ async fn answered<T>(what: &str, answer: impl Future<Output = lapin::Result<T>>)
 }
 
 impl Place {
-    fn new(certificates: Option<&Certificates>) -> Self {
+    fn new(certificates: &Certificates) -> Self {
         let dir = scratch_dir("rabbitmq");
         let random = uuid::Uuid::now_v7().simple().to_string();
         // The last characters of a version 7 UUID are random.
         let name = format!("tests{}@localhost", &random[20..]);
         let [amqp_port, tls_port, names_port, peers_port] = [(); 4].map(|()| free_port());
         let place = Self { dir, name, amqp_port, tls_port, names_port, peers_port };
-        let port = place.amqp_port;
-        let mut settings = format!(
-            "listeners.tcp.1 = 127.0.0.1:{port}\ndefault_user = {USER}\ndefault_pass = {PASSWORD}\n\
-             default_vhost = {VIRTUAL_HOST}\nlog.console.level = warning\n"
+        let [authority, certificate, key] =
+            ["ca.crt", "server.crt", "server.key"].map(|name| certificates.path(name).display().to_string());
+        let settings = format!(
+            "listeners.tcp.1 = 127.0.0.1:{amqp_port}\nlisteners.ssl.1 = 127.0.0.1:{tls_port}\n\
+             ssl_options.cacertfile = {authority}\nssl_options.certfile = {certificate}\nssl_options.keyfile = {key}\n\
+             default_user = {USER}\ndefault_pass = {PASSWORD}\ndefault_vhost = {VIRTUAL_HOST}\n\
+             log.console.level = warning\n"
         );
-        if let Some(certificates) = certificates {
-            let file = |name: &str| certificates.path(name).display().to_string();
-            let lines = [
-                format!("listeners.ssl.1 = 127.0.0.1:{tls_port}\n"),
-                format!("ssl_options.cacertfile = {}\n", file("ca.crt")),
-                format!("ssl_options.certfile = {}\n", file("server.crt")),
-                format!("ssl_options.keyfile = {}\n", file("server.key")),
-            ];
-            settings.extend(lines);
-        }
         for (file, text) in [("rabbitmq.conf", settings.as_str()), ("environment", ""), ("plugins", "[].\n")] {
             std::fs::write(place.path(file), text).expect("a file of RabbitMQ's");
         }

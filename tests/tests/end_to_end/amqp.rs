@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, Utc};
 use nix::sys::signal::Signal;
 use satchel_testkit::job::{reward_pieces, test_catalogue, use_item};
-use satchel_testkit::{Certificates, Message, Satchel, Setup, TestRabbit, load, soak, wait};
+use satchel_testkit::{Message, Satchel, Setup, TestRabbit, load, soak, wait};
 use satchel_tests::invariants;
 use serde_json::{Value, json};
 
-const EXCHANGE: &str = "satchel.events";
-const QUEUE: &str = "everything";
+/// The exchange where no other is set.
+const DEFAULT_EXCHANGE: &str = "satchel.events";
 
-async fn start(rabbit: &TestRabbit) -> Satchel {
-    Setup::new().worker_env("SATCHEL_AMQP_URL", &rabbit.url()).start().await
+fn setup(url: &str, exchange: &str) -> Setup {
+    Setup::new().worker_env("SATCHEL_AMQP_URL", url).worker_env("SATCHEL_AMQP_EXCHANGE", exchange)
 }
 
 /// Each user's events, in the order in which they happened.
@@ -79,11 +79,13 @@ fn assert_told(event: &Value, message: &Message) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_arrive_once_as_cloud_events_in_each_users_order() {
-    let rabbit = TestRabbit::start().await;
+    const EXCHANGE: &str = "cloud.events";
+    const QUEUE: &str = "all cloud events";
+    let rabbit = TestRabbit::shared().await;
     rabbit.declare(EXCHANGE).await;
     rabbit.bind(QUEUE, EXCHANGE, "#").await;
     rabbit.bind("uses", EXCHANGE, "item.used").await;
-    let satchel = start(&rabbit).await;
+    let satchel = setup(&rabbit.url(), EXCHANGE).start().await;
     let mut catalogue = test_catalogue();
     catalogue["events"] = json!({"planet/completed": {"description": "A planet is completed", "schema": {}}});
     satchel.publish(&catalogue).await;
@@ -120,8 +122,10 @@ async fn events_arrive_once_as_cloud_events_in_each_users_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_that_no_queue_is_bound_for_waits_for_one() {
-    let rabbit = TestRabbit::start().await;
-    let satchel = start(&rabbit).await;
+    const EXCHANGE: &str = "bound.late";
+    const QUEUE: &str = "all that was bound late";
+    let rabbit = TestRabbit::shared().await;
+    let satchel = setup(&rabbit.url(), EXCHANGE).start().await;
     let jobs = [reward_pieces("u1", "arrow", 1), use_item("u1", "arrow", 1)];
     satchel.game().submit(&json!(jobs)).await.expect(202);
     let why = wait::until("an attempt has failed", || async {
@@ -148,16 +152,18 @@ async fn an_event_that_no_queue_is_bound_for_waits_for_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_killed_under_load_gets_every_event_in_order_when_it_is_back_however_long() {
+    const QUEUE: &str = "everything";
     let rabbit = TestRabbit::start().await;
-    rabbit.declare(EXCHANGE).await;
-    rabbit.bind(QUEUE, EXCHANGE, "#").await;
-    let satchel = start(&rabbit).await;
-    let rounds = soak::rounds(10, 25);
+    rabbit.declare(DEFAULT_EXCHANGE).await;
+    rabbit.bind(QUEUE, DEFAULT_EXCHANGE, "#").await;
+    let satchel = Setup::new().worker_env("SATCHEL_AMQP_URL", &rabbit.url()).start().await;
+    let kills = soak::rounds(1, 3);
+    let rounds = 10 * kills;
     let players = load::start(&satchel, rounds);
     let mut messages = Vec::new();
-    for part in 1..=2 {
-        load::accepted(&satchel, part * rounds * load::PLAYERS * 4 / 5).await;
-        // In the middle of it: some have arrived since, others have not.
+    for kill in 0..kills {
+        // Each in the middle of ten rounds: some have arrived since, others have not.
+        load::accepted(&satchel, (10 * kill + 4) * 2 * load::PLAYERS).await;
         messages.extend(rabbit.take_until(QUEUE, |messages| !messages.is_empty()).await);
         rabbit.kill();
         rabbit.start_again().await;
@@ -178,11 +184,12 @@ async fn a_broker_killed_under_load_gets_every_event_in_order_when_it_is_back_ho
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_by_tls_must_have_a_certificate_that_the_system_trusts() {
-    let certificates = Certificates::make();
-    let rabbit = TestRabbit::start_tls(&certificates).await;
+    const EXCHANGE: &str = "by.tls";
+    const QUEUE: &str = "all by TLS";
+    let rabbit = TestRabbit::shared().await;
     rabbit.declare(EXCHANGE).await;
     rabbit.bind(QUEUE, EXCHANGE, "#").await;
-    let setup = || Setup::new().worker_env("SATCHEL_AMQP_URL", &rabbit.tls_url());
+    let setup = || setup(&rabbit.tls_url(), EXCHANGE);
     let strict = setup().start().await;
     strict.game().submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
     let why = wait::until("an attempt has failed", || async {
@@ -193,7 +200,7 @@ async fn a_broker_by_tls_must_have_a_certificate_that_the_system_trusts() {
     assert!(why.contains("certificate"), "{why}");
     assert!(rabbit.take(QUEUE).await.is_empty());
 
-    let authority = certificates.path("ca.crt");
+    let authority = rabbit.authority();
     let trusting = setup().worker_env("SSL_CERT_FILE", authority.to_str().expect("a path")).start().await;
     trusting.game().submit(&reward_pieces("u1", "arrow", 1)).await.expect(202);
     runs_succeed(&trusting, 1).await;

@@ -66,10 +66,11 @@ impl Function for EventAnyAmqpPublisher {
 
     fn policy(&self) -> Policy {
         self.flood.apply(Policy {
-            // More than an hour.
-            retries: 20,
+            // An hour at least, and then half a minute at most until a broker that is back has every user's next event: it is the
+            // studio's own, and a try costs it nothing while it is away.
+            retries: 245,
             first_delay: Duration::from_secs(1),
-            max_delay: Duration::from_mins(5),
+            max_delay: Duration::from_secs(30),
             timeout: Duration::from_secs(30),
             limits: Limits {
                 concurrency: 64,
