@@ -20,7 +20,7 @@ run: deps ## Install what is missing, build, and run the whole service on this m
 
 test: test-deps ## Install what is missing and run every test
 	# The programs and their tests at once: apart, their crates would be built with other features each time.
-	$$(command -v mold >/dev/null && echo mold -run) $(CARGO) build --workspace --all-targets
+	$$(command -v mold >/dev/null && echo mold -run) $(CARGO) build --workspace --bins --tests
 	# The end-to-end tests wait a lot: what computes for a short while has what they leave of the machine.
 	scripts/side-by-side.sh \
 		"RUST_TEST_THREADS=4 $(CARGO) test --workspace --test 'en*'" \
@@ -33,7 +33,7 @@ test: test-deps ## Install what is missing and run every test
 		"$(CARGO) test --workspace --test '[!eqs]*' --test 'st*'"
 
 test-long: test-deps ## Run in full what is long by nature and `make test` tries for a while (half an hour)
-	$(CARGO) build --workspace --all-targets
+	$(CARGO) build --workspace --bins --tests
 	SATCHEL_TESTS_LONG=1 RUST_TEST_THREADS=2 $(CARGO) test --workspace --test end_to_end -- _however_long
 
 lint: deps ## Check format, clippy, layers and circles, SQL metadata, dependencies, licences and spelling
