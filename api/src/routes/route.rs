@@ -1,9 +1,12 @@
 //! A route: what it is called by, who may, and what takes, answers and refuses its requests.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use actix_web::http;
 use actix_web::{HttpRequest, HttpResponse, guard, web};
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
 
 use crate::auth::{self, Access};
 use crate::http::answer::{Answers, Reply};
@@ -110,7 +113,11 @@ impl Route {
 
     /// The route as the HTTP library has it.
     pub(super) fn serve(&'static self) -> actix_web::Route {
-        ((self.handler)().serve)(self)
+        let call = (self.handler)().call;
+        self.method.route().to(move |request, payload| {
+            let call = Rc::clone(&call);
+            async move { call(self.admit(request, payload).await?).await }
+        })
     }
 
     /// Lets a request in.
@@ -128,18 +135,16 @@ impl Route {
 pub(crate) struct Handler {
     takes: Takes,
     answers: Answers,
-    serve: Box<dyn FnOnce(&'static Route) -> actix_web::Route>,
+    call: Call,
 }
+
+/// Behind a pointer, so that what the HTTP library makes of a route is compiled once and not for each.
+type Call = Rc<dyn Fn(Parts) -> LocalBoxFuture<'static, Result<HttpResponse, ApiError>>>;
 
 /// Has a route done by a function of parts of the request.
 pub(super) fn handle<P: 'static, F: Handle<P>>(function: F) -> Handler {
-    let serve = move |route: &'static Route| {
-        route.method.route().to(move |request, payload| async move {
-            let parts = route.admit(request, payload).await?;
-            function.call(parts).await
-        })
-    };
-    Handler { takes: F::takes(), answers: F::ANSWERS, serve: Box::new(serve) }
+    let call = move |parts| function.call(parts).boxed_local();
+    Handler { takes: F::takes(), answers: F::ANSWERS, call: Rc::new(call) }
 }
 
 /// A function of parts of a request.

@@ -111,8 +111,10 @@ impl Undecided {
     /// Whether one more job of the user may come; if not, in how many seconds to ask again.
     pub(crate) fn admit(&self, user_id: &UserId, by: Role) -> Result<(), u64> {
         let most = self.limits.by(by);
-        let waiting = self.shard(self.count.of_user(user_id)).map_or(0, |shard| shard.of_user(user_id));
-        if most > 0 && waiting >= most { Err(RETRY_AFTER_SECONDS) } else { Ok(()) }
+        let has_too_many =
+            |shard: MutexGuard<'_, OfShard>| shard.anybody_may_have(most) && shard.of_user(user_id) >= most;
+        let is_full = most > 0 && self.shard(self.count.of_user(user_id)).is_some_and(has_too_many);
+        if is_full { Err(RETRY_AFTER_SECONDS) } else { Ok(()) }
     }
 
     /// A job was accepted.
@@ -159,6 +161,11 @@ impl Undecided {
 }
 
 impl OfShard {
+    /// Most shards have fewer in all: then no user need be looked for, in up to [`MAX_PERIODS`] maps.
+    fn anybody_may_have(&self, jobs: u32) -> bool {
+        self.jobs >= u64::from(jobs) || !self.parked.is_empty()
+    }
+
     fn of_user(&self, user_id: &UserId) -> u32 {
         let counted = self.periods.iter().filter_map(|period| period.users.get(user_id));
         counted.chain(self.parked.get(user_id)).fold(0, |sum, jobs| sum.saturating_add(*jobs))
