@@ -10,7 +10,7 @@ use crate::bench::Bench;
 use crate::marks;
 use crate::report::Report;
 use crate::scenario::{
-    all, drain, functions, growth, handover, history, journal, latency, profile, query, skew, sustain,
+    all, drain, functions, growth, handover, history, journal, keyed, latency, profile, query, skew, sustain,
 };
 use crate::stand::contender::Kind;
 use crate::stand::peer;
@@ -49,6 +49,8 @@ enum Scenario {
     Skew(skew::Options),
     /// Sustain with accepted jobs committed to Postgres first.
     Journal(sustain::Options),
+    /// Sustain with an idempotency key for each job.
+    Keyed(sustain::Options),
     /// Drain, and load by HTTP, while functions are busy, beside the same without.
     Functions(functions::Options),
     /// How many inventories are read, and how fast.
@@ -63,7 +65,7 @@ enum Scenario {
     Marks(marks::Options),
     /// How long a shard stands still when workers come, go and die.
     Handover(handover::Options),
-    /// Everything but growth and handover in at most 20 minutes, and whether the targets are met.
+    /// Everything but growth, handover and keyed in at most 20 minutes, and whether the targets are met.
     All(all::Options),
 }
 
@@ -103,6 +105,7 @@ fn measure(options: &Options) -> Result<Report> {
         Scenario::Latency(options) => latency::run(&mut bench, options),
         Scenario::Skew(options) => skew::run(&mut bench, options),
         Scenario::Journal(options) => journal::run(&mut bench, options),
+        Scenario::Keyed(options) => keyed::run(&mut bench, options),
         Scenario::Functions(options) => functions::run(&mut bench, options),
         Scenario::Handover(options) => handover::run(&mut bench, options),
         Scenario::Query(options) => query::run(&mut bench, options),

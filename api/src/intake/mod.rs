@@ -167,6 +167,8 @@ impl Named {
 }
 
 #[cfg(test)]
+mod allocation_tests;
+#[cfg(test)]
 mod tests {
     use chrono::DateTime;
     use satchel_forms::Node;

@@ -1,5 +1,6 @@
 //! Submits jobs, one a request, and keeps what was accepted.
 
+use std::io::Write;
 use std::net::SocketAddr;
 
 use super::closed::Maker;
@@ -38,6 +39,8 @@ impl OwnUsers {
 pub(crate) struct SubmitMaker {
     head: Head,
     users: OwnUsers,
+    /// The number of the last key, where jobs have idempotency keys.
+    last_key: Option<u64>,
     body: Vec<u8>,
     sent: Option<Job>,
     accepted: Vec<Accepted>,
@@ -56,7 +59,21 @@ impl SubmitMaker {
     pub(crate) fn new(head: Head, connection: u32, connections: u32) -> Self {
         let max_accepted = MAX_ACCEPTED_JOBS / usize::try_from(connections.max(1)).unwrap_or(usize::MAX);
         let users = OwnUsers::new(connection, connections);
-        Self { head, users, body: Vec::new(), sent: None, accepted: Vec::new(), max_accepted }
+        Self { head, users, last_key: None, body: Vec::new(), sent: None, accepted: Vec::new(), max_accepted }
+    }
+
+    /// The same, each job with an idempotency key that none had before.
+    pub(crate) fn keyed(self) -> Self {
+        Self { last_key: Some(0), ..self }
+    }
+
+    /// Puts a key into the body, which is of one job.
+    fn add_key(&mut self) {
+        let Some(last) = &mut self.last_key else { return };
+        *last += 1;
+        self.body.pop();
+        // Writing to a vector does not fail. Users are of one connection, and keys of one user.
+        let _ = write!(self.body, r#","idempotencyKey":"{last}"}}"#);
     }
 
     /// The jobs that were accepted, in order.
@@ -73,6 +90,7 @@ impl Maker for SubmitMaker {
         let job = self.users.job();
         self.body.clear();
         job.write(&mut self.body);
+        self.add_key();
         self.head.complete(&self.body, request);
         self.sent = Some(job);
         true
@@ -107,6 +125,19 @@ mod tests {
         }
         assert_eq!(owners.len(), USERS as usize);
         assert_eq!(owners.last_key_value().map(|(user, _)| *user), Some(USERS - 1));
+    }
+
+    #[test]
+    fn keys_are_new_each_time() {
+        let head = Head::new("POST", SocketAddr::from(([127, 0, 0, 1], 80)), "/", "t", "");
+        let mut maker = SubmitMaker::new(head, 0, 1).keyed();
+        let mut key = || {
+            let mut request = Vec::new();
+            assert!(maker.make(&mut request));
+            let body = request.split(|byte| *byte == b'\n').next_back().unwrap();
+            serde_json::from_slice::<serde_json::Value>(body).unwrap()["idempotencyKey"].as_str().unwrap().to_owned()
+        };
+        assert_eq!([key(), key()], ["1", "2"]);
     }
 
     #[test]

@@ -20,6 +20,8 @@ use crate::stand::usage::Usage;
 
 const SCENARIO: &str = "growth";
 
+/// A page of a history is ten times the work of another read, and so is asked for a tenth as often.
+const WORK_OF_A_PAGE: u32 = 10;
 /// How many different users, and jobs, reads ask for.
 const MAX_READ: usize = 50_000;
 
@@ -32,7 +34,7 @@ pub(crate) struct Options {
     /// Jobs that are drained, each time.
     #[arg(long, value_name = "N", default_value_t = 300_000)]
     pub(crate) jobs: usize,
-    /// Reads a second, at times that do not depend on the answers.
+    /// Reads a second, at times that do not depend on the answers; of history pages a tenth.
     #[arg(long, value_name = "R", default_value_t = 1_000)]
     pub(crate) rate: u32,
     /// For how long each kind of read counts, in seconds.
@@ -99,13 +101,14 @@ fn rounds(
     accepted: &mut Vec<Accepted>,
 ) -> Result<()> {
     let load = reads::Load { per_second: options.rate, seconds: options.seconds };
+    let pages = reads::Load { per_second: (options.rate / WORK_OF_A_PAGE).max(1), ..load };
     for _ in 0..options.rounds {
         accepted.extend(drain(bench, scenario, grown, accepted.len(), options.jobs)?);
         let page = |user: &String| format!("/api/v1/users/{user}/history?limit={}", reads::PAGE);
-        for (what, paths) in [
-            ("inventory", users.iter().map(|user| format!("/api/v1/users/{user}/inventory")).collect::<Vec<_>>()),
-            ("history page", users.iter().map(page).collect()),
-            ("job status", jobs.iter().map(|job| format!("/api/v1/jobs/{job}")).collect()),
+        for (what, load, paths) in [
+            ("inventory", load, users.iter().map(|user| format!("/api/v1/users/{user}/inventory")).collect::<Vec<_>>()),
+            ("history page", pages, users.iter().map(page).collect()),
+            ("job status", load, jobs.iter().map(|job| format!("/api/v1/jobs/{job}")).collect()),
         ] {
             reads::measure(bench, scenario, &*grown.satchel, what, &paths, load)?;
         }

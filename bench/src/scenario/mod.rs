@@ -9,6 +9,7 @@ pub(crate) mod growth;
 pub(crate) mod handover;
 pub(crate) mod history;
 pub(crate) mod journal;
+pub(crate) mod keyed;
 pub(crate) mod latency;
 pub(crate) mod profile;
 pub(crate) mod query;

@@ -18,7 +18,7 @@ use crate::stand::sql::Psql;
 use crate::stand::usage::Usage;
 
 /// How long and how hard.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Options {
     /// How long answers count, after two seconds of warming up.
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..=3_600))]
@@ -29,6 +29,9 @@ pub(crate) struct Options {
     /// How often everybody's turn comes; the median counts.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) rounds: u16,
+    /// Whether each job has an idempotency key, which is for Satchel alone: see [`super::keyed`].
+    #[arg(skip)]
+    pub(crate) is_keyed: bool,
 }
 
 /// A backlog of less than so many seconds' worth of what was accepted is what is on its way, not one that grows.
@@ -62,7 +65,10 @@ pub(crate) fn measure(
     let workers = contender.best_workers();
     contender.start_workers(workers)?;
     let token = contender.token("service", "bench")?;
-    let makers = SubmitMaker::for_connections(contender.address(), &token, options.connections);
+    let mut makers = SubmitMaker::for_connections(contender.address(), &token, options.connections);
+    if options.is_keyed {
+        makers = makers.into_iter().map(SubmitMaker::keyed).collect();
+    }
 
     eprintln!("bench: {scenario}, {name}: {} connections for {} s", options.connections, options.seconds);
     let running = closed::start(contender.address(), makers, Plan::seconds(options.seconds));

@@ -122,13 +122,14 @@ impl EnvelopeKey {
     /// Signs an envelope.
     #[must_use]
     pub fn seal(&self, envelope: &Envelope) -> SealedEnvelope {
-        self.seal_body(&envelope.body())
+        self.seal_body(envelope.body())
     }
 
     /// Signs a body as of [`VERSION`], whatever it holds.
     #[must_use]
-    pub fn seal_body(&self, body: &str) -> SealedEnvelope {
-        SealedEnvelope { version: VERSION, body: body.as_bytes().to_vec(), mac: self.sign(body) }
+    pub fn seal_body(&self, body: String) -> SealedEnvelope {
+        let mac = self.sign(&body);
+        SealedEnvelope { version: VERSION, body: body.into_bytes(), mac }
     }
 
     /// The MAC of an envelope's body as this program writes it: of [`VERSION`].

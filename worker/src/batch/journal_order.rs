@@ -300,7 +300,7 @@ mod tests {
     fn behind_a_job_of_a_newer_form_its_player_is_left() {
         let newer = delivery("u1", true);
         let body = String::from_utf8(key("a").seal(&newer.envelope).body).unwrap().replace("use_item", "fly");
-        let unreadable = Journaled { sealed: key("a").seal_body(&body), ..row(&newer, 1) };
+        let unreadable = Journaled { sealed: key("a").seal_body(body), ..row(&newer, 1) };
         let batch = [delivery("u1", true), delivery("u2", true)];
         let rows = [unreadable, row(&batch[0], 2), row(&batch[1], 3)];
         let completed = Completed::of(&batch, &rows, false, &verifier());

@@ -34,6 +34,8 @@ impl Envelope {
     /// It as JSON: what is signed, and what Postgres keeps of a job that waits there.
     #[must_use]
     pub fn body(&self) -> String {
-        Box::<str>::from(crate::json::raw(self)).into_string()
+        /// Of most envelopes, in bytes.
+        const EXPECTED_BYTES: usize = 512;
+        crate::json::text(self, EXPECTED_BYTES)
     }
 }

@@ -5,6 +5,7 @@
 mod at_once;
 mod checked;
 mod database;
+mod distributed;
 mod events;
 mod failed;
 mod floods;
